@@ -1,0 +1,98 @@
+//! `cargo xtask check`: what CI runs, in its order, each step named and timed.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::{self, Outcome, cargo, execute};
+use crate::{cross, demo, tidy};
+
+/// Arguments of `cargo xtask check`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run only the steps whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+}
+
+struct Steps<'a> {
+    only: Option<&'a str>,
+    skipped: Vec<String>,
+    timings: Vec<(String, f64)>,
+}
+
+impl Steps<'_> {
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Outcome>) -> Result<()> {
+        if self.only.is_some_and(|only| !name.contains(only)) {
+            return Ok(());
+        }
+        println!("== {name}");
+        let start = Instant::now();
+        if let Outcome::Skipped(reason) = work().with_context(|| format!("step \"{name}\""))? {
+            println!("skipped: {reason}");
+            self.skipped.push(format!("{name}: {reason}"));
+        }
+        self.timings.push((name.to_owned(), start.elapsed().as_secs_f64()));
+        Ok(())
+    }
+}
+
+fn must(command: Result<std::process::Command>) -> Result<Outcome> {
+    execute(&mut command?).map(|()| Outcome::Passed)
+}
+
+/// Run every check.
+///
+/// # Errors
+/// At the first check that fails; in CI also when one was skipped.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut steps = Steps { only: args.only.as_deref(), skipped: vec![], timings: vec![] };
+    let tiny = step::target()?.join("tiny");
+    steps.step("format", || must(cargo(&["fmt", "--all", "--check"])))?;
+    steps.step("tidy", || tidy::run().map(|()| Outcome::Passed))?;
+    steps.step("no_std crates alone", || {
+        must(cargo(&["check", "-q", "-p", "remedis-link"]))?.then(|| must(cargo(&["check", "-q", "-p", "remedis-screen"])))
+    })?;
+    steps.step("clippy", || must(cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
+    steps.step("build", || must(cargo(&["build", "--workspace", "--bins"])))?;
+    steps.step("tiny recipe end to end", || demo::tiny(&tiny).map(|()| Outcome::Passed))?;
+    steps.step("tests", || {
+        let mut command = cargo(&["test", "--workspace", "--no-fail-fast"])?;
+        command.env("REMEDIS_TINY", &tiny);
+        must(Ok(command))
+    })?;
+    steps.step("docs", || {
+        let mut command = cargo(&["doc", "-q", "--workspace", "--no-deps"])?;
+        command.env("RUSTDOCFLAGS", "-D warnings");
+        must(Ok(command))
+    })?;
+    steps.step("licences and sources", licences)?;
+    steps.step("ARM build and golden vectors", || cross::run(&cross::Args::for_check(demo::bundle(&tiny))))?;
+    for (name, seconds) in &steps.timings {
+        println!("{seconds:8.1} s  {name}");
+    }
+    for line in &steps.skipped {
+        println!("skipped  {line}");
+    }
+    if std::env::var_os("CI").is_some() && !steps.skipped.is_empty() {
+        bail!("CI skips nothing, but {} steps were skipped (see above); tools/install/optional.sh installs what they need", steps.skipped.len());
+    }
+    println!("all checks passed");
+    Ok(())
+}
+
+impl Outcome {
+    fn then(self, next: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
+        match self {
+            Outcome::Passed => next(),
+            Outcome::Skipped(_) => Ok(self),
+        }
+    }
+}
+
+fn licences() -> Result<Outcome> {
+    if !step::is_installed("cargo-deny") {
+        return Ok(Outcome::Skipped("cargo-deny is not installed (cargo install --locked cargo-deny)".to_owned()));
+    }
+    must(cargo(&["deny", "--log-level", "error", "check", "licenses", "sources", "bans"]))
+}

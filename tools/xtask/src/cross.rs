@@ -1,0 +1,126 @@
+//! `cargo xtask cross`: static aarch64 programs, and the golden vectors on them.
+//!
+//! The toolchain is private and needs no root (`tools/cross/sysroot.sh`, from Debian packages). The emulator shows that
+//! the answers are right on ARM; it says nothing about speed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::{self, Outcome, capture, execute, is_installed, root};
+
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+const PROGRAMS: [&str; 2] = ["remedis", "remedis-device"];
+/// From an old in-order core without dot product to a newer one with it: different kernels run.
+const EMULATED_CPUS: [&str; 2] = ["cortex-a53", "cortex-a76"];
+
+/// Arguments of `cargo xtask cross`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Build what ships (full optimisation, slow) instead of what is quick to test
+    #[arg(long)]
+    release: bool,
+    /// Run the golden vectors of this bundle on the built programs [default: the last demo's]
+    #[arg(long)]
+    bundle: Option<PathBuf>,
+    /// Public key that signed the bundle [default: the one beside it]
+    #[arg(long)]
+    key: Option<PathBuf>,
+}
+
+impl Args {
+    /// As `cargo xtask check` calls it.
+    pub(crate) fn for_check(bundle: PathBuf) -> Self {
+        Self { release: false, bundle: Some(bundle), key: None }
+    }
+}
+
+/// Build both programs for aarch64 and run the golden vectors of a bundle on them.
+///
+/// # Errors
+/// If the build fails, a program is not static, or a golden vector does not come back.
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let Some(toolchain) = toolchain()? else {
+        return Ok(skip("this machine cannot unpack Debian packages (apt-get and dpkg are needed for the ARM toolchain)"));
+    };
+    let programs = build(&toolchain, args.release)?;
+    for program in &programs {
+        check_static(program)?;
+        let size = std::fs::metadata(program)?.len();
+        println!("{} ({:.1} MB, static aarch64)", program.display(), size as f64 / 1e6);
+    }
+    let Some(bundle) = args.bundle.clone().or_else(|| Some(root().join("out/run/bundle.remedis")).filter(|at| at.exists())) else {
+        return Ok(skip("no bundle to test with: run `cargo xtask demo` first, or name one with --bundle"));
+    };
+    if !is_installed("qemu-aarch64-static") {
+        return Ok(skip("qemu-aarch64-static is not installed (Debian: apt-get install qemu-user-static)"));
+    }
+    let key = args.key.clone().unwrap_or_else(|| bundle.with_file_name("keys").join("signing.pub"));
+    for cpu in EMULATED_CPUS {
+        let mut emulator = Command::new("qemu-aarch64-static");
+        emulator.args(["-cpu", cpu]).arg(&programs[0]).args(["bundle", "verify"]).arg(&bundle).arg("--key").arg(&key);
+        let said = capture(&mut emulator).with_context(|| format!("golden vectors on an emulated {cpu}"))?;
+        println!("{cpu}: {}", said.trim().lines().last().unwrap_or_default());
+    }
+    Ok(Outcome::Passed)
+}
+
+fn skip(reason: &str) -> Outcome {
+    println!("skipped: {reason}");
+    Outcome::Skipped(reason.to_owned())
+}
+
+/// The folder of the ARM toolchain, unpacked now if it is not there yet; `None` where that cannot be done.
+fn toolchain() -> Result<Option<PathBuf>> {
+    let folder = step::cache().join("cross");
+    if !folder.join("env.sh").exists() {
+        if !(is_installed("apt-get") && is_installed("dpkg")) {
+            return Ok(None);
+        }
+        println!("unpacking the ARM toolchain into {} (about 250 MB, once)", folder.display());
+        execute(Command::new("bash").arg(root().join("tools/cross/sysroot.sh")).arg(&folder).arg(TARGET))?;
+    }
+    Ok(Some(folder))
+}
+
+fn build(toolchain: &Path, release: bool) -> Result<Vec<PathBuf>> {
+    let profile = if release { "release" } else { "quick" };
+    let target_folder = step::target()?.join("cross");
+    // The toolchain describes itself in a shell file; a shell reads it and then becomes cargo.
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", ". \"$0\" && exec \"$@\""])
+        .arg(toolchain.join("env.sh"))
+        .args([std::env::var("CARGO").as_deref().unwrap_or("cargo"), "build", "--target", TARGET, "--profile", profile])
+        .args(["-p", "remedis-cli", "-p", "remedis-device", "--bins"])
+        .current_dir(root())
+        .env("CARGO_TARGET_DIR", &target_folder)
+        .env_remove("RUSTUP_TOOLCHAIN");
+    execute(&mut command)?;
+    let folder = target_folder.join(TARGET).join(profile);
+    Ok(PROGRAMS.iter().map(|program| folder.join(program)).collect())
+}
+
+/// An ELF file for aarch64 without an interpreter: nothing of the device's own libraries is needed.
+fn check_static(program: &Path) -> Result<()> {
+    const MACHINE_AARCH64: u16 = 0xB7;
+    const SEGMENT_INTERPRETER: u32 = 3;
+    let bytes = std::fs::read(program).with_context(|| format!("reading {}", program.display()))?;
+    let short = |at: usize| bytes.get(at..at + 2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    let header = (bytes.get(..5) == Some(b"\x7fELF\x02")).then_some(()).and_then(|()| short(18));
+    if header != Some(MACHINE_AARCH64) {
+        bail!("{} is not a 64-bit ARM program", program.display());
+    }
+    let table = bytes.get(32..40).and_then(|raw| raw.try_into().ok()).map_or(0, u64::from_le_bytes) as usize;
+    let (size, count) = (short(54).unwrap_or(0) as usize, short(56).unwrap_or(0) as usize);
+    let is_interpreter = |index: usize| {
+        let at = table + index * size;
+        bytes.get(at..at + 4).and_then(|raw| raw.try_into().ok()).map(u32::from_le_bytes) == Some(SEGMENT_INTERPRETER)
+    };
+    if (0..count).any(is_interpreter) {
+        bail!("{} is not static: it asks for a dynamic loader", program.display());
+    }
+    Ok(())
+}
+
