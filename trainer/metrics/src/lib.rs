@@ -29,10 +29,9 @@ pub use operating_point::{ConfidenceThreshold, fit_confidence_threshold};
 pub use probability::{argmax, brier, expected_calibration_error, negative_log_likelihood, softmax};
 pub use ranking::{MacroAuroc, auroc, macro_auroc};
 
-/// Numbers that several modules' tests check against an independent implementation.
 #[cfg(test)]
 mod reference {
-    //! Logits of 12 images in 3 classes. The expected values in the tests come from scikit-learn 1.7 and scipy 1.16:
+    //! Numbers that several modules' tests check against an independent implementation: logits of 12 images in 3 classes. The expected values in the tests come from scikit-learn 1.7 and scipy 1.16:
     //!
     //! ```python
     //! import numpy as np
