@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Training: four stages as readable loops, their losses, optimisers, views and recipes.
+//!
+//! Stage 1 learns from labelled natural images ([`pretrain`]), stage 2 from unlabelled images of the domain ([`contrast`]),
+//! stage 3 from few labels ([`finetune`]), stage 4 hands the result to a network small enough for the device ([`distil`]).
+//! A [`Plan`] decides the result; a [`Session`] says where, on what and when to stop. The same call resumes what was
+//! interrupted, and ends in the same weights, bit for bit.
+//!
+//! What this crate does *not* do: decode files (`remedis-imaging`), hold networks (`remedis-model`), measure (`remedis-metrics`)
+//! or speak to people (`remedis-train` the program).
+
+pub mod augment;
+pub mod chance;
+pub mod checkpoint;
+mod evaluate;
+mod loader;
+pub mod loss;
+pub mod optimiser;
+mod plan;
+mod pool;
+pub mod schedule;
+mod session;
+mod stage;
+
+pub use evaluate::{embeddings, logits, student_logits};
+pub use plan::{
+    BackboneConfig, BackbonePreset, ContrastConfig, DistilConfig, EvaluateConfig, FinetuneConfig, InputConfig, Plan, PlanError, PretrainConfig,
+    QuantiseConfig, StudentConfig,
+};
+pub use pool::{LoadPoolError, Pool};
+pub use session::{Observer, Session, Silent, StepRecord, TrainError};
+pub use stage::{Start, contrast, distil, draw_labels, finetune, pretrain};

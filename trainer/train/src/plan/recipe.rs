@@ -1,0 +1,98 @@
+//! Recipes: whole plans, each with its source, cost and the score to expect.
+
+use remedis_imaging::Channels;
+
+use super::{
+    BackboneConfig, BackbonePreset, ContrastConfig, DistilConfig, EvaluateConfig, FinetuneConfig, InputConfig, Plan, PretrainConfig, QuantiseConfig, StudentConfig,
+};
+use crate::augment::Policy;
+
+impl Plan {
+    /// The demo: 2,000 natural images, 2,000 cells of one site and 600 of another, all synthetic, on two CPU cores.
+    #[must_use]
+    pub fn demo() -> Self {
+        Self {
+            seed: 1,
+            input: InputConfig { size_px: 48, channels: Channels::Rgb, mean: 0.5, std: 0.5 },
+            backbone: BackboneConfig { preset: BackbonePreset::Small },
+            student: StudentConfig { blocks: [1, 1, 1, 1], width: 16 },
+            pretrain: PretrainConfig {
+                epochs: 4,
+                batch: 32,
+                learning_rate: 0.05,
+                weight_decay: 1e-4,
+                warm_up: 0.1,
+                clip_norm: 1.0,
+                augment: Policy::Natural,
+            },
+            contrast: ContrastConfig {
+                epochs: 4,
+                batch: 64,
+                learning_rate_per_sqrt_batch: 0.075,
+                weight_decay: 1e-6,
+                warm_up: 0.1,
+                temperature: 0.2,
+                projection: 128,
+                clip_norm: 100.0,
+                pair_by_patient: true,
+                augment: Policy::Microscopy,
+            },
+            finetune: FinetuneConfig {
+                n_labels: 160,
+                steps: 80,
+                batch: 32,
+                learning_rate: 0.02,
+                weight_decay: 1e-4,
+                warm_up: 0.1,
+                clip_norm: 1.0,
+                augment: Policy::MicroscopyMild,
+            },
+            evaluate: EvaluateConfig { fractions: vec![0.0, 0.1, 0.33, 1.0], resamples: 2000 },
+            distil: DistilConfig {
+                epochs: 6,
+                batch: 32,
+                learning_rate: 0.05,
+                weight_decay: 1e-4,
+                warm_up: 0.1,
+                temperature: 2.0,
+                embedding_weight: 0.5,
+                clip_norm: 1.0,
+                augment: Policy::Microscopy,
+            },
+            quantise: QuantiseConfig { n_calibration_images: 256, percentile: 99.99 },
+        }
+    }
+
+    /// Real blood cells: Caltech 101 for stage 1, `wbc_pbc` for stages 2 to 4, `wbc_bccd` as the new site.
+    #[must_use]
+    pub fn real() -> Self {
+        let mut plan = Self::demo();
+        plan.pretrain.epochs = 6;
+        plan.contrast.epochs = 5;
+        plan.contrast.batch = 128;
+        plan.finetune.n_labels = 400;
+        plan.finetune.steps = 250;
+        plan.distil.epochs = 5;
+        plan
+    }
+
+    /// Every stage in seconds, for CI: the shapes are real, the scores are not.
+    #[must_use]
+    pub fn tiny() -> Self {
+        let mut plan = Self::demo();
+        plan.input.size_px = 32;
+        plan.student.width = 8;
+        plan.pretrain.epochs = 1;
+        plan.pretrain.batch = 16;
+        plan.contrast.epochs = 1;
+        plan.contrast.batch = 16;
+        plan.finetune.n_labels = 48;
+        plan.finetune.steps = 10;
+        plan.finetune.batch = 16;
+        plan.evaluate.fractions = vec![0.0, 1.0];
+        plan.distil.epochs = 2;
+        plan.distil.batch = 16;
+        plan.quantise.n_calibration_images = 32;
+        plan
+    }
+}

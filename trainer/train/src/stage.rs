@@ -1,0 +1,14 @@
+//! The four stages. Each builds its network and its step; `run` holds the loop they share.
+
+mod contrast;
+mod distil;
+mod finetune;
+mod labels;
+mod pretrain;
+mod run;
+
+pub use contrast::contrast;
+pub use distil::distil;
+pub use finetune::{Start, finetune};
+pub use labels::draw_labels;
+pub use pretrain::pretrain;
