@@ -1,0 +1,373 @@
+//! The signed bundle of a quantised network, with golden vectors that prove a runtime computes what we computed.
+//!
+//! A golden vector is a synthetic image, never a patient's, with the logits of [`QuantGraph::run`]. Runtimes may round
+//! an 8-bit value the other way (tract runs the QDQ model in float), so their logits may differ by the tolerance, which
+//! is measured on the network itself. Only images whose decision no such difference can change are chosen.
+
+use remedis_bundle::{
+    BundleBuilder, Golden, GoldenVector, Manifest, ModelEntry, OperatingPoint, Preprocessing, ProbabilityCalibration,
+    Provenance, SigningKey,
+};
+use remedis_imaging::{Image, encode_png};
+
+use crate::graph::QuantGraph;
+use crate::onnx::{INPUT, INT8_FORMAT, OUTPUT, write_onnx};
+
+/// Name of the section that holds the model.
+const MODEL_SECTION: &str = "model.onnx";
+/// What a decision is called when no class is sure enough.
+const CANNOT_SAY: &str = "cannot say";
+/// One stored value in this many is moved by one step when the tolerance is measured. Float runtimes flip fewer than
+/// one in a thousand.
+const FLIP_ONE_IN: u64 = 100;
+/// Trials per image when the tolerance is measured.
+const N_TRIALS: u64 = 4;
+/// Head-room over the largest difference measured.
+const SAFETY: f32 = 2.0;
+
+/// What a manifest says beyond the network itself.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// Name of the model.
+    pub name: String,
+    /// Version of the model.
+    pub version: String,
+    /// What it is for, and what it is not for.
+    pub intended_use: String,
+    /// Class names, in the order of the logits.
+    pub classes: Vec<String>,
+    /// How an image becomes the network's input.
+    pub preprocessing: Preprocessing,
+    /// How logits become probabilities.
+    pub probability_calibration: ProbabilityCalibration,
+    /// Where "cannot say" begins, and what was measured there.
+    pub operating_point: OperatingPoint,
+    /// Where the network comes from.
+    pub provenance: Provenance,
+}
+
+/// Why golden vectors cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GoldenError {
+    /// The manifest and the network do not belong together.
+    #[error("{found} class names for a network of {expected} logits")]
+    Classes {
+        /// Logits of the network.
+        expected: usize,
+        /// Names given.
+        found: usize,
+    },
+    /// The preprocessing makes another input than the network reads.
+    #[error("preprocessing makes an input of {found:?}, the network reads {expected:?} (channel, height, width)")]
+    Input {
+        /// What the network reads.
+        expected: [usize; 3],
+        /// What the preprocessing makes.
+        found: [usize; 3],
+    },
+    /// An image the preprocessing refuses.
+    #[error("cannot prepare golden image {index}")]
+    Prepare {
+        /// Its position among the images.
+        index: usize,
+        /// What the preprocessing said.
+        source: remedis_imaging::PrepareError,
+    },
+    /// Every decision could be changed by rounding.
+    #[error(
+        "none of {n_images} images is decided by more than the tolerance of {tolerance}: train longer, or give more images"
+    )]
+    NoneDecided {
+        /// Images given.
+        n_images: usize,
+        /// Largest accepted difference of a logit.
+        tolerance: f32,
+    },
+}
+
+/// Why a bundle cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// No golden vectors.
+    #[error("cannot make golden vectors")]
+    Golden(#[from] GoldenError),
+    /// The bundle format refused.
+    #[error("cannot seal the bundle")]
+    Bundle(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Golden vectors and the images they read, as `(section name, PNG bytes)`.
+#[derive(Clone, Debug)]
+pub struct GoldenSet {
+    /// What the manifest holds.
+    pub golden: Golden,
+    /// The sections it names.
+    pub sections: Vec<(String, Vec<u8>)>,
+}
+
+/// The bytes of a bundle of `graph`, signed with `key`.
+///
+/// `images` are synthetic candidates for golden vectors; at most `n_golden` of them are kept.
+///
+/// # Errors
+/// If no golden vector can be made, or the bundle format refuses the manifest.
+pub fn bundle(
+    description: &Description,
+    graph: &QuantGraph,
+    images: &[Image],
+    n_golden: usize,
+    key: &SigningKey,
+) -> Result<Vec<u8>, SealError> {
+    let GoldenSet { golden, sections } = golden(description, graph, images, n_golden)?;
+    let model = ModelEntry {
+        section: MODEL_SECTION.to_owned(),
+        format: INT8_FORMAT.to_owned(),
+        input: INPUT.to_owned(),
+        output: OUTPUT.to_owned(),
+    };
+    let manifest = Manifest {
+        format_version: remedis_bundle::FORMAT_VERSION,
+        name: description.name.clone(),
+        version: description.version.clone(),
+        intended_use: description.intended_use.clone(),
+        classes: description.classes.clone(),
+        preprocessing: description.preprocessing.clone(),
+        probability_calibration: description.probability_calibration.clone(),
+        operating_point: description.operating_point.clone(),
+        model,
+        golden,
+        provenance: description.provenance.clone(),
+    };
+    let mut builder = BundleBuilder::new(manifest).section(MODEL_SECTION, write_onnx(graph));
+    for (name, png) in sections {
+        builder = builder.section(&name, png);
+    }
+    builder.seal(key).map_err(|source| SealError::Bundle(Box::new(source)))
+}
+
+/// Chooses at most `n_golden` of `images` as golden vectors: the first surely decided one of each class in turn.
+///
+/// # Errors
+/// If the description does not fit the network, an image cannot be prepared, or no image is decided surely enough.
+pub fn golden(
+    description: &Description,
+    graph: &QuantGraph,
+    images: &[Image],
+    n_golden: usize,
+) -> Result<GoldenSet, GoldenError> {
+    check(description, graph)?;
+    let prepare = |(index, image)| {
+        remedis_imaging::prepare(image, &description.preprocessing)
+            .map_err(|source| GoldenError::Prepare { index, source })
+    };
+    let prepared = images.iter().enumerate().map(prepare).collect::<Result<Vec<_>, _>>()?;
+    let logits = graph.run_all(&prepared);
+    let tolerance = tolerance(graph, &prepared, &logits);
+    let decided: Vec<(usize, String)> = (0..images.len())
+        .filter_map(|index| Some((index, decision(description, &logits[index], tolerance)?)))
+        .collect();
+    if decided.is_empty() {
+        return Err(GoldenError::NoneDecided { n_images: images.len(), tolerance });
+    }
+    let mut chosen = GoldenSet { golden: Golden { tolerance, vectors: Vec::new() }, sections: Vec::new() };
+    for (index, decision) in spread(decided).into_iter().take(n_golden) {
+        let input = format!("golden/{:02}.png", chosen.sections.len());
+        chosen.sections.push((input.clone(), encode_png(&images[index])));
+        chosen.golden.vectors.push(GoldenVector { input, logits: logits[index].clone(), decision });
+    }
+    Ok(chosen)
+}
+
+fn check(description: &Description, graph: &QuantGraph) -> Result<(), GoldenError> {
+    if description.classes.len() != graph.n_logits() {
+        return Err(GoldenError::Classes { expected: graph.n_logits(), found: description.classes.len() });
+    }
+    let preprocessing = &description.preprocessing;
+    let found = [preprocessing.channels.count(), preprocessing.height as usize, preprocessing.width as usize];
+    if found == graph.input { Ok(()) } else { Err(GoldenError::Input { expected: graph.input, found }) }
+}
+
+/// Largest change of a logit when one stored value in [`FLIP_ONE_IN`] lies a step off, with head-room.
+fn tolerance(graph: &QuantGraph, prepared: &[Vec<f32>], logits: &[Vec<f32>]) -> f32 {
+    let mut largest = 0.0f32;
+    for (index, (image, logits)) in prepared.iter().zip(logits).enumerate() {
+        for trial in 0..N_TRIALS {
+            let mut state = index as u64 * N_TRIALS + trial;
+            let flipped = graph.watch(image, |value, stored| flip_some(stored, value, &mut state));
+            largest = flipped.iter().zip(logits).fold(largest, |largest, (a, b)| largest.max((a - b).abs()));
+        }
+    }
+    // Where no flip shows, what is left is the rounding of the logits themselves.
+    let magnitude = logits.iter().flatten().fold(1.0f32, |largest, logit| largest.max(logit.abs()));
+    (SAFETY * largest).max(1e-5 * magnitude)
+}
+
+fn flip_some(stored: &mut [i8], value: usize, state: &mut u64) {
+    for (position, stored) in stored.iter_mut().enumerate() {
+        *state = scrambled(*state ^ ((value as u64) << 40) ^ position as u64);
+        if state.is_multiple_of(FLIP_ONE_IN) {
+            *stored = if *state & (1 << 50) == 0 { stored.saturating_add(1) } else { stored.saturating_sub(1) };
+        }
+    }
+}
+
+/// One step of SplitMix64 (Steele, Lea and Flood 2014).
+fn scrambled(state: u64) -> u64 {
+    let mut bits = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// The decision on `logits`, if no change of each logit by up to `tolerance` makes another one.
+fn decision(description: &Description, logits: &[f32], tolerance: f32) -> Option<String> {
+    let (best, &largest) = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
+    let second = logits
+        .iter()
+        .enumerate()
+        .filter(|&(class, _)| class != best)
+        .map(|(_, &logit)| logit)
+        .fold(f32::NEG_INFINITY, f32::max);
+    let threshold = f64::from(description.operating_point.confidence_threshold);
+    let confidence = |shift: f32| {
+        let temperature = f64::from(description.probability_calibration.temperature);
+        let other = |&logit: &f32| ((f64::from(logit) - f64::from(largest) - f64::from(shift)) / temperature).exp();
+        // The best class's own term is 1 whatever the shift.
+        1.0 / (1.0
+            + logits.iter().enumerate().filter(|&(class, _)| class != best).map(|(_, logit)| other(logit)).sum::<f64>())
+    };
+    // The best logit down and all others up is a shift by twice the tolerance; so is the reverse.
+    let (least, most) = (confidence(-2.0 * tolerance), confidence(2.0 * tolerance));
+    if largest - second <= 2.0 * tolerance {
+        return None;
+    }
+    if least >= threshold {
+        Some(description.classes[best].clone())
+    } else if most < threshold {
+        Some(CANNOT_SAY.to_owned())
+    } else {
+        None
+    }
+}
+
+/// Reorders so that the first image of every decision comes before the second of any.
+fn spread(decided: Vec<(usize, String)>) -> Vec<(usize, String)> {
+    let mut ranked: Vec<(usize, usize, String)> = Vec::with_capacity(decided.len());
+    for (index, decision) in decided {
+        let rank = ranked.iter().filter(|(_, _, earlier)| *earlier == decision).count();
+        ranked.push((rank, index, decision));
+    }
+    ranked.sort_by_key(|&(rank, index, _)| (rank, index));
+    ranked.into_iter().map(|(_, index, decision)| (index, decision)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use remedis_bundle::{Channels, Measured, Resize};
+
+    use super::*;
+    use crate::calibrate::calibrate_images;
+    use crate::quantise::quantise;
+    use crate::random_net::{Random, residual_net};
+
+    fn description(threshold: f32) -> Description {
+        let [_, height, width] = residual_net(0).input.map(|size| size as u32);
+        let preprocessing = Preprocessing {
+            width,
+            height,
+            channels: Channels::Rgb,
+            resize: Resize::Stretch,
+            mean: vec![0.5; 3],
+            std: vec![0.25; 3],
+        };
+        let coverage = Measured { value: None, low: None, high: None, n: 0 };
+        Description {
+            name: "cells".into(),
+            version: "1".into(),
+            intended_use: "tests".into(),
+            classes: ["a", "b", "c", "d", "e"].map(String::from).to_vec(),
+            preprocessing,
+            probability_calibration: ProbabilityCalibration { temperature: 1.0 },
+            operating_point: OperatingPoint {
+                confidence_threshold: threshold,
+                measured_on: "nothing".into(),
+                coverage,
+                classes: vec![],
+            },
+            provenance: Provenance { plan_sha256: "0".repeat(64), seed: 0, data: vec![], tools: BTreeMap::new() },
+        }
+    }
+
+    /// Discs of random place and colour.
+    fn pictures(n: usize) -> Vec<Image> {
+        let mut random = Random(7);
+        let Preprocessing { width, height, .. } = description(0.0).preprocessing;
+        let picture = |_| {
+            let [x, y, size, red, green, blue] = [(); 6].map(|()| random.unit());
+            let inside = |at: u32| {
+                let (dx, dy) = ((at % width) as f32 / width as f32 - x, (at / width) as f32 / height as f32 - y);
+                dx * dx + dy * dy < size * 0.2
+            };
+            let colour = [red, green, blue].map(|level| (level * 255.0) as u8);
+            let pixels = (0..width * height).flat_map(|at| if inside(at) { colour } else { [200; 3] }).collect();
+            Image { width, height, channels: Channels::Rgb, pixels }
+        };
+        (0..n).map(picture).collect()
+    }
+
+    fn network(description: &Description, pictures: &[Image]) -> QuantGraph {
+        let float = residual_net(6);
+        quantise(&float, &calibrate_images(&float, pictures, &description.preprocessing, 99.99).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn golden_vectors_hold_the_logits_and_decisions_that_rounding_cannot_change() {
+        let (description, pictures) = (description(0.5), pictures(40));
+        let graph = network(&description, &pictures);
+        let set = golden(&description, &graph, &pictures, 6).unwrap();
+        assert!(!set.sections.is_empty() && set.sections.len() <= 6);
+        assert!(set.golden.tolerance > 0.0);
+        for (vector, (name, png)) in set.golden.vectors.iter().zip(&set.sections) {
+            assert_eq!(&vector.input, name);
+            let image = remedis_imaging::decode(png).unwrap();
+            let prepared = remedis_imaging::prepare(&image, &description.preprocessing).unwrap();
+            assert_eq!(vector.logits, graph.run(&prepared), "{name}");
+            let mut sorted = vector.logits.clone();
+            sorted.sort_by(|a, b| b.total_cmp(a));
+            assert!(sorted[0] - sorted[1] > 2.0 * set.golden.tolerance, "{name}: {sorted:?}");
+        }
+    }
+
+    #[test]
+    fn a_threshold_of_one_makes_every_golden_decision_cannot_say() {
+        let (description, pictures) = (description(1.1), pictures(20));
+        let graph = network(&description, &pictures);
+        let set = golden(&description, &graph, &pictures, 3).unwrap();
+        assert!(set.golden.vectors.iter().all(|vector| vector.decision == "cannot say"));
+    }
+
+    #[test]
+    fn a_decision_on_the_edge_is_not_golden() {
+        let description = description(0.5);
+        assert_eq!(decision(&description, &[3.0, 0.0, 0.0, 0.0, 0.0], 0.1).as_deref(), Some("a"));
+        assert_eq!(decision(&description, &[3.0, 2.9, 0.0, 0.0, 0.0], 0.1), None);
+        assert_eq!(decision(&description, &[0.5, 0.1, 0.1, 0.1, 0.1], 0.1).as_deref(), Some("cannot say"));
+        // Confidence e^1.4 / (e^1.4 + 4) = 0.503: above the threshold by less than the tolerance is worth.
+        assert_eq!(decision(&description, &[1.4, 0.0, 0.0, 0.0, 0.0], 0.1), None);
+    }
+
+    #[test]
+    fn other_class_names_or_another_input_are_refused() {
+        let (mut description, pictures) = (description(0.5), pictures(4));
+        let graph = network(&description, &pictures);
+        description.preprocessing.width += 1;
+        assert!(matches!(golden(&description, &graph, &pictures, 1), Err(GoldenError::Input { .. })));
+        description.classes.pop();
+        let error = golden(&description, &graph, &pictures, 1).unwrap_err();
+        assert_eq!(error.to_string(), "4 class names for a network of 5 logits");
+    }
+}

@@ -1,0 +1,227 @@
+//! The integer executor: `INT8.md`, line by line.
+
+use rayon::prelude::*;
+
+use super::float::max_pool;
+use super::patches::gather;
+use crate::graph::{Geometry, Node, Op, QuantGraph, QuantWeights, Shape, volume};
+use crate::quantise::Affine;
+
+impl QuantGraph {
+    /// Logits for one prepared image `[channel, height, width]`.
+    ///
+    /// # Panics
+    /// If `prepared` is not of the input's size.
+    pub fn run(&self, prepared: &[f32]) -> Vec<f32> {
+        self.watch(prepared, |_, _| {})
+    }
+
+    /// Logits for many prepared images, in parallel.
+    ///
+    /// # Panics
+    /// If an image is not of the input's size.
+    pub fn run_all(&self, prepared: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        prepared.par_iter().map(|image| self.run(image)).collect()
+    }
+
+    /// As [`QuantGraph::run`], letting `touch` see and change every stored value before it is read.
+    pub(crate) fn watch(&self, prepared: &[f32], mut touch: impl FnMut(usize, &mut [i8])) -> Vec<f32> {
+        assert_eq!(prepared.len(), volume(self.input), "prepared image for an input of {:?}", self.input);
+        let mut values: Vec<Vec<i8>> = vec![prepared.iter().map(|&real| self.activations[0].encode(real)).collect()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            touch(index, &mut values[index]);
+            if let Op::Linear { input, weights, .. } = &node.op {
+                return linear(&values[*input], self.activations[*input], weights);
+            }
+            values.push(self.step(node, self.activations[index + 1], &values));
+        }
+        unreachable!("float_graph refuses a network that does not end in a linear layer")
+    }
+
+    fn step(&self, node: &Node<QuantWeights>, to: Affine, values: &[Vec<i8>]) -> Vec<i8> {
+        match &node.op {
+            Op::Conv { input, geometry, weights, .. } => convolve(
+                &values[*input],
+                self.activations[*input],
+                self.shape(*input),
+                to,
+                node.shape,
+                geometry,
+                weights,
+            ),
+            Op::Add { a, b, .. } => add((&values[*a], self.activations[*a]), (&values[*b], self.activations[*b]), to),
+            Op::MaxPool { input, window } => {
+                max_pool(&values[*input], self.shape(*input), node.shape, window, i8::MIN, i8::max)
+            }
+            Op::GlobalAveragePool { input } => {
+                average(&values[*input], self.activations[*input], self.shape(*input), to)
+            }
+            Op::Linear { .. } => unreachable!("the last node returns logits, not stored values"),
+        }
+    }
+}
+
+fn convolve(
+    input: &[i8],
+    from: Affine,
+    shape: Shape,
+    to: Affine,
+    output: Shape,
+    geometry: &Geometry,
+    weights: &QuantWeights,
+) -> Vec<i8> {
+    let length = geometry.dot_length();
+    let n_pixels = output[1] * output[2];
+    let n_out = output[0] / geometry.groups;
+    // Distances from the zero point, so that padding is 0 and no correction is needed; 16 bits hold them.
+    let centred: Vec<i16> = input.iter().map(|&stored| i16::from(stored) - i16::from(from.zero_point)).collect();
+    let filters: Vec<i16> = weights.values.iter().map(|&weight| i16::from(weight)).collect();
+    let mut result = vec![0; volume(output)];
+    for group in 0..geometry.groups {
+        let rows = gather(&centred, shape, output, geometry, group, 0);
+        for channel in group * n_out..(group + 1) * n_out {
+            let filter = &filters[channel * length..][..length];
+            let multiplier = multiplier(from.scale, weights.scales[channel], to.scale);
+            let plane = &mut result[channel * n_pixels..][..n_pixels];
+            for (stored, row) in plane.iter_mut().zip(rows.chunks_exact(length)) {
+                let sum = weights.bias[channel] + dot(row, filter);
+                *stored = to.store(f64::from(sum) * multiplier);
+            }
+        }
+    }
+    result
+}
+
+/// Steps of the output for one step of the sum.
+fn multiplier(input_scale: f32, weight_scale: f32, output_scale: f32) -> f64 {
+    f64::from(input_scale) * f64::from(weight_scale) / f64::from(output_scale)
+}
+
+fn dot(row: &[i16], filter: &[i16]) -> i32 {
+    row.iter().zip(filter).map(|(&value, &weight)| i32::from(value) * i32::from(weight)).sum()
+}
+
+fn add((a, from_a): (&[i8], Affine), (b, from_b): (&[i8], Affine), to: Affine) -> Vec<i8> {
+    let real = |stored: i8, from: Affine| f64::from(from.scale) * (f64::from(stored) - f64::from(from.zero_point));
+    a.iter().zip(b).map(|(&a, &b)| to.store((real(a, from_a) + real(b, from_b)) / f64::from(to.scale))).collect()
+}
+
+fn average(input: &[i8], from: Affine, [_, height, width]: Shape, to: Affine) -> Vec<i8> {
+    let n_pixels = height * width;
+    let mean = |plane: &[i8]| {
+        let sum: i64 = plane.iter().map(|&stored| i64::from(stored) - i64::from(from.zero_point)).sum();
+        to.store(f64::from(from.scale) * sum as f64 / (n_pixels as f64 * f64::from(to.scale)))
+    };
+    input.chunks_exact(n_pixels).map(mean).collect()
+}
+
+fn linear(input: &[i8], from: Affine, weights: &QuantWeights) -> Vec<f32> {
+    let centred: Vec<i16> = input.iter().map(|&stored| i16::from(stored) - i16::from(from.zero_point)).collect();
+    let filters: Vec<i16> = weights.values.iter().map(|&weight| i16::from(weight)).collect();
+    let logit = |(channel, filter): (usize, &[i16])| {
+        let sum = weights.bias[channel] + dot(&centred, filter);
+        (f64::from(sum) * (f64::from(from.scale) * f64::from(weights.scales[channel]))) as f32
+    };
+    filters.chunks_exact(input.len()).enumerate().map(logit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrate::calibrate;
+    use crate::quantise::quantise;
+    use crate::random_net::{images, residual_net};
+
+    fn quantised(seed: u64) -> (QuantGraph, Vec<Vec<f32>>) {
+        let float = residual_net(seed);
+        let images = images(seed, &float, 12);
+        let quant = quantise(&float, &calibrate(&float, &images, 99.9).unwrap()).unwrap();
+        (quant, images)
+    }
+
+    /// A convolution straight from `INT8.md`, with none of the executor's code.
+    fn slow_convolution(graph: &QuantGraph, node: usize, input: &[i8]) -> Vec<i8> {
+        let Op::Conv { input: read, geometry: g, weights, .. } = &graph.nodes[node].op else { panic!("a convolution") };
+        let (from, to) = (graph.activations[*read], graph.activations[node + 1]);
+        let ([_, height, width], [n_out, out_height, out_width]) = (graph.shape(*read), graph.nodes[node].shape);
+        let mut result = Vec::new();
+        for channel in 0..n_out {
+            for (y, x) in (0..out_height).flat_map(|y| (0..out_width).map(move |x| (y, x))) {
+                let mut sum = i64::from(weights.bias[channel]);
+                for c in 0..g.kernel[1] {
+                    for (ky, kx) in (0..g.kernel[2]).flat_map(|ky| (0..g.kernel[3]).map(move |kx| (ky, kx))) {
+                        let (iy, ix) = (
+                            (y * g.stride + ky) as i64 - g.padding as i64,
+                            (x * g.stride + kx) as i64 - g.padding as i64,
+                        );
+                        if iy < 0 || ix < 0 || iy >= height as i64 || ix >= width as i64 {
+                            continue;
+                        }
+                        let plane = channel / (n_out / g.groups) * g.kernel[1] + c;
+                        let stored = input[(plane * height + iy as usize) * width + ix as usize];
+                        let weight =
+                            weights.values[((channel * g.kernel[1] + c) * g.kernel[2] + ky) * g.kernel[3] + kx];
+                        sum += i64::from(weight) * (i64::from(stored) - i64::from(from.zero_point));
+                    }
+                }
+                let scale = f64::from(from.scale) * f64::from(weights.scales[channel]) / f64::from(to.scale);
+                let steps = (sum as f64 * scale).round_ties_even() + f64::from(to.zero_point);
+                result.push(steps.clamp(-128.0, 127.0) as i8);
+            }
+        }
+        result
+    }
+
+    #[test]
+    fn every_convolution_equals_the_slow_one_bit_for_bit() {
+        let (graph, images) = quantised(11);
+        let mut values = Vec::new();
+        graph.watch(&images[0], |_, stored| values.push(stored.to_vec()));
+        let mut n_checked = 0;
+        for (index, node) in graph.nodes.iter().enumerate() {
+            if let Op::Conv { input, .. } = &node.op {
+                assert_eq!(values[index + 1], slow_convolution(&graph, index, &values[*input]), "{}", node.name);
+                n_checked += 1;
+            }
+        }
+        assert_eq!(n_checked, 6);
+    }
+
+    #[test]
+    fn a_sum_half_way_goes_to_the_even_step() {
+        let half = Affine { scale: 0.5, zero_point: 0 };
+        let one = Affine { scale: 1.0, zero_point: 0 };
+        // 0.5 -> 0, 1.5 -> 2, 2.5 -> 2, -0.5 -> 0, and beyond the range it saturates.
+        assert_eq!(add((&[1, 3, 5, -1, 127], half), (&[0, 0, 0, 0, 127], one), one), [0, 2, 2, 0, 127]);
+    }
+
+    #[test]
+    fn an_average_is_rounded_once() {
+        let map = Affine { scale: 0.25, zero_point: -3 };
+        // Distances 1, 2, 3, 4 from the zero point: mean 2.5, to 2, back at -1.
+        assert_eq!(average(&[-2, -1, 0, 1], map, [1, 2, 2], map), [-1]);
+    }
+
+    #[test]
+    fn relu_is_the_lower_end_of_the_range() {
+        let (graph, images) = quantised(2);
+        for (index, node) in graph.nodes.iter().enumerate() {
+            if let Op::Conv { relu: true, .. } | Op::Add { relu: true, .. } = node.op {
+                assert_eq!(graph.activations[index + 1].range().0, 0.0, "{}", node.name);
+            }
+        }
+        let mut stored_zeros = 0;
+        graph.watch(&images[0], |value, stored| {
+            stored_zeros += if value == 1 { stored.iter().filter(|&&s| s == i8::MIN).count() } else { 0 }
+        });
+        assert!(stored_zeros > 0, "a random net's first ReLU cuts something off");
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let (graph, images) = quantised(4);
+        let with =
+            |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap().install(|| graph.run_all(&images));
+        assert_eq!(with(1), with(3));
+    }
+}
