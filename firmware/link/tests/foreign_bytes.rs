@@ -1,5 +1,7 @@
 //! Bytes nobody vouches for: splits, noise, and plain rubbish.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use proptest::prelude::*;
 use remedis_link::*;
 

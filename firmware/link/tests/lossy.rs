@@ -1,5 +1,7 @@
 //! Sender and receiver over a line that drops, flips and repeats bytes, in simulated time.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use proptest::prelude::*;
 use remedis_link::{
     Decision, Format, FrameHeader, Heard, Identity, Known, Outcome, Packet, Received, Receiver, Sender, Timing,
