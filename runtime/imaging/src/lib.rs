@@ -1,1 +1,20 @@
-//! Placeholder.
+//! From the bytes of a picture file to the numbers a model sees.
+//!
+//! This is the only preprocessing path in the workspace: training, evaluation and the device all call [`prepare`], so
+//! that what a model meets in the field is what it was trained on. Every step gives the same result on every processor.
+//!
+//! [`decode`] reads PNG, JPEG and DICOM and answers any other bytes, damaged ones included, with an error: it does not
+//! panic, does not recurse over its input and bounds the memory that it takes. It does *not* apply EXIF orientation,
+//! colour profiles or DICOM overlays, and of a film of many frames it reads the first.
+
+mod decode;
+mod dicom;
+mod image;
+mod prepare;
+
+pub use decode::{DecodeError, MAX_PIXELS, decode};
+pub use dicom::DicomError;
+pub use image::{Image, encode_png};
+pub use prepare::{PrepareError, normalise, prepare, resize};
+
+pub use remedis_bundle::{Channels, Preprocessing, Resize};

@@ -1,0 +1,126 @@
+//! Telling the formats apart, and the two that are not DICOM.
+
+use std::io::Cursor;
+
+use remedis_bundle::Channels;
+
+use crate::Image;
+use crate::dicom::{self, DicomError};
+
+/// The most pixels a picture may have; a larger one is refused before memory is taken for it.
+pub const MAX_PIXELS: u64 = 64 * 1024 * 1024;
+
+/// Why bytes are not a picture.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Neither PNG nor JPEG nor DICOM.
+    #[error("not a PNG, JPEG or DICOM file: it has {length} bytes and starts with {start:02x?}")]
+    UnknownFormat {
+        /// Bytes in the file.
+        length: usize,
+        /// The first bytes, at most eight.
+        start: Vec<u8>,
+    },
+    /// More pixels than [`MAX_PIXELS`], or none.
+    #[error("a picture of {width} x {height} pixels is outside what is read: 1 to {MAX_PIXELS} pixels")]
+    Size {
+        /// Columns as declared.
+        width: u64,
+        /// Rows as declared.
+        height: u64,
+    },
+    /// Damaged or unusual PNG.
+    #[error("cannot read the PNG")]
+    Png(#[source] image::ImageError),
+    /// Damaged or unusual JPEG.
+    #[error("cannot read the JPEG")]
+    Jpeg(#[source] jpeg_decoder::Error),
+    /// A JPEG whose samples are neither grey nor three colours.
+    #[error("the JPEG holds {0:?} samples; expected 8-bit grey or colour")]
+    JpegColour(jpeg_decoder::PixelFormat),
+    /// Damaged or unusual DICOM.
+    #[error("cannot read the DICOM file")]
+    Dicom(#[from] DicomError),
+}
+
+/// Reads a PNG, JPEG or DICOM file, told apart by their first bytes.
+///
+/// The result has 8 bits a sample: 16-bit PNG keeps the upper byte of each sample, rounded (`(v * 255 + 32767) / 65535`),
+/// a transparency channel is dropped, palettes and CMYK-free JPEG become grey or red-green-blue. DICOM answers the first
+/// frame, rescaled, windowed and with MONOCHROME1 turned, as a reader would see it.
+///
+/// # Errors
+/// [`DecodeError`] for every file that is not such a picture or is damaged.
+pub fn decode(bytes: &[u8]) -> Result<Image, DecodeError> {
+    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        decode_png(bytes)
+    } else if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
+        decode_jpeg(bytes)
+    } else if bytes.get(128..132) == Some(b"DICM") {
+        dicom::decode(bytes)
+    } else {
+        Err(DecodeError::UnknownFormat { length: bytes.len(), start: bytes.iter().copied().take(8).collect() })
+    }
+}
+
+/// Refuses a picture without pixels or with too many.
+pub(crate) fn check_size(width: u64, height: u64) -> Result<(), DecodeError> {
+    match width.checked_mul(height) {
+        Some(1..=MAX_PIXELS) => Ok(()),
+        _ => Err(DecodeError::Size { width, height }),
+    }
+}
+
+fn decode_png(bytes: &[u8]) -> Result<Image, DecodeError> {
+    use image::{DynamicImage, ImageDecoder};
+    let mut limits = image::Limits::no_limits();
+    limits.max_alloc = Some(MAX_PIXELS * 8 + (64 << 20));
+    let decoder = image::codecs::png::PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(DecodeError::Png)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width.into(), height.into())?;
+    let decoded = DynamicImage::from_decoder(decoder).map_err(DecodeError::Png)?;
+    let (channels, pixels) = match decoded {
+        DynamicImage::ImageLuma8(_) | DynamicImage::ImageLuma16(_) => (Channels::Grey, decoded.into_luma8().into_raw()),
+        DynamicImage::ImageLumaA8(grey) => (Channels::Grey, every_first(grey.as_raw(), 2)),
+        DynamicImage::ImageLumaA16(_) => (Channels::Grey, every_first(decoded.into_luma_alpha8().as_raw(), 2)),
+        other => (Channels::Rgb, other.into_rgb8().into_raw()),
+    };
+    Ok(Image::new(width, height, channels, pixels))
+}
+
+fn every_first(samples: &[u8], step: usize) -> Vec<u8> {
+    samples.iter().step_by(step).copied().collect()
+}
+
+fn decode_jpeg(bytes: &[u8]) -> Result<Image, DecodeError> {
+    use jpeg_decoder::PixelFormat;
+    let (info, pixels) = read_jpeg(bytes, None)?;
+    let channels = match info.pixel_format {
+        PixelFormat::L8 => Channels::Grey,
+        PixelFormat::RGB24 => Channels::Rgb,
+        other => return Err(DecodeError::JpegColour(other)),
+    };
+    Ok(Image::new(info.width.into(), info.height.into(), channels, pixels))
+}
+
+/// Decodes a JPEG stream, having checked its size first; `transform` overrides what the stream says of its colours.
+pub(crate) fn read_jpeg(
+    bytes: &[u8],
+    transform: Option<jpeg_decoder::ColorTransform>,
+) -> Result<(jpeg_decoder::ImageInfo, Vec<u8>), DecodeError> {
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    decoder.set_max_decoding_buffer_size(MAX_PIXELS as usize * 4);
+    if let Some(transform) = transform {
+        decoder.set_color_transform(transform);
+    }
+    decoder.read_info().map_err(DecodeError::Jpeg)?;
+    let info = decoder.info().ok_or(DecodeError::Size { width: 0, height: 0 })?;
+    check_size(info.width.into(), info.height.into())?;
+    let pixels = decoder.decode().map_err(DecodeError::Jpeg)?;
+    let expected = usize::from(info.width) * usize::from(info.height) * info.pixel_format.pixel_bytes();
+    if pixels.len() != expected {
+        return Err(DecodeError::Size { width: info.width.into(), height: info.height.into() });
+    }
+    Ok((info, pixels))
+}

@@ -1,0 +1,143 @@
+use super::*;
+
+/// Explicit little-endian data element with a short length.
+fn element(tag: (u16, u16), representation: &[u8; 2], value: &[u8]) -> Vec<u8> {
+    let mut bytes = [tag.0.to_le_bytes(), tag.1.to_le_bytes()].concat();
+    bytes.extend(representation);
+    if [b"OB", b"OW", b"SQ", b"UN"].contains(&representation) {
+        bytes.extend([0, 0]);
+        bytes.extend((value.len() as u32).to_le_bytes());
+    } else {
+        bytes.extend((value.len() as u16).to_le_bytes());
+    }
+    bytes.extend(value);
+    bytes
+}
+
+fn short(element_number: u16, value: u16) -> Vec<u8> {
+    element((0x0028, element_number), b"US", &value.to_le_bytes())
+}
+
+/// A file around `body`, which is its data set.
+fn file(uid: &str, body: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = vec![0; 128];
+    bytes.extend(b"DICM");
+    bytes.extend(element((2, 0x10), b"UI", uid.as_bytes()));
+    bytes.extend(body.concat());
+    bytes
+}
+
+const EXPLICIT: &str = "1.2.840.10008.1.2.1\0";
+
+/// Attributes of a 2 x 1 grey picture of 16 bits.
+fn two_pixels(photometric: &[u8]) -> Vec<Vec<u8>> {
+    vec![
+        short(2, 1),
+        element((0x0028, 4), b"CS", photometric),
+        short(0x10, 1),
+        short(0x11, 2),
+        short(0x100, 16),
+        short(0x101, 12),
+        short(0x102, 11),
+        short(0x103, 0),
+    ]
+}
+
+fn pixels(values: [u16; 2]) -> Vec<u8> {
+    element((0x7fe0, 0x10), b"OW", &values.map(u16::to_le_bytes).concat())
+}
+
+#[test]
+fn window_maps_its_ends_to_black_and_white() {
+    let mut body = two_pixels(b"MONOCHROME2 ");
+    body.push(element((0x0028, 0x1050), b"DS", b"100\\7"));
+    body.push(element((0x0028, 0x1051), b"DS", b"101 "));
+    body.push(pixels([50, 100]));
+    // (100 - 99.5) / 100 + 0.5 = 0.505
+    assert_eq!(decode(&file(EXPLICIT, &body)).unwrap().pixels, [1, 129]);
+}
+
+#[test]
+fn monochrome1_is_turned() {
+    let mut body = two_pixels(b"MONOCHROME1 ");
+    body.push(pixels([10, 20]));
+    assert_eq!(decode(&file(EXPLICIT, &body)).unwrap().pixels, [255, 0]);
+}
+
+#[test]
+fn rescale_comes_before_the_window() {
+    let mut body = two_pixels(b"MONOCHROME2 ");
+    body.push(element((0x0028, 0x1050), b"DS", b"0.5 "));
+    body.push(element((0x0028, 0x1051), b"DS", b"201 "));
+    body.push(element((0x0028, 0x1052), b"DS", b"-1024 "));
+    body.push(element((0x0028, 0x1053), b"DS", b"1 "));
+    body.push(pixels([1024, 924]));
+    assert_eq!(decode(&file(EXPLICIT, &body)).unwrap().pixels, [128, 0]);
+}
+
+#[test]
+fn bits_above_the_stored_ones_are_ignored() {
+    let mut body = two_pixels(b"MONOCHROME2 ");
+    body.push(pixels([0xf001, 0x0002]));
+    assert_eq!(decode(&file(EXPLICIT, &body)).unwrap().pixels, [0, 255]);
+}
+
+#[test]
+fn a_hundred_thousand_nested_sequences_are_refused() {
+    let mut nested = Vec::new();
+    for _ in 0..100_000 {
+        nested.extend([0x08, 0, 0x40, 0x11, b'S', b'Q', 0, 0, 0xff, 0xff, 0xff, 0xff]);
+        nested.extend([0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]);
+    }
+    let error = decode(&file(EXPLICIT, &[nested])).unwrap_err();
+    assert!(matches!(error, DecodeError::Dicom(DicomError::TooDeep { limit: 32 })), "{error:?}");
+}
+
+#[test]
+fn a_length_beyond_the_file_takes_no_memory() {
+    let mut body = two_pixels(b"MONOCHROME2 ");
+    let mut lying = pixels([1, 2]);
+    lying[8..12].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
+    body.push(lying);
+    let error = decode(&file(EXPLICIT, &body)).unwrap_err();
+    let is_truncated =
+        matches!(error, DecodeError::Dicom(DicomError::Truncated { expected: 0xffff_fff0, found: 4, .. }));
+    assert!(is_truncated, "{error:?}");
+}
+
+#[test]
+fn more_rows_than_pixels_are_refused() {
+    let mut body = two_pixels(b"MONOCHROME2 ");
+    body[2] = short(0x10, 60_000);
+    body.push(pixels([1, 2]));
+    let error = decode(&file(EXPLICIT, &body)).unwrap_err();
+    let is_truncated = matches!(
+        error,
+        DecodeError::Dicom(DicomError::Truncated { what: "the first frame", expected: 240_000, found: 4 })
+    );
+    assert!(is_truncated, "{error:?}");
+}
+
+#[test]
+fn jpeg_2000_is_named() {
+    let error = decode(&file("1.2.840.10008.1.2.4.90", &[])).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(
+        source,
+        "transfer syntax 1.2.840.10008.1.2.4.90 (JPEG 2000) is not supported; convert the file to explicit VR little endian"
+    );
+}
+
+#[test]
+fn a_sequence_of_unknown_representation_is_stepped_over() {
+    let mut unknown = vec![0x09, 0, 1, 0x10, b'U', b'N', 0, 0, 0xff, 0xff, 0xff, 0xff];
+    unknown.extend([0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]);
+    // Implicit inside: no representation is written.
+    unknown.extend([0x09, 0, 2, 0x10, 2, 0, 0, 0, 7, 7]);
+    unknown.extend([0xfe, 0xff, 0x0d, 0xe0, 0, 0, 0, 0]);
+    unknown.extend([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]);
+    let mut body = vec![unknown];
+    body.extend(two_pixels(b"MONOCHROME2 "));
+    body.push(pixels([5, 6]));
+    assert_eq!(decode(&file(EXPLICIT, &body)).unwrap().pixels, [0, 255]);
+}

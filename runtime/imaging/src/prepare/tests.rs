@@ -1,0 +1,112 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn input(width: u32, height: u32, channels: Channels, resize: Resize) -> Preprocessing {
+    let count = channel_count(channels);
+    Preprocessing { width, height, channels, resize, mean: vec![0.5; count], std: vec![0.25; count] }
+}
+
+fn any_image() -> impl Strategy<Value = Image> {
+    (1_u32..40, 1_u32..40, any::<bool>()).prop_flat_map(|(width, height, is_grey)| {
+        let channels = if is_grey { Channels::Grey } else { Channels::Rgb };
+        let samples = width as usize * height as usize * channel_count(channels);
+        prop::collection::vec(any::<u8>(), samples).prop_map(move |pixels| Image::new(width, height, channels, pixels))
+    })
+}
+
+fn any_input() -> impl Strategy<Value = Preprocessing> {
+    (1_u32..40, 1_u32..40, any::<bool>(), any::<bool>()).prop_map(|(width, height, is_grey, is_cropped)| {
+        let channels = if is_grey { Channels::Grey } else { Channels::Rgb };
+        input(width, height, channels, if is_cropped { Resize::CentreCrop } else { Resize::Stretch })
+    })
+}
+
+proptest! {
+    #[test]
+    fn resizing_keeps_the_range(image in any_image(), wanted in any_input()) {
+        let wanted = Preprocessing { channels: image.channels, ..wanted };
+        let resized = resize(&image, &wanted).unwrap();
+        let range = |pixels: &[u8]| (pixels.iter().copied().min(), pixels.iter().copied().max());
+        let ((low, high), (new_low, new_high)) = (range(&image.pixels), range(&resized.pixels));
+        prop_assert!(low <= new_low && new_high <= high);
+    }
+
+    #[test]
+    fn a_constant_picture_stays_constant(value: u8, width in 1_u32..90, height in 1_u32..90, wanted in any_input()) {
+        let pixels = vec![value; (width * height * 3) as usize];
+        let resized = resize(&Image::new(width, height, Channels::Rgb, pixels), &wanted).unwrap();
+        prop_assert!(resized.pixels.iter().all(|&pixel| pixel == value));
+    }
+
+    /// The processor's own vector instructions against the portable loops.
+    #[test]
+    fn every_processor_gives_the_same_bytes(image in any_image(), wanted in any_input()) {
+        let mut portable = fir::Resizer::new();
+        #[expect(unsafe_code, reason = "the portable loops need no processor feature")]
+        // SAFETY: without extensions nothing is asked of the processor.
+        unsafe {
+            portable.set_cpu_extensions(fir::CpuExtensions::None);
+        }
+        prop_assert_eq!(resize(&image, &wanted).unwrap(), resize_with(&image, &wanted, &mut portable).unwrap());
+    }
+}
+
+#[test]
+fn larger_pictures_are_the_same_on_every_processor() {
+    let pixels = (0..640 * 427 * 3_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 21) as u8).collect();
+    let image = Image::new(640, 427, Channels::Rgb, pixels);
+    let mut portable = fir::Resizer::new();
+    #[expect(unsafe_code, reason = "the portable loops need no processor feature")]
+    // SAFETY: without extensions nothing is asked of the processor.
+    unsafe {
+        portable.set_cpu_extensions(fir::CpuExtensions::None);
+    }
+    for side in [32, 64, 96, 224] {
+        let wanted = input(side, side, Channels::Rgb, Resize::CentreCrop);
+        assert_eq!(resize(&image, &wanted).unwrap(), resize_with(&image, &wanted, &mut portable).unwrap());
+    }
+}
+
+#[test]
+fn halving_averages_with_a_triangle() {
+    // Antialiased bilinear at half size weighs 1 3 3 1, and at a border what is left of it.
+    let image = Image::new(4, 1, Channels::Grey, vec![0, 0, 80, 80]);
+    let halved = resize(&image, &input(2, 1, Channels::Grey, Resize::Stretch)).unwrap();
+    assert_eq!(halved.pixels, [11, 69]);
+}
+
+#[test]
+fn centre_crop_drops_the_ends_and_stretch_keeps_them() {
+    let image = Image::new(4, 2, Channels::Grey, vec![0, 100, 100, 0, 0, 100, 100, 0]);
+    let cropped = resize(&image, &input(2, 2, Channels::Grey, Resize::CentreCrop)).unwrap();
+    assert_eq!(cropped.pixels, [100; 4]);
+    let stretched = resize(&image, &input(2, 2, Channels::Grey, Resize::Stretch)).unwrap();
+    assert!(stretched.pixels.iter().all(|&pixel| pixel < 100), "{:?}", stretched.pixels);
+}
+
+#[test]
+fn normalised_values_are_planes_of_standard_scores() {
+    let image = Image::new(2, 1, Channels::Rgb, vec![255, 0, 51, 0, 255, 51]);
+    let wanted = Preprocessing {
+        mean: vec![0.5, 0.0, 0.2],
+        std: vec![0.5, 1.0, 0.1],
+        ..input(2, 1, Channels::Rgb, Resize::Stretch)
+    };
+    assert_eq!(prepare(&image, &wanted).unwrap(), [1.0, -1.0, 0.0, 1.0, 0.0, 0.0]);
+}
+
+#[test]
+fn grey_weighs_green_most() {
+    let image = Image::new(3, 1, Channels::Rgb, vec![255, 0, 0, 0, 255, 0, 0, 0, 255]);
+    assert_eq!(image.to_grey().pixels, [77, 149, 29]);
+}
+
+#[test]
+fn an_empty_input_and_a_missing_mean_are_refused() {
+    let image = Image::new(1, 1, Channels::Grey, vec![7]);
+    let empty = input(0, 4, Channels::Grey, Resize::Stretch);
+    assert!(matches!(prepare(&image, &empty), Err(PrepareError::EmptyInput { width: 0, height: 4 })));
+    let without = Preprocessing { mean: vec![], ..input(1, 1, Channels::Grey, Resize::Stretch) };
+    assert!(matches!(prepare(&image, &without), Err(PrepareError::Normalisation { means: 0, .. })));
+}
