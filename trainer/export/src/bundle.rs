@@ -95,7 +95,7 @@ pub enum SealError {
     Golden(#[from] GoldenError),
     /// The bundle format refused.
     #[error("cannot seal the bundle")]
-    Bundle(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Bundle(#[from] remedis_bundle::SealBundleError),
 }
 
 /// Golden vectors and the images they read, as `(section name, PNG bytes)`.
@@ -144,7 +144,7 @@ pub fn bundle(
     for (name, png) in sections {
         builder = builder.section(&name, png);
     }
-    builder.seal(key).map_err(|source| SealError::Bundle(Box::new(source)))
+    Ok(builder.seal(key)?)
 }
 
 /// Chooses at most `n_golden` of `images` as golden vectors: the first surely decided one of each class in turn.

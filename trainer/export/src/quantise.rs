@@ -77,8 +77,13 @@ impl Affine {
     }
 
     /// Stores `steps`, a real number in units of the scale: half to even, saturating.
+    ///
+    /// Adding 1.5 * 2^52 leaves no bit below one, so the addition itself rounds, half to even; this is
+    /// `f64::round_ties_even` without the call into the mathematics library that older x86 needs for it.
     pub(crate) fn store(self, steps: f64) -> i8 {
-        (steps.round_ties_even() + f64::from(self.zero_point)).clamp(-128.0, 127.0) as i8
+        const ROUNDS_TO_INTEGER: f64 = 6_755_399_441_055_744.0;
+        let rounded = steps.clamp(-512.0, 512.0) + ROUNDS_TO_INTEGER - ROUNDS_TO_INTEGER;
+        (rounded + f64::from(self.zero_point)).clamp(-128.0, 127.0) as i8
     }
 }
 
@@ -188,6 +193,14 @@ mod tests {
             let real = low + unit * (high - low);
             let error = (map.decode(map.encode(real)) - real).abs();
             prop_assert!(error <= scale * 0.501, "{real} came back {error} away");
+        }
+
+        #[test]
+        fn storing_rounds_half_to_even(half_steps in -2000i32..2000, nudge in -1e-9f64..1e-9, zero_point: i8) {
+            for steps in [f64::from(half_steps) / 2.0, f64::from(half_steps) / 2.0 + nudge, f64::from(half_steps) * 1e6] {
+                let expected = (steps.round_ties_even() + f64::from(zero_point)).clamp(-128.0, 127.0) as i8;
+                prop_assert_eq!(Affine { scale: 1.0, zero_point }.store(steps), expected, "{}", steps);
+            }
         }
 
         #[test]

@@ -2,11 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::patches::{gather, inside};
+use super::patches::{LANES, gather, inside, transposed};
 use crate::graph::{FloatGraph, FloatWeights, Geometry, Node, Op, Shape, Window, volume};
-
-/// Output pixels computed together: as many `f32` as keep a few vector registers busy.
-const LANES: usize = 16;
 
 impl FloatGraph {
     /// Logits for one prepared image `[channel, height, width]`.
@@ -72,17 +69,6 @@ fn convolve(input: &[f32], shape: Shape, output: Shape, geometry: &Geometry, wei
         }
     }
     result
-}
-
-/// `[pixel, k]` to `[k, pixel]`, filled up with zeros to [`LANES`] pixels.
-fn transposed(rows: &[f32], length: usize) -> Vec<[f32; LANES]> {
-    let mut columns = vec![[0.0; LANES]; length];
-    for (pixel, row) in rows.chunks_exact(length).enumerate() {
-        for (column, &value) in columns.iter_mut().zip(row) {
-            column[pixel] = value;
-        }
-    }
-    columns
 }
 
 fn dots(columns: &[[f32; LANES]], filter: &[f32], bias: f32) -> [f32; LANES] {

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::float::max_pool;
-use super::patches::gather;
+use super::patches::{LANES, gather, transposed};
 use crate::graph::{Geometry, Node, Op, QuantGraph, QuantWeights, Shape, volume};
 use crate::quantise::Affine;
 
@@ -79,17 +79,32 @@ fn convolve(
     let mut result = vec![0; volume(output)];
     for group in 0..geometry.groups {
         let rows = gather(&centred, shape, output, geometry, group, 0);
-        for channel in group * n_out..(group + 1) * n_out {
-            let filter = &filters[channel * length..][..length];
-            let multiplier = multiplier(from.scale, weights.scales[channel], to.scale);
-            let plane = &mut result[channel * n_pixels..][..n_pixels];
-            for (stored, row) in plane.iter_mut().zip(rows.chunks_exact(length)) {
-                let sum = weights.bias[channel] + dot(row, filter);
-                *stored = to.store(f64::from(sum) * multiplier);
+        for (tile, rows) in rows.chunks(LANES * length).enumerate() {
+            let columns = transposed(rows, length);
+            let n = rows.len() / length;
+            for channel in group * n_out..(group + 1) * n_out {
+                let sums = dots(&columns, &filters[channel * length..][..length]);
+                let multiplier = multiplier(from.scale, weights.scales[channel], to.scale);
+                let stored = &mut result[channel * n_pixels + tile * LANES..][..n];
+                for (stored, sum) in stored.iter_mut().zip(sums) {
+                    *stored = to.store(f64::from(weights.bias[channel] + sum) * multiplier);
+                }
             }
         }
     }
     result
+}
+
+/// The dot product of `filter` with each pixel of `columns`. `quantise` made sure that no sum overflows; wrapping
+/// arithmetic tells the compiler so, which it needs in order to use vector instructions.
+fn dots(columns: &[[i16; LANES]], filter: &[i16]) -> [i32; LANES] {
+    let mut sums = [0; LANES];
+    for (column, &weight) in columns.iter().zip(filter) {
+        for (sum, &value) in sums.iter_mut().zip(column) {
+            *sum = i32::wrapping_add(*sum, i32::from(value).wrapping_mul(i32::from(weight)));
+        }
+    }
+    sums
 }
 
 /// Steps of the output for one step of the sum.
@@ -98,7 +113,9 @@ fn multiplier(input_scale: f32, weight_scale: f32, output_scale: f32) -> f64 {
 }
 
 fn dot(row: &[i16], filter: &[i16]) -> i32 {
-    row.iter().zip(filter).map(|(&value, &weight)| i32::from(value) * i32::from(weight)).sum()
+    row.iter()
+        .zip(filter)
+        .fold(0, |sum, (&value, &weight)| i32::wrapping_add(sum, i32::from(value) * i32::from(weight)))
 }
 
 fn add((a, from_a): (&[i8], Affine), (b, from_b): (&[i8], Affine), to: Affine) -> Vec<i8> {

@@ -2,6 +2,9 @@
 
 use crate::graph::{Geometry, Shape};
 
+/// Output pixels computed together: as many as keep a few vector registers busy.
+pub(super) const LANES: usize = 16;
+
 /// Copies what each output pixel of `group` reads into one row: `[output pixel, in / groups, kernel y, kernel x]`.
 /// Outside the image stands `outside`.
 pub(super) fn gather<T: Copy>(
@@ -14,23 +17,37 @@ pub(super) fn gather<T: Copy>(
 ) -> Vec<T> {
     let [_, height, width] = shape;
     let [_, channels, kernel_height, kernel_width] = geometry.kernel;
+    let (padded_height, padded_width) = (height + 2 * geometry.padding, width + 2 * geometry.padding);
+    let mut padded = vec![outside; channels * padded_height * padded_width];
+    for (line, source) in
+        input[group * channels * height * width..].chunks_exact(width).take(channels * height).enumerate()
+    {
+        let y = line / height * padded_height + line % height + geometry.padding;
+        padded[y * padded_width + geometry.padding..][..width].copy_from_slice(source);
+    }
     let mut rows = Vec::with_capacity(output[1] * output[2] * geometry.dot_length());
     for y in 0..output[1] {
         for x in 0..output[2] {
             for channel in 0..channels {
-                let plane = &input[(group * channels + channel) * height * width..][..height * width];
                 for ky in 0..kernel_height {
-                    let line = inside(y * geometry.stride + ky, geometry.padding, height)
-                        .map(|iy| &plane[iy * width..][..width]);
-                    for kx in 0..kernel_width {
-                        let ix = inside(x * geometry.stride + kx, geometry.padding, width);
-                        rows.push(line.zip(ix).map_or(outside, |(line, ix)| line[ix]));
-                    }
+                    let line = (channel * padded_height + y * geometry.stride + ky) * padded_width;
+                    rows.extend_from_slice(&padded[line + x * geometry.stride..][..kernel_width]);
                 }
             }
         }
     }
     rows
+}
+
+/// `[pixel, k]` to `[k, pixel]`, filled up with zeros to [`LANES`] pixels.
+pub(super) fn transposed<T: Copy + Default>(rows: &[T], length: usize) -> Vec<[T; LANES]> {
+    let mut columns = vec![[T::default(); LANES]; length];
+    for (pixel, row) in rows.chunks_exact(length).enumerate() {
+        for (column, &value) in columns.iter_mut().zip(row) {
+            column[pixel] = value;
+        }
+    }
+    columns
 }
 
 /// Position in the image of position `padded` in the padded image, if it is not padding.
