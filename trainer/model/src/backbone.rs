@@ -1,0 +1,16 @@
+//! The teacher's backbone: BiT, a pre-activation ResNet with group normalisation and standardised weights.
+//!
+//! Source: Kolesnikov et al. 2020, "Big Transfer (BiT)", and its code, google-research/big_transfer. Neither normalisation
+//! looks across the batch, so an image's embedding does not depend on its neighbours.
+
+mod config;
+mod group_norm;
+mod resnet;
+mod std_conv;
+mod unit;
+
+pub use config::BitConfig;
+pub use group_norm::GroupNorm;
+pub use resnet::BitResNet;
+pub(crate) use resnet::average;
+pub use std_conv::{StdConv, standardise};
