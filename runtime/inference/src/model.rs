@@ -1,0 +1,198 @@
+//! A bundle's model as a tract plan that has proved itself.
+
+use std::sync::Arc;
+
+use remedis_bundle::{Bundle, Manifest};
+use remedis_imaging::{Image, PrepareError, decode, prepare};
+use tract_onnx::prelude::*;
+
+use crate::{Decision, Prediction};
+
+/// Model formats that this runtime executes.
+const FORMATS: [&str; 2] = ["onnx-qdq-13", "onnx-float-13"];
+
+/// Why a bundle's model cannot be used on this device.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenModelError {
+    /// A format that this runtime does not execute.
+    #[error("the model has format {found}, this runtime executes {FORMATS:?}: update the program")]
+    Format {
+        /// As the manifest says.
+        found: String,
+    },
+    /// tract refused the model.
+    #[error("the model cannot be loaded: {reason}")]
+    Load {
+        /// What tract said.
+        reason: String,
+    },
+    /// A golden vector's picture cannot be read or prepared.
+    #[error("golden vector {vector} cannot be computed")]
+    GoldenInput {
+        /// Its section.
+        vector: String,
+        /// What failed.
+        source: PredictError,
+    },
+    /// This processor computes something else than the trainer did.
+    #[error(
+        "golden vector {vector} did not come back on this processor: expected {expected:?} within {tolerance}, found \
+         {found:?}; do not use this model here"
+    )]
+    GoldenLogits {
+        /// Its section.
+        vector: String,
+        /// The int8 reference's logits.
+        expected: Vec<f32>,
+        /// What was computed here.
+        found: Vec<f32>,
+        /// Largest accepted difference.
+        tolerance: f32,
+    },
+    /// The logits are near, the decision is another.
+    #[error("golden vector {vector} should be decided {expected}, found {found}; do not use this model here")]
+    GoldenDecision {
+        /// Its section.
+        vector: String,
+        /// As the manifest says.
+        expected: String,
+        /// As decided here.
+        found: String,
+    },
+}
+
+/// Why there is no answer for a picture.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PredictError {
+    /// The bytes are not a picture.
+    #[error("cannot decode the image")]
+    Decode(#[from] remedis_imaging::DecodeError),
+    /// The picture cannot become the model's input.
+    #[error("cannot prepare the image")]
+    Prepare(#[from] PrepareError),
+    /// tract failed.
+    #[error("the model cannot be executed: {reason}")]
+    Execute {
+        /// What tract said.
+        reason: String,
+    },
+    /// Not every logit is a number.
+    #[error("the model's output is not finite: {logits:?}")]
+    NotFinite {
+        /// The output.
+        logits: Vec<f32>,
+    },
+}
+
+/// A model whose golden vectors came back on this processor.
+#[derive(Clone, Debug)]
+pub struct Model {
+    plan: Arc<TypedSimplePlan>,
+    manifest: Manifest,
+}
+
+impl Model {
+    /// Build the plan of the bundle's model and check its golden vectors.
+    ///
+    /// # Errors
+    /// If tract refuses the model, or a golden vector does not come back.
+    pub fn open(bundle: &Bundle) -> Result<Self, OpenModelError> {
+        let manifest = bundle.manifest().clone();
+        if !FORMATS.contains(&manifest.model.format.as_str()) {
+            return Err(OpenModelError::Format { found: manifest.model.format });
+        }
+        let plan =
+            plan(bundle.model(), &manifest).map_err(|error| OpenModelError::Load { reason: format!("{error:#}") })?;
+        let model = Self { plan, manifest };
+        model.check_golden_vectors(bundle)?;
+        Ok(model)
+    }
+
+    /// Class names in the order of the logits.
+    #[must_use]
+    pub fn classes(&self) -> &[String] {
+        &self.manifest.classes
+    }
+
+    /// What the bundle says about the model.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The answer for a decoded picture of any size.
+    ///
+    /// # Errors
+    /// If the picture cannot be prepared, or the output is not finite.
+    pub fn predict(&self, image: &Image) -> Result<Prediction, PredictError> {
+        let logits = self.logits(&prepare(image, &self.manifest.preprocessing)?)?;
+        let temperature = self.manifest.probability_calibration.temperature;
+        let threshold = self.manifest.operating_point.confidence_threshold;
+        Ok(Prediction::new(logits, &self.manifest.classes, temperature, threshold))
+    }
+
+    /// The logits for a prepared input, `[channel, height, width]`.
+    ///
+    /// # Errors
+    /// If tract fails or the output is not finite.
+    ///
+    /// # Panics
+    /// If `prepared` has another length than the model's input.
+    pub fn logits(&self, prepared: &[f32]) -> Result<Vec<f32>, PredictError> {
+        let shape = shape(&self.manifest);
+        assert_eq!(prepared.len(), shape.iter().product::<usize>(), "a prepared input of shape {shape:?}");
+        let failed = |error: TractError| PredictError::Execute { reason: format!("{error:#}") };
+        let input = Tensor::from_shape(&shape, prepared).map_err(failed)?;
+        let output = self.plan.run(tvec![input.into()]).map_err(failed)?;
+        let logits =
+            output[0].try_as_plain_ram().and_then(|plain| Ok(plain.as_slice::<f32>()?.to_vec())).map_err(failed)?;
+        if logits.len() != self.manifest.classes.len() {
+            let reason = format!("expected {} logits, found {}", self.manifest.classes.len(), logits.len());
+            return Err(PredictError::Execute { reason });
+        }
+        match logits.iter().all(|logit| logit.is_finite()) {
+            true => Ok(logits),
+            false => Err(PredictError::NotFinite { logits }),
+        }
+    }
+
+    fn check_golden_vectors(&self, bundle: &Bundle) -> Result<(), OpenModelError> {
+        let tolerance = self.manifest.golden.tolerance;
+        for vector in &self.manifest.golden.vectors {
+            let name = || vector.input.clone();
+            let picture = bundle.section(&vector.input).unwrap_or_default();
+            let prediction = decode(picture)
+                .map_err(PredictError::from)
+                .and_then(|image| self.predict(&image))
+                .map_err(|source| OpenModelError::GoldenInput { vector: name(), source })?;
+            let is_near = |(found, expected): (&f32, &f32)| (found - expected).abs() <= tolerance;
+            if !prediction.logits.iter().zip(&vector.logits).all(is_near) {
+                let (expected, found) = (vector.logits.clone(), prediction.logits);
+                return Err(OpenModelError::GoldenLogits { vector: name(), expected, found, tolerance });
+            }
+            let found = Decision::name(&prediction.decision);
+            if found != vector.decision {
+                let (expected, found) = (vector.decision.clone(), found.to_owned());
+                return Err(OpenModelError::GoldenDecision { vector: name(), expected, found });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `[1, channel, height, width]`.
+fn shape(manifest: &Manifest) -> [usize; 4] {
+    let input = &manifest.preprocessing;
+    [1, input.channels.count(), input.height as usize, input.width as usize]
+}
+
+fn plan(model: &[u8], manifest: &Manifest) -> TractResult<Arc<TypedSimplePlan>> {
+    let mut bytes = model;
+    tract_onnx::onnx()
+        .model_for_read(&mut bytes)?
+        .with_input_fact(0, f32::fact(shape(manifest)).into())?
+        .into_optimized()?
+        .into_runnable()
+}
