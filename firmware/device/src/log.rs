@@ -1,0 +1,122 @@
+//! What happened, one line an event, on standard error. Frame numbers and hashes only: no patient data, no image names.
+
+use serde::Serialize;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+/// Something worth a line.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are the log's own words; each is explained where it is written")]
+pub enum Note<'a> {
+    Started {
+        model: &'a str,
+        bundle: &'a str,
+        answers: u64,
+    },
+    JournalRepaired {
+        offset: u64,
+        bytes: u64,
+        kept_in: String,
+    },
+    LinkOpen,
+    LinkLost {
+        reason: &'a str,
+    },
+    Connected,
+    FrameStarted {
+        frame: u64,
+        bytes: u32,
+    },
+    Answered {
+        frame: u64,
+        sha256: &'a str,
+        decision: &'a str,
+        class: Option<&'a str>,
+        confidence: f32,
+        latency_ms: u64,
+    },
+    Unreadable {
+        frame: u64,
+        sha256: &'a str,
+        reason: &'a str,
+    },
+    AnsweredBefore {
+        frame: u64,
+    },
+    Refused {
+        frame: u64,
+        reason: &'a str,
+    },
+    Delivered {
+        frame: u64,
+    },
+    ScreenFailed {
+        reason: String,
+    },
+    ScreenBack,
+    Link {
+        packets: u64,
+        corrupt: u64,
+        naks: u64,
+        frames: u64,
+        repeated_results: u64,
+        reopened: u64,
+        unsent: u64,
+    },
+    Stopped {
+        answers: u64,
+    },
+}
+
+/// Where lines go; clones write to the same place.
+#[derive(Clone)]
+pub struct Log {
+    is_json: bool,
+    out: Arc<Mutex<dyn Write + Send>>,
+}
+
+impl Log {
+    /// A log on standard error, as JSON lines or for people.
+    pub fn to_stderr(is_json: bool) -> Self {
+        Self::to(is_json, std::io::stderr())
+    }
+
+    /// A log to any writer.
+    pub fn to(is_json: bool, out: impl Write + Send + 'static) -> Self {
+        Self { is_json, out: Arc::new(Mutex::new(out)) }
+    }
+
+    /// Writes one line. A log that cannot be written is no reason to stop working.
+    pub fn note(&self, note: &Note<'_>) {
+        let line = if self.is_json { as_json(note) } else { as_text(note) };
+        let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _unwritten = writeln!(out, "{line}");
+    }
+}
+
+fn as_json(note: &Note<'_>) -> String {
+    serde_json::to_string(note).expect("notes are plain fields with string keys")
+}
+
+/// `event key=value key=value`, the fields in the order they are declared.
+fn as_text(note: &Note<'_>) -> String {
+    let json = as_json(note);
+    json.trim_matches(['{', '}'])
+        .replacen("\"event\":", "", 1)
+        .replace(",\"", " \"")
+        .replace("\":", "=")
+        .replace(['"'], "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_words_and_programs_read_json() {
+        let note = Note::FrameStarted { frame: 7, bytes: 1024 };
+        assert_eq!(as_text(&note), "frame_started frame=7 bytes=1024");
+        assert_eq!(as_json(&note), r#"{"event":"frame_started","frame":7,"bytes":1024}"#);
+    }
+}

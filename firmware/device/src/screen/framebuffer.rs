@@ -1,0 +1,180 @@
+//! A Linux framebuffer, written as a file: no mapping, no `unsafe`.
+
+use super::Canvas;
+use embedded_graphics::prelude::{OriginDimensions, Size};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// How a framebuffer stores a pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PixelFormat {
+    /// 5 bits red, 6 green, 5 blue, little endian.
+    Rgb565,
+    /// Bytes blue, green, red, unused.
+    Xrgb8888,
+}
+
+/// Layout of a framebuffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// In pixels.
+    pub size: Size,
+    /// How a pixel is stored.
+    pub format: PixelFormat,
+    /// Bytes from one row to the next.
+    pub stride: u32,
+}
+
+/// Why a framebuffer cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FramebufferError {
+    /// The device or its description cannot be read or written.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel's description makes no sense here.
+    #[error("framebuffer's {what} is {found:?}, expected {expected}")]
+    Geometry {
+        /// Which part.
+        what: &'static str,
+        /// What it says.
+        found: String,
+        /// What would do.
+        expected: &'static str,
+    },
+}
+
+impl Geometry {
+    /// Reads `virtual_size`, `bits_per_pixel` and `stride` in a folder such as `/sys/class/graphics/fb0`.
+    ///
+    /// # Errors
+    /// When they are missing, or describe anything but 16 or 32 bits a pixel.
+    pub fn read(folder: &Path) -> Result<Self, FramebufferError> {
+        let text = |name: &str| {
+            let path = folder.join(name);
+            let text = fs::read_to_string(&path).map_err(|source| FramebufferError::Io { path, source })?;
+            Ok(text.trim().to_owned())
+        };
+        let bad = |what, found: &str, expected| FramebufferError::Geometry { what, found: found.into(), expected };
+        let (virtual_size, bits, stride) = (text("virtual_size")?, text("bits_per_pixel")?, text("stride")?);
+        let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=16_384).contains(side));
+        let size = virtual_size
+            .split_once(',')
+            .and_then(|(width, height)| Some(Size::new(side(width)?, side(height)?)))
+            .ok_or_else(|| bad("virtual_size", &virtual_size, "width,height of at most 16384 pixels each"))?;
+        let (format, bytes) = match bits.as_str() {
+            "16" => (PixelFormat::Rgb565, 2),
+            "32" => (PixelFormat::Xrgb8888, 4),
+            _ => return Err(bad("bits_per_pixel", &bits, "16 or 32")),
+        };
+        let stride = stride
+            .parse()
+            .ok()
+            .filter(|stride| (size.width * bytes..=1 << 20).contains(stride))
+            .ok_or_else(|| bad("stride", &stride, "at least one row of pixels in bytes"))?;
+        Ok(Self { size, format, stride })
+    }
+
+    /// `canvas` as the framebuffer stores it; the bytes between rows are zero.
+    pub fn encode(&self, canvas: &Canvas) -> Vec<u8> {
+        assert_eq!(canvas.size(), self.size, "the page is drawn for this framebuffer");
+        let (width, stride) = (self.size.width as usize, self.stride as usize);
+        let mut bytes = vec![0; stride * self.size.height as usize];
+        for (row, pixels) in bytes.chunks_exact_mut(stride).zip(canvas.pixels().chunks_exact(3 * width)) {
+            match self.format {
+                PixelFormat::Rgb565 => {
+                    for (place, rgb) in row.chunks_exact_mut(2).zip(pixels.chunks_exact(3)) {
+                        let [red, green, blue] = [rgb[0] >> 3, rgb[1] >> 2, rgb[2] >> 3].map(u16::from);
+                        place.copy_from_slice(&(red << 11 | green << 5 | blue).to_le_bytes());
+                    }
+                }
+                PixelFormat::Xrgb8888 => {
+                    for (place, rgb) in row.chunks_exact_mut(4).zip(pixels.chunks_exact(3)) {
+                        place.copy_from_slice(&[rgb[2], rgb[1], rgb[0], 0]);
+                    }
+                }
+            }
+        }
+        bytes
+    }
+}
+
+/// An open framebuffer.
+#[derive(Debug)]
+pub struct Framebuffer {
+    path: PathBuf,
+    file: File,
+    geometry: Geometry,
+}
+
+impl Framebuffer {
+    /// Opens a device such as `/dev/fb0` and asks the kernel for its layout.
+    ///
+    /// # Errors
+    /// When it is not there, not ours to write, or stores pixels in another way than 16 or 32 bits.
+    pub fn open(path: &Path) -> Result<Self, FramebufferError> {
+        let geometry = Geometry::read(&Path::new("/sys/class/graphics").join(path.file_name().unwrap_or_default()))?;
+        let file = OpenOptions::new()
+            .write(true)
+            .open(path)
+            .map_err(|source| FramebufferError::Io { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), file, geometry })
+    }
+
+    /// Its layout.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Writes a page of the framebuffer's size.
+    ///
+    /// # Errors
+    /// When the device does not take it.
+    pub fn put(mut self, canvas: &Canvas) -> Result<(), FramebufferError> {
+        let bytes = self.geometry.encode(canvas);
+        self.file.write_all(&bytes).map_err(|source| FramebufferError::Io { path: self.path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
+
+    fn described(virtual_size: &str, bits: &str, stride: &str) -> Result<Geometry, FramebufferError> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("virtual_size", virtual_size), ("bits_per_pixel", bits), ("stride", stride)] {
+            fs::write(folder.path().join(name), format!("{text}\n")).unwrap();
+        }
+        Geometry::read(folder.path())
+    }
+
+    #[test]
+    fn the_kernels_description_is_understood() {
+        let expected = Geometry { size: Size::new(800, 480), format: PixelFormat::Rgb565, stride: 1664 };
+        assert_eq!(described("800,480", "16", "1664").unwrap(), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_refused() {
+        assert!(described("800,480", "8", "800").unwrap_err().to_string().contains("16 or 32"));
+        assert!(described("800,480", "32", "1600").is_err());
+        assert!(described("0,480", "32", "3200").is_err());
+    }
+
+    #[test]
+    fn pixels_are_stored_little_endian_and_rows_are_padded() {
+        let mut canvas = Canvas::new(Size::new(2, 1));
+        canvas.clear(Rgb888::new(255, 8, 16)).unwrap();
+        let narrow = Geometry { size: canvas.size(), format: PixelFormat::Rgb565, stride: 6 };
+        assert_eq!(narrow.encode(&canvas), [0x42, 0xF8, 0x42, 0xF8, 0, 0]);
+        let wide = Geometry { size: canvas.size(), format: PixelFormat::Xrgb8888, stride: 8 };
+        assert_eq!(wide.encode(&canvas), [16, 8, 255, 0, 16, 8, 255, 0]);
+    }
+}
