@@ -1,9 +1,12 @@
 //! The four stages. Each builds its network and its step; `run` holds the loop they share.
 
+mod classify;
 mod contrast;
 mod distil;
 mod finetune;
 mod labels;
+mod network;
+mod pairs;
 mod pretrain;
 mod run;
 

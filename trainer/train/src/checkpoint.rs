@@ -1,0 +1,269 @@
+//! Training checkpoints: weights, optimiser state and step, whole or not at all on disk.
+//!
+//! A checkpoint carries a *key*: the SHA-256 of everything that decides what it holds. A file with another key is never used,
+//! so a changed plan or changed data trains again, and an unchanged one does not. Files are safetensors: final ones hold the
+//! network under its own tensor names, partial ones the same under `weights.`, beside the optimiser's state.
+
+mod file;
+mod weights;
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{Bytes, Tensor};
+use sha2::{Digest, Sha256};
+
+use file::{Entry, read, write};
+pub use weights::Weights;
+
+/// Why a checkpoint could not be read or written. `file` is a file name, never a path.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file system refused.
+    #[error("cannot {action} checkpoint {file}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        file: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The content is not what a checkpoint of this network holds.
+    #[error("checkpoint {file} is damaged: {found}; delete it to run its stage again")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        found: String,
+    },
+}
+
+/// Where the checkpoints of one stage lie, and what they must have been made from.
+#[derive(Clone, Debug)]
+pub struct Place {
+    folder: PathBuf,
+    name: String,
+    key: String,
+}
+
+/// What a search for a finished checkpoint found.
+#[derive(Debug)]
+pub enum Finished<M> {
+    /// The stage is done; here is its network.
+    Yes(M),
+    /// Nothing was saved.
+    No,
+    /// Something was saved, by another plan or from other data.
+    Stale,
+}
+
+/// A stage under way.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// The whole training network.
+    pub weights: Weights,
+    /// The optimiser's state, as Burn writes it.
+    pub optimiser: Vec<u8>,
+}
+
+impl Place {
+    /// The place of stage `name` in the run folder `out`; `decides` is everything that decides the result.
+    #[must_use]
+    pub fn new(out: &Path, name: &str, decides: &[&str]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in decides {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self { folder: out.join("checkpoints"), name: name.to_owned(), key: hex(&hasher.finalize()) }
+    }
+
+    /// The finished network: `fresh`, with the saved weights in it.
+    ///
+    /// # Errors
+    /// If the file cannot be read or does not fit `fresh`.
+    pub fn finished<M: Module>(&self, fresh: M) -> Result<Finished<M>, CheckpointError> {
+        let file = self.final_name();
+        let Some((metadata, entries)) = read(&self.folder, &file)? else { return Ok(Finished::No) };
+        if metadata.get("key") != Some(&self.key) {
+            return Ok(Finished::Stale);
+        }
+        let weights = Weights::from_entries(entries, "");
+        let damaged = |found| CheckpointError::Damaged { file, found };
+        weights.apply(fresh).map(Finished::Yes).map_err(damaged)
+    }
+
+    /// Saves the finished network and removes what was saved on the way.
+    ///
+    /// # Errors
+    /// If a file cannot be written or removed.
+    pub fn finish<M: Module>(&self, network: &M) -> Result<(), CheckpointError> {
+        write(&self.folder, &self.final_name(), &[("key", self.key.clone())], Weights::of(network).entries(""))?;
+        match std::fs::remove_file(self.folder.join(self.partial_name())) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(CheckpointError::File { action: "remove", file: self.partial_name(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What was saved on the way by the same plan from the same data, if anything.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn progress(&self) -> Result<Option<Progress>, CheckpointError> {
+        let file = self.partial_name();
+        let Some((metadata, entries)) = read(&self.folder, &file)? else { return Ok(None) };
+        if metadata.get("key") != Some(&self.key) {
+            return Ok(None);
+        }
+        let damaged = |found: &str| CheckpointError::Damaged { file: file.clone(), found: found.to_owned() };
+        let step = metadata.get("step").and_then(|step| step.parse().ok()).ok_or_else(|| damaged("it names no step"))?;
+        let optimiser = entries.get("optimiser").ok_or_else(|| damaged("it holds no optimiser state"))?.bytes.clone();
+        Ok(Some(Progress { step, weights: Weights::from_entries(entries, "weights."), optimiser }))
+    }
+
+    /// Saves a stage under way.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_progress<M: Module>(
+        &self,
+        step: u64,
+        network: &M,
+        optimiser: &ModuleOptimizer,
+    ) -> Result<(), CheckpointError> {
+        let state = optimiser.into_bytes().map_err(|error| CheckpointError::Damaged {
+            file: self.partial_name(),
+            found: format!("the optimiser state cannot be written: {error}"),
+        })?;
+        let mut entries = Weights::of(network).entries("weights.");
+        entries.push(("optimiser".to_owned(), Entry::bytes(state.to_vec())));
+        write(&self.folder, &self.partial_name(), &[("key", self.key.clone()), ("step", step.to_string())], entries)
+    }
+
+    /// Puts saved progress into a fresh network and optimiser.
+    ///
+    /// # Errors
+    /// If what was saved does not fit them.
+    pub fn restore<M: Module>(
+        &self,
+        progress: Progress,
+        fresh: M,
+        optimiser: ModuleOptimizer,
+    ) -> Result<(M, ModuleOptimizer), CheckpointError> {
+        let damaged = |found| CheckpointError::Damaged { file: self.partial_name(), found };
+        let network = progress.weights.apply(fresh).map_err(damaged)?;
+        let state = Bytes::from_bytes_vec(progress.optimiser);
+        let optimiser = optimiser.from_bytes(state).map_err(|error| damaged(error.to_string()))?;
+        Ok((network, optimiser))
+    }
+
+    fn final_name(&self) -> String {
+        format!("{}.safetensors", self.name)
+    }
+
+    fn partial_name(&self) -> String {
+        format!("{}.partial", self.name)
+    }
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The values of a tensor in row-major order.
+pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_to_vec().expect("the data was just converted to f32")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::{Linear, LinearConfig};
+    use burn::optim::{GradientsParams, SgdConfig, momentum::MomentumConfig};
+    use burn::tensor::Device;
+
+    fn network(device: &Device) -> Linear {
+        let fresh = LinearConfig::new(3, 2).init(device);
+        let _ = Weights::of(&fresh);
+        fresh
+    }
+
+    fn sgd() -> ModuleOptimizer {
+        SgdConfig::new().with_momentum(Some(MomentumConfig::new())).init()
+    }
+
+    /// One step towards smaller outputs.
+    fn step(network: Linear, optimiser: &mut ModuleOptimizer, device: &Device) -> Linear {
+        let x = Tensor::<2>::from_data([[1.0, 2.0, 3.0]], device);
+        let loss = network.forward(x).powf_scalar(2.0).sum();
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        optimiser.step(0.01, network, gradients)
+    }
+
+    #[test]
+    fn a_finished_network_comes_back_only_under_its_own_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let device = Device::flex();
+        let place = Place::new(folder.path(), "pretrain", &["plan", "data"]);
+        assert!(matches!(place.finished(network(&device)).unwrap(), Finished::No));
+        let saved = network(&device);
+        place.finish(&saved).unwrap();
+        let Finished::Yes(loaded) = place.finished(network(&device)).unwrap() else { panic!("not found") };
+        assert_eq!(Weights::of(&loaded).sha256(), Weights::of(&saved).sha256());
+        let other = Place::new(folder.path(), "pretrain", &["plan", "other data"]);
+        assert!(matches!(other.finished(network(&device)).unwrap(), Finished::Stale));
+    }
+
+    #[test]
+    fn training_goes_on_from_saved_progress_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let device = Device::flex().autodiff();
+        let place = Place::new(folder.path(), "finetune", &["plan"]);
+        let mut optimiser = sgd();
+        let mut straight = network(&device);
+        for _ in 0..2 {
+            straight = step(straight, &mut optimiser, &device);
+        }
+        place.save_progress(2, &straight, &optimiser).unwrap();
+        straight = step(straight, &mut optimiser, &device);
+
+        let progress = place.progress().unwrap().unwrap();
+        assert_eq!(progress.step, 2);
+        let (resumed, mut optimiser) = place.restore(progress, network(&device), sgd()).unwrap();
+        let resumed = step(resumed, &mut optimiser, &device);
+        assert_eq!(Weights::of(&resumed).sha256(), Weights::of(&straight).sha256());
+        place.finish(&resumed).unwrap();
+        assert!(place.progress().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_cut_file_is_damaged_and_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new(folder.path(), "distil", &["plan"]);
+        place.finish(&network(&Device::flex())).unwrap();
+        let path = folder.path().join("checkpoints/distil.safetensors");
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
+        let error = place.finished(network(&Device::flex())).unwrap_err().to_string();
+        assert!(error.starts_with("checkpoint distil.safetensors is damaged: "), "{error}");
+        assert!(error.ends_with("delete it to run its stage again"), "{error}");
+    }
+
+    #[test]
+    fn another_network_does_not_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new(folder.path(), "distil", &["plan"]);
+        place.finish(&network(&Device::flex())).unwrap();
+        let error = place.finished(LinearConfig::new(4, 2).init(&Device::flex())).unwrap_err().to_string();
+        assert!(error.contains("weight has the shape [3, 2], the network expects [4, 2]"), "{error}");
+    }
+}

@@ -1,0 +1,77 @@
+//! One safetensors file, read whole and written whole.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::CheckpointError;
+
+/// One tensor of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) dtype: Dtype,
+    pub(super) shape: Vec<usize>,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Entry {
+    /// A list of bytes that is no tensor.
+    pub(super) fn bytes(bytes: Vec<u8>) -> Self {
+        Self { dtype: Dtype::U8, shape: vec![bytes.len()], bytes }
+    }
+}
+
+/// Metadata and tensors by name.
+pub(super) type Content = (HashMap<String, String>, BTreeMap<String, Entry>);
+
+/// Reads `folder/file`; `None` if there is no such file.
+pub(super) fn read(folder: &Path, file: &str) -> Result<Option<Content>, CheckpointError> {
+    let bytes = match std::fs::read(folder.join(file)) {
+        Ok(bytes) => bytes,
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(CheckpointError::File { action: "read", file: file.to_owned(), source }),
+    };
+    let damaged =
+        |error: safetensors::SafeTensorError| CheckpointError::Damaged { file: file.to_owned(), found: error.to_string() };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+    let entry =
+        |view: TensorView| Entry { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
+    let entries = tensors.tensors().into_iter().map(|(name, view)| (name, entry(view))).collect();
+    Ok(Some((header.metadata().clone().unwrap_or_default(), entries)))
+}
+
+/// Writes `folder/file` through a temporary file beside it, so that a reader sees the old content or the new.
+pub(super) fn write(
+    folder: &Path,
+    file: &str,
+    metadata: &[(&str, String)],
+    entries: Vec<(String, Entry)>,
+) -> Result<(), CheckpointError> {
+    let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let views: Result<Vec<_>, _> = entries
+        .iter()
+        .map(|(name, entry)| TensorView::new(entry.dtype, entry.shape.clone(), &entry.bytes).map(|view| (name, view)))
+        .collect();
+    let bytes = views
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|error| CheckpointError::Damaged { file: file.to_owned(), found: error.to_string() })?;
+    write_whole(folder, file, &bytes).map_err(|source| CheckpointError::File {
+        action: "write",
+        file: file.to_owned(),
+        source,
+    })
+}
+
+fn write_whole(folder: &Path, file: &str, bytes: &[u8]) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    temporary.write_all(bytes)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(folder.join(file)).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,79 @@
+//! Stage 4: the teacher's answers, learned by a network small enough for the device.
+//!
+//! Source: Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent" (`FunMatch`): teacher and student
+//! see the same view, the teacher answers online, no labels. Without their mixup, and with a pull on the embedding, so that the
+//! student keeps a space in which a new head can be trained.
+
+use burn::module::Module;
+use remedis_model::{Classifier, Student};
+
+use super::network::{self, Adapter};
+use super::run::{Course, finish, finished, place, run};
+use crate::chance::Key;
+use crate::checkpoint::Weights;
+use crate::loader::{draw_batch, to_tensor, views_of};
+use crate::loss;
+use crate::optimiser;
+use crate::pool::Pool;
+use crate::session::{Session, TrainError};
+
+/// What is trained: the student, and a linear map to the teacher's embedding that is thrown away afterwards.
+#[derive(Module, Debug)]
+struct Pupil {
+    student: Student,
+    adapter: Adapter,
+}
+
+/// Trains a student from noise on all images of `pool`, labelled or not; labels are not read.
+///
+/// # Errors
+/// If there are fewer than two images, training diverges, was asked to stop, or a checkpoint cannot be read or written.
+pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Result<Student, TrainError> {
+    let config = session.plan.distil.clone();
+    if pool.len() < 2 {
+        let stage = "distil".to_owned();
+        return Err(TrainError::TooFew { stage, what: "images", expected: 2, found: pool.len() });
+    }
+    let plain = session.device.clone().without_autodiff();
+    let teacher = teacher.valid().to_device(&plain);
+    let (n_classes, embedding) = (teacher.n_classes(), teacher.backbone.embedding_size());
+    let course = Course {
+        name: "distil".to_owned(),
+        section: "distil",
+        total: (config.epochs * pool.len()).div_ceil(config.batch) as u64,
+        images_per_step: config.batch,
+        learning_rate: config.learning_rate,
+        warm_up: config.warm_up,
+        clip_norm: config.clip_norm,
+        place: place(
+            session,
+            "distil",
+            &(&config, &session.plan.student),
+            &[&pool.sha256(), &Weights::of(&teacher).sha256()],
+        ),
+    };
+    let seed = network::seed(Key::new(session.plan.seed, "distil"));
+    if let Some(done) = finished(session, &course, network::student(session.plan, n_classes, seed, &plain))? {
+        return Ok(done);
+    }
+    let device = session.device.clone().autodiff();
+    let student = network::student(session.plan, n_classes, seed, &device);
+    let adapter = network::adapter(&student, embedding, seed, &device);
+
+    let preprocessing = session.plan.input.preprocessing();
+    let (views, key) = (config.augment.views(), Key::new(session.plan.seed, "distil"));
+    let draw = |step| {
+        let draws = draw_batch(key, pool.len(), config.batch, step);
+        views_of(pool, &draws, 0, &views, key, &preprocessing)
+    };
+    let optimiser = optimiser::sgd(config.weight_decay);
+    let start = Pupil { student, adapter };
+    let trained = run(session, &course, start, optimiser, draw, |pupil: &Pupil, batch: &Vec<Vec<f32>>, _| {
+        let (teacher_embedding, teacher_logits) = network::teach(&teacher, to_tensor(batch, &preprocessing, &plain), &device);
+        let (student_embedding, student_logits) = network::learn(&pupil.student, to_tensor(batch, &preprocessing, &device));
+        let answers = loss::distillation(student_logits, teacher_logits, config.temperature);
+        let places = loss::embedding_distance(pupil.adapter.forward(student_embedding), teacher_embedding);
+        (answers + places.mul_scalar(config.embedding_weight)).into()
+    })?;
+    Ok(finish(&course, &trained.student)?)
+}

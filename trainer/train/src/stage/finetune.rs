@@ -1,0 +1,80 @@
+//! Stage 3: all weights, few labels, a short schedule.
+//!
+//! After BiT-HyperRule (Kolesnikov et al. 2020): a fixed number of steps whatever the number of labels, SGD momentum 0.9,
+//! a zero-initialised head. Cosine instead of steps, as the runs are shorter than its 500.
+
+use remedis_model::{BitResNet, Classifier};
+
+use super::classify::{Classify, classifier, classify};
+use super::run::{Course, finish, finished, place};
+use crate::checkpoint::Weights;
+use crate::pool::Pool;
+use crate::session::{Session, TrainError};
+
+/// What fine-tuning starts from.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// A backbone; the classifier head starts at zero.
+    Backbone(BitResNet),
+    /// A whole classifier, to adapt it to a new site.
+    Classifier(Classifier),
+}
+
+impl Start {
+    /// The classifier fine-tuning starts from: `fresh`, with these weights in it.
+    fn into_classifier(self, mut fresh: Classifier) -> Result<Classifier, String> {
+        match self {
+            Self::Backbone(backbone) => {
+                fresh.backbone = Weights::of(&backbone).apply(fresh.backbone)?;
+                Ok(fresh)
+            }
+            Self::Classifier(classifier) => Weights::of(&classifier).apply(fresh),
+        }
+    }
+
+    fn sha256(&self) -> String {
+        match self {
+            Self::Backbone(backbone) => Weights::of(backbone).sha256(),
+            Self::Classifier(classifier) => Weights::of(classifier).sha256(),
+        }
+    }
+}
+
+/// Fine-tunes `start` on *all* labelled images of `pool`; [`draw_labels`](crate::draw_labels) makes a pool of few labels.
+///
+/// `name` names the checkpoint and the stage; give every arm of a comparison its own.
+///
+/// # Errors
+/// If there are no labelled images, a label is not below `n_classes`, training diverges, was asked to stop, or a checkpoint
+/// cannot be read or written.
+///
+/// # Panics
+/// If `start` is not of the plan's backbone and, for a classifier, of `n_classes` classes.
+pub fn finetune(
+    session: &mut Session,
+    name: &str,
+    start: Start,
+    pool: &Pool,
+    n_classes: usize,
+) -> Result<Classifier, TrainError> {
+    let config = session.plan.finetune.clone();
+    let course = Course {
+        name: name.to_owned(),
+        section: "finetune",
+        total: config.steps as u64,
+        images_per_step: config.batch,
+        learning_rate: config.learning_rate,
+        warm_up: config.warm_up,
+        clip_norm: config.clip_norm,
+        place: place(session, name, &(&config, n_classes), &[&pool.sha256(), &start.sha256()]),
+    };
+    let fresh = classifier(session, n_classes, "finetune", &session.device);
+    if let Some(done) = finished(session, &course, fresh)? {
+        return Ok(done);
+    }
+    let fresh = classifier(session, n_classes, "finetune", &session.device.clone().autodiff());
+    let start = start.into_classifier(fresh).unwrap_or_else(|wrong| panic!("fine-tuning from another network: {wrong}"));
+    let settings = Classify { weight_decay: config.weight_decay, batch: config.batch, augment: config.augment, n_classes };
+    let trained = classify(session, &course, start, pool, &settings)?;
+    Ok(finish(&course, &trained)?)
+}

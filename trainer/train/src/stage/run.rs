@@ -1,0 +1,240 @@
+//! The loop all stages share: forward, backward, clip, optimiser step, observer, checkpoint.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
+use serde::Serialize;
+
+use crate::checkpoint::{CheckpointError, Finished, Place, floats};
+use crate::schedule;
+use crate::session::{Session, StepRecord, TrainError};
+
+/// A partial checkpoint is saved at least this often.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// Batches made ahead of the step that uses them.
+const AHEAD: usize = 2;
+/// Changes when the arithmetic of training changes, so that older checkpoints are not taken for this code's.
+const CODE: &str = "train-1";
+
+/// What decides the course of one stage.
+pub(super) struct Course {
+    pub(super) name: String,
+    /// Section of the plan that holds the learning rate, for error messages.
+    pub(super) section: &'static str,
+    pub(super) total: u64,
+    /// Images (or views) forwarded in a step.
+    pub(super) images_per_step: usize,
+    pub(super) learning_rate: f64,
+    /// Share of the steps.
+    pub(super) warm_up: f64,
+    pub(super) clip_norm: f64,
+    pub(super) place: Place,
+}
+
+/// What a forward pass says of one batch.
+pub(super) struct Judged {
+    pub(super) loss: Tensor<1>,
+    /// Something a person should hear of.
+    pub(super) note: Option<String>,
+}
+
+impl From<Tensor<1>> for Judged {
+    fn from(loss: Tensor<1>) -> Self {
+        Self { loss, note: None }
+    }
+}
+
+/// Where a stage keeps its checkpoints: the key covers the code, the seed, the input, the stage's own settings and all data.
+pub(super) fn place(session: &Session, name: &str, settings: &impl Serialize, data: &[&str]) -> Place {
+    let plan = session.plan;
+    let shared = json(&(plan.seed, &plan.input, &plan.backbone));
+    let own = json(settings);
+    let mut decides = vec![CODE, name, &shared, &own];
+    decides.extend(data);
+    Place::new(session.out, name, &decides)
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("settings hold only numbers, strings and lists, which JSON can write")
+}
+
+/// The network of an earlier, finished run of the same stage, if there is one.
+pub(super) fn finished<M: Module>(session: &mut Session, course: &Course, fresh: M) -> Result<Option<M>, TrainError> {
+    match course.place.finished(fresh)? {
+        Finished::Yes(network) => {
+            session.observer.note(&format!("{}: already trained, checkpoint used", course.name));
+            Ok(Some(network.valid()))
+        }
+        Finished::Stale => {
+            let name = &course.name;
+            session.observer.note(&format!("{name}: the checkpoint is of another plan or other data; training again"));
+            Ok(None)
+        }
+        Finished::No => Ok(None),
+    }
+}
+
+/// Saves the finished network and hands it out without autodiff.
+pub(super) fn finish<M: Module>(course: &Course, network: &M) -> Result<M, CheckpointError> {
+    course.place.finish(network)?;
+    Ok(network.valid())
+}
+
+/// Trains `network` for the whole course, or from where an interrupted run left it.
+///
+/// `draw` makes the batch of a step, on a thread of its own, a little ahead; it must depend on nothing but the step.
+pub(super) fn run<M: Module, B: Send>(
+    session: &mut Session,
+    course: &Course,
+    network: M,
+    optimiser: ModuleOptimizer,
+    draw: impl Fn(u64) -> B + Send,
+    forward: impl FnMut(&M, &B, u64) -> Judged,
+) -> Result<M, TrainError> {
+    session.observer.stage(&course.name, course.total);
+    let (first, network, optimiser) = match course.place.progress()? {
+        Some(progress) => {
+            let step = progress.step;
+            session.observer.note(&format!("{}: going on after step {step} of {}", course.name, course.total));
+            let (network, optimiser) = course.place.restore(progress, network, optimiser)?;
+            (step, network, optimiser)
+        }
+        None => (0, network, optimiser),
+    };
+    let (sender, batches) = sync_channel(AHEAD);
+    std::thread::scope(|scope| {
+        scope.spawn(move || send_batches(&sender, first..course.total, draw));
+        steps(session, course, first, network, optimiser, batches, forward)
+    })
+}
+
+/// Makes batches until all are made or nobody wants them any more.
+fn send_batches<B>(sender: &SyncSender<B>, steps: std::ops::Range<u64>, draw: impl Fn(u64) -> B) {
+    for step in steps {
+        if sender.send(draw(step)).is_err() {
+            return;
+        }
+    }
+}
+
+fn steps<M: Module, B>(
+    session: &mut Session,
+    course: &Course,
+    first: u64,
+    mut network: M,
+    mut optimiser: ModuleOptimizer,
+    batches: Receiver<B>,
+    mut forward: impl FnMut(&M, &B, u64) -> Judged,
+) -> Result<M, TrainError> {
+    let mut saved = Instant::now();
+    let mut began = Instant::now();
+    for step in first..course.total {
+        let Ok(batch) = batches.recv() else { break };
+        let waited = began.elapsed();
+        let judged = forward(&network, &batch, step);
+        let loss = f64::from(floats(judged.loss.clone())[0]);
+        let mut gradients = GradientsParams::from_grads(judged.loss.backward(), &network);
+        let gradient_norm = clip(&network, &mut gradients, course.clip_norm);
+        if !(loss.is_finite() && gradient_norm.is_finite()) {
+            let (stage, stage_section) = (course.name.clone(), course.section);
+            return Err(TrainError::Diverged { stage, stage_section, step: step + 1, loss, gradient_norm });
+        }
+        let learning_rate = learning_rate(course, step);
+        network = optimiser.step(learning_rate, network, gradients);
+
+        let took = began.elapsed().as_secs_f64().max(1e-9);
+        began = Instant::now();
+        session.observer.step(&StepRecord {
+            stage: course.name.clone(),
+            step: step + 1,
+            total: course.total,
+            loss,
+            learning_rate,
+            gradient_norm,
+            images_per_second: course.images_per_step as f64 / took,
+            waiting_share: waited.as_secs_f64() / took,
+        });
+        if let Some(note) = judged.note {
+            session.observer.note(&format!("{}: {note}", course.name));
+        }
+        let done = step + 1;
+        let stops = session.stop.load(Ordering::SeqCst) && done < course.total;
+        if stops || saved.elapsed() >= SAVE_EVERY {
+            course.place.save_progress(done, &network, &optimiser)?;
+            saved = Instant::now();
+        }
+        if stops {
+            return Err(TrainError::Interrupted { stage: course.name.clone(), step: done, total: course.total });
+        }
+    }
+    Ok(network)
+}
+
+fn learning_rate(course: &Course, step: u64) -> f64 {
+    let warm_up = (course.total as f64 * course.warm_up).round() as u64;
+    schedule::warm_up_cosine(step, course.total, warm_up, course.learning_rate)
+}
+
+/// Scales all gradients down to a global norm of at most `limit`; returns the norm before.
+fn clip<M: Module>(network: &M, gradients: &mut GradientsParams, limit: f64) -> f64 {
+    let mut norm = Norm { gradients, squares: 0.0 };
+    network.visit(&mut norm);
+    let norm = norm.squares.sqrt();
+    if norm > limit {
+        network.visit(&mut Scale { gradients, factor: limit / norm });
+    }
+    norm
+}
+
+struct Norm<'a> {
+    gradients: &'a GradientsParams,
+    squares: f64,
+}
+
+impl ModuleVisitor for Norm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            self.squares += f64::from(floats((gradient.clone() * gradient).sum())[0]);
+        }
+    }
+}
+
+struct Scale<'a> {
+    gradients: &'a mut GradientsParams,
+    factor: f64,
+}
+
+impl ModuleVisitor for Scale<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.gradients.register(param.id, gradient.mul_scalar(self.factor));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::LinearConfig;
+    use burn::tensor::Device;
+
+    #[test]
+    fn a_gradient_of_norm_five_is_clipped_to_one_and_keeps_its_direction() {
+        let device = Device::flex().autodiff();
+        let network = LinearConfig::new(2, 1).with_bias(false).init(&device);
+        let x = Tensor::<2>::from_data([[3.0, 4.0]], &device);
+        let gradients = || GradientsParams::from_grads(network.forward(x.clone()).sum().backward(), &network);
+        let mut clipped = gradients();
+        let norm = clip(&network, &mut clipped, 1.0);
+        assert!((norm - 5.0).abs() < 1e-6, "{norm}");
+        let left = floats(clipped.get::<2>(network.weight.id).unwrap());
+        assert!((left[0] - 0.6).abs() < 1e-6 && (left[1] - 0.8).abs() < 1e-6, "{left:?}");
+        let mut whole = gradients();
+        clip(&network, &mut whole, 9.0);
+        assert_eq!(floats(whole.get::<2>(network.weight.id).unwrap()), [3.0, 4.0]);
+    }
+}

@@ -1,0 +1,221 @@
+//! The four stages, driven through the public door on a pool small enough to read.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::module::Module;
+use burn::tensor::Device;
+use remedis_imaging::{Channels, Image};
+use remedis_model::{BitResNet, Classifier};
+use remedis_train::checkpoint::Weights;
+use remedis_train::{
+    Observer, Plan, Pool, Session, Start, StepRecord, TrainError, contrast, distil, finetune, logits, pretrain,
+    student_logits,
+};
+
+/// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own; two images a patient.
+fn pool() -> Pool {
+    let mut pool = Pool::default();
+    for i in 0..16_usize {
+        let class = i % 2;
+        let pixel = |x: usize| {
+            let stripe = if x / 2 == i { 60 } else { 0 };
+            if class == 0 { [200, 40 + stripe, 40] } else { [40, 40 + stripe, 200] }
+        };
+        let pixels = (0..32 * 32).flat_map(|at| pixel(at % 32)).collect();
+        pool.images.push(Image { width: 32, height: 32, channels: Channels::Rgb, pixels });
+        pool.labels.push(Some(class));
+        pool.patients.push(Some(format!("patient {}", i / 4 * 2 + class)));
+        pool.clusters.push(i.to_string());
+        pool.rows.push(i);
+    }
+    pool
+}
+
+fn plan() -> Plan {
+    let mut plan = Plan::tiny();
+    (plan.pretrain.batch, plan.pretrain.epochs) = (8, 3);
+    (plan.contrast.batch, plan.contrast.epochs) = (8, 3);
+    (plan.finetune.batch, plan.finetune.steps) = (8, 6);
+    (plan.distil.batch, plan.distil.epochs) = (8, 3);
+    plan
+}
+
+/// Sets `stop` after step `at`, and remembers what it heard.
+struct Stopper<'a> {
+    stop: &'a AtomicBool,
+    at: Option<u64>,
+    steps: Vec<StepRecord>,
+    notes: Vec<String>,
+}
+
+impl Observer for Stopper<'_> {
+    fn stage(&mut self, _name: &str, _total_steps: u64) {}
+
+    fn step(&mut self, record: &StepRecord) {
+        self.stop.store(Some(record.step) == self.at, Ordering::SeqCst);
+        self.steps.push(record.clone());
+    }
+
+    fn note(&mut self, text: &str) {
+        self.notes.push(text.to_owned());
+    }
+}
+
+/// Runs one stage in `out`, asking it to stop after step `at`.
+fn stage<M>(
+    out: &Path,
+    plan: &Plan,
+    at: Option<u64>,
+    stage: impl Fn(&mut Session) -> Result<M, TrainError>,
+) -> (Result<M, TrainError>, Vec<StepRecord>, Vec<String>) {
+    let stop = AtomicBool::new(false);
+    let mut observer = Stopper { stop: &stop, at, steps: Vec::new(), notes: Vec::new() };
+    let mut session = Session { plan, out, device: Device::flex(), observer: &mut observer, stop: &stop };
+    let result = stage(&mut session);
+    (result, observer.steps, observer.notes)
+}
+
+fn backbone(out: &Path) -> BitResNet {
+    stage(out, &plan(), None, |session| pretrain(session, &pool())).0.unwrap()
+}
+
+fn classifier(out: &Path) -> Classifier {
+    let start = Start::Backbone(backbone(out));
+    stage(out, &plan(), None, |session| finetune(session, "teacher", start.clone(), &pool(), 2)).0.unwrap()
+}
+
+/// Interrupted after step 2 and called again, a stage ends in the weights of an uninterrupted run, bit for bit.
+fn check_resume<M: Module>(run: impl Fn(&mut Session) -> Result<M, TrainError>) {
+    let (straight, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let plan = plan();
+    let (expected, all_steps, _) = stage(straight.path(), &plan, None, &run);
+    let expected = Weights::of(&expected.unwrap()).sha256();
+
+    let (stopped, first, _) = stage(cut.path(), &plan, Some(2), &run);
+    assert!(matches!(stopped, Err(TrainError::Interrupted { step: 2, .. })), "{:?}", stopped.err());
+    let (resumed, rest, notes) = stage(cut.path(), &plan, None, &run);
+    assert_eq!(Weights::of(&resumed.unwrap()).sha256(), expected);
+    assert!(notes[0].contains("going on after step 2"), "{notes:?}");
+    let losses = |steps: &[StepRecord]| steps.iter().map(|record| record.loss).collect::<Vec<_>>();
+    assert_eq!([losses(&first), losses(&rest)].concat(), losses(&all_steps));
+
+    let (again, steps, notes) = stage(cut.path(), &plan, None, &run);
+    assert_eq!(Weights::of(&again.unwrap()).sha256(), expected);
+    assert!(steps.is_empty() && notes[0].contains("already trained"), "{notes:?}");
+}
+
+#[test]
+fn pretraining_resumes_bit_for_bit() {
+    check_resume(|session| pretrain(session, &pool()));
+}
+
+#[test]
+fn contrastive_training_resumes_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = backbone(folder.path());
+    check_resume(|session| contrast(session, start.clone(), &pool()));
+}
+
+#[test]
+fn fine_tuning_resumes_bit_for_bit_from_a_backbone_and_from_a_classifier() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = backbone(folder.path());
+    check_resume(|session| finetune(session, "teacher", Start::Backbone(start.clone()), &pool(), 2));
+    let start = classifier(folder.path());
+    check_resume(|session| finetune(session, "adapted", Start::Classifier(start.clone()), &pool(), 2));
+}
+
+#[test]
+fn distillation_resumes_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = classifier(folder.path());
+    check_resume(|session| distil(session, &teacher, &pool()));
+}
+
+#[test]
+fn red_and_blue_are_learned_by_the_teacher_and_passed_on_to_the_student() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pool, mut plan) = (pool(), plan());
+    (plan.pretrain.epochs, plan.finetune.steps, plan.distil.epochs) = (10, 40, 30);
+    let out = folder.path();
+    let start = stage(out, &plan, None, |session| pretrain(session, &pool)).0.unwrap();
+    let teacher = stage(out, &plan, None, |session| {
+        finetune(session, "teacher", Start::Backbone(start.clone()), &pool, 2)
+    });
+    let teacher = teacher.0.unwrap();
+    let student = stage(out, &plan, None, |session| distil(session, &teacher, &pool)).0.unwrap();
+    let preprocessing = plan.input.preprocessing();
+    let right = |logits: Vec<Vec<f32>>| {
+        let is_right = |(row, label): (&Vec<f32>, &Option<usize>)| *label == Some(usize::from(row[1] > row[0]));
+        logits.iter().zip(&pool.labels).filter(|pair| is_right(*pair)).count()
+    };
+    assert_eq!(right(logits(&teacher, &pool, &preprocessing, &Device::flex())), 16);
+    assert!(right(student_logits(&student, &pool, &preprocessing, &Device::flex())) >= 14);
+}
+
+#[test]
+fn another_plan_or_other_data_trains_again() {
+    let folder = tempfile::tempdir().unwrap();
+    backbone(folder.path());
+    let mut plan = plan();
+    plan.pretrain.learning_rate /= 2.0;
+    let (_, steps, notes) = stage(folder.path(), &plan, None, |session| pretrain(session, &pool()));
+    assert_eq!(steps.len(), 6);
+    assert!(notes[0].contains("another plan or other data"), "{notes:?}");
+    let fewer = pool().subset(&[0, 1, 2, 3, 4, 5, 6, 7]);
+    let (_, steps, _) = stage(folder.path(), &plan, None, |session| pretrain(session, &fewer));
+    assert_eq!(steps.len(), 3);
+}
+
+#[test]
+fn labels_that_cannot_be_used_are_refused_with_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut unlabelled = pool();
+    unlabelled.labels.fill(None);
+    let (result, ..) = stage(folder.path(), &plan(), None, |session| pretrain(session, &unlabelled));
+    assert_eq!(result.unwrap_err().to_string(), "pretrain needs at least 1 labelled images, found 0");
+    let start = Start::Backbone(backbone(folder.path()));
+    let (result, ..) = stage(folder.path(), &plan(), None, |session| finetune(session, "t", start.clone(), &pool(), 1));
+    assert_eq!(result.unwrap_err().to_string(), "t knows 1 classes, but an image has the label index 1");
+}
+
+#[test]
+fn the_spread_of_the_embeddings_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = backbone(folder.path());
+    let (_, _, notes) = stage(folder.path(), &plan(), None, |session| contrast(session, start.clone(), &pool()));
+    assert!(notes.iter().any(|note| note.contains("spread")), "{notes:?}");
+}
+
+/// Set in the child processes of the thread test: where to write the hash of the weights.
+const CHILD: &str = "REMEDIS_TEST_WEIGHTS";
+
+#[test]
+fn one_thread_and_two_give_the_same_weights() {
+    if let Some(file) = std::env::var_os(CHILD) {
+        let folder = tempfile::tempdir().unwrap();
+        let teacher = classifier(folder.path());
+        let seen = stage(folder.path(), &plan(), None, |session| contrast(session, teacher.backbone.clone(), &pool()));
+        let student = stage(folder.path(), &plan(), None, |session| distil(session, &teacher, &pool())).0.unwrap();
+        let hashes =
+            [Weights::of(&teacher).sha256(), Weights::of(&seen.0.unwrap()).sha256(), Weights::of(&student).sha256()];
+        std::fs::write(file, hashes.join("\n")).unwrap();
+        return;
+    }
+    // Burn computes on the global thread pool, whose size is fixed once a process: so each size gets a process.
+    let folder = tempfile::tempdir().unwrap();
+    let hashes = ["1", "2"].map(|threads| {
+        let file = folder.path().join(threads);
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "one_thread_and_two_give_the_same_weights"])
+            .env("RAYON_NUM_THREADS", threads)
+            .env(CHILD, &file)
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+        std::fs::read_to_string(file).unwrap()
+    });
+    assert_eq!(hashes[0], hashes[1]);
+}
