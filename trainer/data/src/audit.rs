@@ -241,7 +241,7 @@ fn copies(index: &Index, looks: &[Option<Look>], report: &mut Audit) {
     };
     let near: Vec<&Vec<usize>> = near.iter().collect();
     add(true, FindingKind::DuplicateAcrossSplits, &across, "pictures are in more than one split, byte for byte");
-    add(true, FindingKind::ContradictingLabels, &torn, "pictures have two labels, byte for byte the same");
+    add(false, FindingKind::ContradictingLabels, &torn, "pictures have two labels, byte for byte the same");
     add(false, FindingKind::NearDuplicateAcrossSplits, &near, "pairs of pictures in two splits are nearly the same");
     add(false, FindingKind::Duplicate, &within, "pictures are there more than once in one split");
 }

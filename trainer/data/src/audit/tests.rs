@@ -71,7 +71,7 @@ fn copies_across_splits_are_errors_and_near_copies_warnings() {
 }
 
 #[test]
-fn empty_and_damaged_files_and_two_labels_for_one_picture_are_errors() {
+fn empty_and_damaged_files_are_errors_and_two_labels_for_one_picture_a_warning() {
     let report = audited(&[
         ("a", "p1", "train", vec![]),
         ("b", "p2", "train", b"no picture".to_vec()),
@@ -79,8 +79,8 @@ fn empty_and_damaged_files_and_two_labels_for_one_picture_are_errors() {
         ("b", "p4", "train", png(1, 0)),
     ]);
     use FindingKind::{ContradictingLabels, Duplicate, EmptyFile, UnreadableFile};
-    assert_eq!(kinds(&report.errors), [EmptyFile, UnreadableFile, ContradictingLabels]);
-    assert_eq!(kinds(&report.warnings), [Duplicate]);
+    assert_eq!(kinds(&report.errors), [EmptyFile, UnreadableFile]);
+    assert_eq!(kinds(&report.warnings), [ContradictingLabels, Duplicate]);
 }
 
 #[test]
@@ -102,5 +102,10 @@ fn seventeen_thousand_cells_are_audited_in_seconds() {
     println!("{:?}: {:?} {:?}", start.elapsed(), kinds(&report.errors), kinds(&report.warnings));
     assert!(report.is_fit(), "{:?}", report.errors);
     assert_eq!((report.n_images, report.classes.len()), (17_092, 8));
+    // Rows 1629 and 11588 of the published set are one file under two names.
+    assert_eq!(
+        kinds(&report.warnings),
+        [FindingKind::PatientsUnknown, FindingKind::ContradictingLabels, FindingKind::Duplicate]
+    );
     assert!(start.elapsed().as_secs() < 60);
 }

@@ -67,7 +67,7 @@ struct Scene {
 impl Scene {
     fn new(class: usize, middle: f32, unit: f32, chance: &mut Chance) -> Self {
         // How closely the cell follows its description.
-        let typical = chance.uniform(0.0, 1.0).sqrt();
+        let typical = chance.uniform(0.0, 1.0);
         let radius = [17.0, 18.5, 15.0, 20.5, 18.5][class] * (1.0 + 0.1 * chance.normal()) * unit;
         let cell = Disc {
             x: middle + 3.5 * unit * chance.normal(),
@@ -88,7 +88,7 @@ impl Scene {
             _ => (5, 0.7, 0.5, NEUTROPHIL_GRANULE),
         };
         // Granules of a poorly stained cell are fewer and paler.
-        let (count, strength) = ((count as f32 * mix(0.35, 1.0, typical)) as usize, strength * mix(0.4, 1.0, typical));
+        let (count, strength) = ((count as f32 * mix(0.35, 1.0, typical)) as usize, strength * mix(0.3, 1.0, typical));
         let granules = (0..count)
             .map(|_| {
                 let (angle, out) = (chance.uniform(0.0, std::f32::consts::TAU), chance.uniform(0.0, 0.86).sqrt());
@@ -179,7 +179,7 @@ fn nucleus(class: usize, cell: Disc, typical: f32, chance: &mut Chance) -> (Vec<
     };
     match class {
         0 => (lobed(3, 2.6, 0.3, 0.4), None),
-        1 => (lobed(2, 2.4, 0.45, 0.36), None),
+        1 => (lobed(if typical < 0.3 { 3 } else { 2 }, mix(3.4, 2.4, typical), 0.45, mix(0.3, 0.36, typical)), None),
         2 => {
             let fill = mix(0.62, 0.84, typical);
             (vec![at(0.0, chance.uniform(0.0, 0.1), fill)], None)
@@ -194,7 +194,7 @@ fn nucleus(class: usize, cell: Disc, typical: f32, chance: &mut Chance) -> (Vec<
             if is_band {
                 (lobed(7, 3.6, 0.48, 0.23), None)
             } else {
-                let count = 3 + u32::from(typical > 0.6) + u32::from(typical > 0.88);
+                let count = 2 + u32::from(typical > 0.42) + u32::from(typical > 0.65) + u32::from(typical > 0.88);
                 (lobed(count, 3.9, 0.5, 0.27), None)
             }
         }
