@@ -19,7 +19,10 @@ pub struct BatchNormParts {
 /// One step of a network. Inputs are indices into the list of values: value 0 is the network's input, value `i + 1` the output
 /// of layer `i`. The last layer's output is the network's.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the fields common to all variants are explained above, the others where they are not obvious")]
+#[expect(
+    missing_docs,
+    reason = "the fields common to all variants are explained above, the others where they are not obvious"
+)]
 pub enum Layer {
     /// Convolution without bias, then batch normalisation, then ReLU, as far as present. Padding is with zeros, on all sides.
     Conv {

@@ -95,7 +95,7 @@ impl StudentConfig {
             [self.embedding_size(), self.n_classes],
             device,
         );
-        let head = linear(weight, Some(constant(0.0, self.n_classes, device)), device);
+        let head = linear(weight, Some(constant(0.0, self.n_classes, device)));
         Student { stem, group1, group2, group3, group4, head }
     }
 }

@@ -77,10 +77,14 @@ pub fn tensors<M: Module>(network: &M) -> BTreeMap<String, NamedTensor> {
 pub fn save<M: Module>(network: &M, path: &Path) -> Result<(), WeightsError> {
     let bytes: Vec<_> = tensors(network)
         .into_iter()
-        .map(|(name, tensor)| (name, tensor.shape, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>()))
+        .map(|(name, tensor)| {
+            (name, tensor.shape, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
+        })
         .collect();
-    let views: Result<Vec<_>, _> =
-        bytes.iter().map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))).collect();
+    let views: Result<Vec<_>, _> = bytes
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect();
     let whole = views
         .and_then(|views| safetensors::serialize(views, None))
         .map_err(|source| WeightsError::Format { file: file_name(path), source })?;
@@ -93,8 +97,10 @@ pub fn save<M: Module>(network: &M, path: &Path) -> Result<(), WeightsError> {
 /// If the file cannot be read, is not safetensors, or its names and shapes are not exactly the network's.
 pub fn load<M: Module>(network: M, path: &Path) -> Result<M, WeightsError> {
     let file = file_name(path);
-    let bytes = std::fs::read(path).map_err(|source| WeightsError::File { action: "read", file: file.clone(), source })?;
-    let found = SafeTensors::deserialize(&bytes).map_err(|source| WeightsError::Format { file: file.clone(), source })?;
+    let bytes =
+        std::fs::read(path).map_err(|source| WeightsError::File { action: "read", file: file.clone(), source })?;
+    let found =
+        SafeTensors::deserialize(&bytes).map_err(|source| WeightsError::Format { file: file.clone(), source })?;
     let expected = tensors(&network);
     let names: Vec<String> = found.names().into_iter().map(ToString::to_string).collect();
     let missing: Vec<_> = expected.keys().filter(|name| !names.contains(name)).cloned().collect();
@@ -174,5 +180,76 @@ impl ModuleMapper for Writer {
         let (id, old, mapper) = param.consume();
         let new = Tensor::from_data(TensorData::new(values, shape), &old.device());
         Param::from_mapped_value(id, new.set_require_grad(old.is_require_grad()), mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BitConfig, StudentConfig};
+    use burn::tensor::Device;
+
+    /// A file of its own for each test, removed at the end.
+    struct Scratch(std::path::PathBuf);
+
+    impl Scratch {
+        fn new(test: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("remedis-model-{test}-{}.safetensors", std::process::id())))
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            // A test that failed before it saved has no file.
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_trained_student_comes_back_with_its_batch_statistics() {
+        let (file, device) = (Scratch::new("round-trip"), Device::flex().autodiff());
+        let student = StudentConfig::small(3).init(&device, 1);
+        let x = Tensor::ones([2, 3, 32, 32], &device).mul_scalar(0.5);
+        let _ = student.forward(x);
+        save(&student, &file.0).unwrap();
+        let saved = tensors(&student);
+        assert_ne!(saved["stem.norm.running_mean"].values, vec![0.0; 16]);
+        let loaded = load(StudentConfig::small(3).init(&Device::flex(), 2), &file.0).unwrap();
+        assert_eq!(tensors(&loaded), saved);
+    }
+
+    #[test]
+    fn names_follow_the_fields() {
+        let names: Vec<_> = tensors(&BitConfig::small().init(&Device::flex(), 1)).into_keys().collect();
+        for name in [
+            "stem.weight",
+            "block1.0.a.group_norm.gamma",
+            "block4.0.b.conv.weight",
+            "block2.0.projection.weight",
+            "group_norm.beta",
+        ] {
+            assert!(names.iter().any(|found| found == name), "{name} is not in {names:?}");
+        }
+    }
+
+    #[test]
+    fn another_network_is_refused_by_the_names_of_its_tensors() {
+        let (file, device) = (Scratch::new("mismatch"), Device::flex());
+        let two_blocks = StudentConfig { blocks: [2, 1, 1, 1], ..StudentConfig::small(3) };
+        save(&StudentConfig::small(4).init(&device, 1), &file.0).unwrap();
+        let error = load(two_blocks.init(&device, 1), &file.0).unwrap_err().to_string();
+        assert!(error.contains("missing [\"group1.1.a.norm.beta\""), "{error}");
+        assert!(error.contains("not expected []"), "{error}");
+        assert!(error.contains("head.weight: file has [128, 4] F32, network expects [128, 3] F32"), "{error}");
+    }
+
+    #[test]
+    fn a_cut_file_is_refused() {
+        let (file, device) = (Scratch::new("cut"), Device::flex());
+        let student = StudentConfig::small(2).init(&device, 1);
+        save(&student, &file.0).unwrap();
+        let bytes = std::fs::read(&file.0).unwrap();
+        std::fs::write(&file.0, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(matches!(load(student, &file.0), Err(WeightsError::Format { .. })));
     }
 }

@@ -51,7 +51,11 @@ impl BitConfig {
     #[must_use]
     pub fn stem(&self) -> usize {
         let stem = (64.0 * self.width).round();
-        assert!(stem == 64.0 * self.width && stem > 0.0 && stem % 4.0 == 0.0, "64 * width is {}, expected a multiple of 4", 64.0 * self.width);
+        assert!(
+            stem == 64.0 * self.width && stem > 0.0 && stem % 4.0 == 0.0,
+            "64 * width is {}, expected a multiple of 4",
+            64.0 * self.width
+        );
         stem as usize
     }
 
@@ -105,7 +109,10 @@ impl BitConfig {
     /// If a block has no unit, or see [`stem`](Self::stem).
     #[must_use]
     pub fn init(&self, device: &Device, seed: u64) -> BitResNet {
-        assert!(self.units.iter().all(|&n| n > 0) && self.channels > 0, "{self:?} has a block without units or no input");
+        assert!(
+            self.units.iter().all(|&n| n > 0) && self.channels > 0,
+            "{self:?} has a block without units or no input"
+        );
         assert!(self.stem().is_multiple_of(groups_of(self.stem())), "{self:?} cannot be split into groups");
         BitResNet::new(self, device, seed)
     }

@@ -47,7 +47,8 @@ impl GroupNorm {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = x.dims();
         let in_group = channels / self.groups * height * width;
-        let normal = whiten(x.reshape([1, batch * self.groups, in_group]), EPSILON).reshape([batch, channels, height, width]);
+        let normal =
+            whiten(x.reshape([1, batch * self.groups, in_group]), EPSILON).reshape([batch, channels, height, width]);
         let per_channel = [1, channels, 1, 1];
         normal * self.gamma.val().reshape(per_channel) + self.beta.val().reshape(per_channel)
     }
@@ -87,7 +88,10 @@ mod tests {
             beta: parameter(vec![0.0, 1.0, 0.0, -1.0], [4], &device),
             groups: 2,
         };
-        let expected = [-1.18321, -0.50709, 4.04255, 1.33806, 0.50709, 4.56382, -3.02837, -5.73285, -1.14707, 1.60590, 0.54117, 0.54117, 4.99999, -1.00000, -4.99999, -2.33333];
+        let expected = [
+            -1.18321, -0.50709, 4.04255, 1.33806, 0.50709, 4.56382, -3.02837, -5.73285, -1.14707, 1.60590, 0.54117,
+            0.54117, 4.99999, -1.00000, -4.99999, -2.33333,
+        ];
         let expected = parameter(expected.to_vec(), [2, 4, 1, 2], &device).val().into_data();
         norm.forward(x).into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-4));
     }

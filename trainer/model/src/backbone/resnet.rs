@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn zero_padding_wins_over_negative_values() {
         let x = Tensor::<4>::from_data([[[[-1.0, -2.0], [-3.0, -4.0]]]], &Device::flex());
-        assert_eq!(pool(x).into_data().to_vec::<f32>().unwrap(), [0.0]);
+        assert_eq!(pool(x).into_data().try_to_vec::<f32>().unwrap(), [0.0]);
     }
 
     #[test]

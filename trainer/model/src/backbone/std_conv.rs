@@ -21,7 +21,14 @@ pub struct StdConv {
 const EPSILON: f64 = 1e-10;
 
 impl StdConv {
-    pub(super) fn new(channels: usize, out: usize, kernel: usize, stride: usize, draw: &mut Initialiser, device: &Device) -> Self {
+    pub(super) fn new(
+        channels: usize,
+        out: usize,
+        kernel: usize,
+        stride: usize,
+        draw: &mut Initialiser,
+        device: &Device,
+    ) -> Self {
         Self { weight: draw.kernel([out, channels, kernel, kernel], device), stride }
     }
 
@@ -56,7 +63,10 @@ mod tests {
     #[test]
     fn each_output_channel_has_mean_zero_and_biased_variance_one() {
         let weight = Tensor::<4>::from_data([[[[1.0, 2.0], [3.0, 6.0]]], [[[0.0, 0.0], [0.0, 4.0]]]], &Device::flex());
-        let expected = [[[[-1.069_045, -0.534_522_5], [0.0, 1.603_567_5]]], [[[-0.577_350_3, -0.577_350_3], [-0.577_350_3, 1.732_050_8]]]];
+        let expected = [
+            [[[-1.069_045, -0.534_522_5], [0.0, 1.603_567_5]]],
+            [[[-0.577_350_3, -0.577_350_3], [-0.577_350_3, 1.732_050_8]]],
+        ];
         let expected = Tensor::<4>::from_data(expected, &Device::flex()).into_data();
         standardise(weight).into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
     }

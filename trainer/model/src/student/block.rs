@@ -18,7 +18,14 @@ pub(super) struct ConvNorm {
 }
 
 impl ConvNorm {
-    pub(super) fn new(channels: usize, out: usize, kernel: usize, stride: usize, draw: &mut Initialiser, device: &Device) -> Self {
+    pub(super) fn new(
+        channels: usize,
+        out: usize,
+        kernel: usize,
+        stride: usize,
+        draw: &mut Initialiser,
+        device: &Device,
+    ) -> Self {
         let weight = draw.kernel([out, channels, kernel, kernel], device);
         Self { weight, norm: BatchNormConfig::new(out).init(device), stride }
     }

@@ -15,9 +15,11 @@ impl Student {
         let student = self.valid();
         let mut layers = Layers(Vec::new());
         let stem = layers.conv("stem", 0, &student.stem, true);
-        let mut x = layers.push(Layer::MaxPool { name: "pool".to_owned(), input: stem, kernel: 3, stride: 2, padding: 1 });
+        let mut x =
+            layers.push(Layer::MaxPool { name: "pool".to_owned(), input: stem, kernel: 3, stride: 2, padding: 1 });
         let groups = [&student.group1, &student.group2, &student.group3, &student.group4];
-        let blocks = groups.iter().enumerate().flat_map(|(g, group)| group.iter().enumerate().map(move |(i, b)| (g, i, b)));
+        let blocks =
+            groups.iter().enumerate().flat_map(|(g, group)| group.iter().enumerate().map(move |(i, b)| (g, i, b)));
         for (g, i, block) in blocks {
             let name = format!("group{}.{i}", g + 1);
             let a = layers.conv(&format!("{name}.a"), x, &block.a, true);
