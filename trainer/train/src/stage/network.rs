@@ -49,7 +49,7 @@ pub(super) fn student(plan: &Plan, n_classes: usize, seed: u64, device: &Device)
 /// A linear map of small random weights from the student's embedding to one of length `embedding`.
 pub(super) fn adapter(student: &Student, embedding: usize, seed: u64, device: &Device) -> Adapter {
     let from = student.embedding_size();
-    linear(Initialiser::new(seed).matrix([from, embedding], (1.0 / from as f64).sqrt(), device), None, device)
+    linear(Initialiser::new(seed).matrix([from, embedding], (1.0 / from as f64).sqrt(), device), None)
 }
 
 /// The teacher's embedding and logits, as constants on the training device.
