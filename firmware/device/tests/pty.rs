@@ -8,7 +8,9 @@ use remedis_device::{Answer, Config, Event, ModelName, Predictor, run};
 use remedis_imaging::Image;
 use remedis_link::{Decision, Format, FrameHeader, Heard, NakReason, Outcome, Packet, Sender, Timing};
 use serialport::{SerialPort, TTYPort};
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,8 +44,8 @@ impl Predictor for MeanGrey {
 /// A running device and the hardware's end of its line.
 struct Bench {
     hardware: TTYPort,
-    /// Keeps the line up while the device has it closed.
-    _line: TTYPort,
+    /// Keeps the line up while the device has it closed; a plain file, so that the device gets its exclusive lock.
+    _line: File,
     events: SyncSender<Event>,
     device: Option<JoinHandle<()>>,
     predictions: Arc<AtomicUsize>,
@@ -51,9 +53,12 @@ struct Bench {
 
 impl Bench {
     fn start(folder: &Path) -> Self {
-        let (hardware, mut line) = TTYPort::pair().unwrap();
-        line.set_exclusive(false).unwrap();
-        let port = line.name().unwrap();
+        let (hardware, mut device_end) = TTYPort::pair().unwrap();
+        let port = device_end.name().unwrap();
+        device_end.set_exclusive(false).unwrap();
+        let flags = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
+        let line = File::options().read(true).write(true).custom_flags(flags).open(&port).unwrap();
+        drop(device_end);
         let text = format!(
             "bundle = 'unused'\ntrusted_keys = ['unused']\n[link]\nport = '{port}'\nbaud = 115200\nresult_retry_ms = 50\n\
              [journal]\npath = 'journal'\n[screen]\npng = 'screen.png'\nwidth = 320\nheight = 240\n"
