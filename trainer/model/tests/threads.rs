@@ -1,4 +1,5 @@
 //! Training gives the same bits for any number of threads.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a surprise")]
 
 use std::process::Command;
 
@@ -11,16 +12,21 @@ use remedis_model::{BitConfig, Classifier, StudentConfig};
 /// Set in the processes that train; names the network.
 const CHILD: &str = "REMEDIS_TRAIN_HERE";
 
-/// All bits after two steps, folded (FNV-1a).
+/// Images in a step: enough that every operation has work for several threads.
+const BATCH: usize = 64;
+
+/// All bits after three steps, folded (FNV-1a).
 fn train<M: Module>(mut network: M, device: &Device, forward: impl Fn(&M, Tensor<4>) -> Tensor<2>) -> u64 {
     let mut optimiser = SgdConfig::new().with_momentum(Some(MomentumConfig::new())).init();
-    let shape = [16, 3, 64, 64];
+    let shape = [BATCH, 3, 64, 64];
     for step in 0..3_usize {
         let values: Vec<f32> =
             (0..shape.iter().product()).map(|i: usize| ((i * 7919 + step * 31) % 1009) as f32 / 504.0 - 1.0).collect();
         let logits = forward(&network, Tensor::from_data(TensorData::new(values, shape), device));
-        let wanted =
-            Tensor::<2>::from_data(TensorData::new((0..48).map(|i| (i % 3) as f32).collect(), [16, 3]), device);
+        let wanted = Tensor::<2>::from_data(
+            TensorData::new((0..3 * BATCH).map(|i| (i % 3) as f32).collect(), [BATCH, 3]),
+            device,
+        );
         let loss = (logits - wanted).powf_scalar(2.0).mean();
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         network = optimiser.step(0.1, network, gradients);

@@ -103,8 +103,8 @@ mod tests {
         let device = Device::flex();
         let network = BitConfig::small().init(&device, 3);
         let x = ramp([3, 3, 32, 32], &device);
-        let alone = network.forward(x.clone().slice([1..2]));
-        let together = network.forward(x).slice([1..2]);
+        let alone = network.forward(x.clone().narrow(0, 1, 1));
+        let together = network.forward(x).narrow(0, 1, 1);
         let difference = (alone - together).abs().max().into_scalar::<f32>();
         assert!(difference < 1e-5, "{difference}");
     }

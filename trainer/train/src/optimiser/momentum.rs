@@ -50,7 +50,10 @@ pub(super) mod check {
     pub(in super::super) fn two_steps(make: impl Fn() -> ModuleOptimizer, learning_rate: f64) -> ([f32; 2], [f32; 2]) {
         let device = Device::flex().autodiff();
         let matrix = Tensor::from_data([[3.0, 4.0]], &device);
-        let mut net = Net { matrix: Param::from_tensor(matrix), vector: Param::from_tensor(Tensor::from_data([1.0, 2.0], &device)) };
+        let mut net = Net {
+            matrix: Param::from_tensor(matrix),
+            vector: Param::from_tensor(Tensor::from_data([1.0, 2.0], &device)),
+        };
         let mut optimiser = make();
         for _ in 0..2 {
             let pull = net.matrix.val() * Tensor::from_data([[0.6, 0.8]], &device);
