@@ -152,7 +152,7 @@ impl LivePage<'_> {
             return draw_picture(picture, inner, target);
         }
         let lettering = Lettering::small(layout.unit);
-        let words = "no image yet";
+        let words = if self.verdict == Verdict::None { "no image yet" } else { "no picture" };
         let size = Size::new(lettering.width(words), lettering.cell().height);
         let corner = inner.top_left + inner.size.saturating_sub(size) / 2;
         draw_line(words, corner, lettering, theme.quiet_text, target)

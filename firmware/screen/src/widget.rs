@@ -7,3 +7,6 @@ mod symbol;
 pub use bar::confidence_bar;
 pub use picture::{Picture, Samples, draw_picture};
 pub use symbol::link_symbol;
+
+#[cfg(test)]
+mod tests;
