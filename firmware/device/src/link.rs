@@ -33,7 +33,7 @@ pub fn spawn(config: LinkConfig, events: SyncSender<Event>, stop: Arc<Stop>) -> 
 struct ListenerGone;
 
 fn keep_open(config: &LinkConfig, events: &SyncSender<Event>, stop: &Stop) -> Result<(), ListenerGone> {
-    let tell = |event| events.send(event).map_err(|_: std::sync::mpsc::SendError<_>| ListenerGone);
+    let tell = |event| events.send(event).map_err(|_unsent| ListenerGone);
     let mut pause = FIRST_PAUSE;
     let mut told = String::new();
     while !stop.is_set() {

@@ -1,5 +1,6 @@
 //! Whole pages against stored pictures, pixel for pixel. `REMEDIS_RENEW_PICTURES=1 cargo test -p remedis-device --test
 //! pictures` renews them; look at each before committing it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 use embedded_graphics::prelude::Size;
 use remedis_bundle::Channels;

@@ -1,5 +1,6 @@
 //! The whole device over a pseudo-terminal, with the link's own sender as the imaging hardware and a model that is a
 //! rule: the mean grey level decides.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 use remedis_device::journal::{Journal, Verdict};
 use remedis_device::log::Log;

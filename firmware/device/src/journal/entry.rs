@@ -89,7 +89,7 @@ impl Entry {
     /// The answer on one line: as JSON, or for people.
     pub fn line(&self, is_json: bool) -> String {
         if is_json {
-            return String::from_utf8(self.to_payload()).expect("JSON is UTF-8");
+            return String::from_utf8_lossy(&self.to_payload()).into_owned();
         }
         let verdict = match &self.verdict {
             Verdict::Class { name, confidence, .. } => format!("{name} {confidence:.4}"),

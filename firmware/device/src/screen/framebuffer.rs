@@ -82,6 +82,9 @@ impl Geometry {
     }
 
     /// `canvas` as the framebuffer stores it; the bytes between rows are zero.
+    ///
+    /// # Panics
+    /// If `canvas` is not of this size.
     pub fn encode(&self, canvas: &Canvas) -> Vec<u8> {
         assert_eq!(canvas.size(), self.size, "the page is drawn for this framebuffer");
         let (width, stride) = (self.size.width as usize, self.stride as usize);
