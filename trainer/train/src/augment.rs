@@ -79,7 +79,8 @@ mod tests {
     #[test]
     fn every_policy_keeps_the_geometry_and_changes_the_pixels() {
         let image = picture();
-        for policy in [Policy::Natural, Policy::Microscopy, Policy::MicroscopyMild, Policy::Radiology, Policy::RadiologyMild]
+        for policy in
+            [Policy::Natural, Policy::Microscopy, Policy::MicroscopyMild, Policy::Radiology, Policy::RadiologyMild]
         {
             let seen = view(&image, &policy.views(), &mut Key::new(1, "test").chance());
             assert_eq!((seen.width, seen.height, seen.pixels.len()), (16, 16, 768), "{policy:?}");

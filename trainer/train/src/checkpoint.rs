@@ -123,7 +123,8 @@ impl Place {
             return Ok(None);
         }
         let damaged = |found: &str| CheckpointError::Damaged { file: file.clone(), found: found.to_owned() };
-        let step = metadata.get("step").and_then(|step| step.parse().ok()).ok_or_else(|| damaged("it names no step"))?;
+        let step =
+            metadata.get("step").and_then(|step| step.parse().ok()).ok_or_else(|| damaged("it names no step"))?;
         let optimiser = entries.get("optimiser").ok_or_else(|| damaged("it holds no optimiser state"))?.bytes.clone();
         Ok(Some(Progress { step, weights: Weights::from_entries(entries, "weights."), optimiser }))
     }

@@ -36,7 +36,12 @@ fn on_device<M: Module>(network: &M, device: &Device) -> M {
     network.valid().to_device(&device.clone().without_autodiff())
 }
 
-fn each_batch(pool: &Pool, preprocessing: &Preprocessing, device: &Device, forward: impl Fn(Tensor<4>) -> Tensor<2>) -> Vec<Vec<f32>> {
+fn each_batch(
+    pool: &Pool,
+    preprocessing: &Preprocessing,
+    device: &Device,
+    forward: impl Fn(Tensor<4>) -> Tensor<2>,
+) -> Vec<Vec<f32>> {
     let device = device.clone().without_autodiff();
     let prepared = pool.prepared(preprocessing);
     let mut out = Vec::with_capacity(pool.len());

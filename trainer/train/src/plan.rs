@@ -246,7 +246,8 @@ impl Plan {
     /// # Errors
     /// If the text is not a complete plan, names a key that no plan has (similar keys are then named), or a value is out of range.
     pub fn from_toml(text: &str) -> Result<Self, PlanError> {
-        let parse = |source: toml::de::Error| PlanError::Parse { message: source.to_string(), source: Box::new(source) };
+        let parse =
+            |source: toml::de::Error| PlanError::Parse { message: source.to_string(), source: Box::new(source) };
         let table: toml::Table = text.parse().map_err(parse)?;
         comments::refuse_unknown_keys(&table)?;
         let plan: Self = toml::from_str(text).map_err(parse)?;
@@ -266,39 +267,68 @@ impl Plan {
     /// The first value out of range, with its key and its range.
     pub fn check(&self) -> Result<(), PlanError> {
         let size = self.input.size_px;
-        within("input.size_px", size, size.is_multiple_of(16) && (16..=512).contains(&size), "a multiple of 16 from 16 to 512")?;
+        within(
+            "input.size_px",
+            size,
+            size.is_multiple_of(16) && (16..=512).contains(&size),
+            "a multiple of 16 from 16 to 512",
+        )?;
         within("input.std", self.input.std, self.input.std > 0.0 && self.input.std.is_finite(), "a positive number")?;
         within("input.mean", self.input.mean, self.input.mean.is_finite(), "a number")?;
         let width = self.student.width;
         within("student.width", width, width > 0 && width.is_multiple_of(8), "a positive multiple of 8")?;
-        within("student.blocks", format!("{:?}", self.student.blocks), self.student.blocks.iter().all(|&n| n > 0), "four numbers above 0")?;
+        within(
+            "student.blocks",
+            format!("{:?}", self.student.blocks),
+            self.student.blocks.iter().all(|&n| n > 0),
+            "four numbers above 0",
+        )?;
 
         let p = &self.pretrain;
         steps("pretrain.batch", p.batch, 1)?;
-        rates(["pretrain.learning_rate", "pretrain.weight_decay", "pretrain.warm_up", "pretrain.clip_norm"], [p.learning_rate, p.weight_decay, p.warm_up, p.clip_norm])?;
+        rates(
+            ["pretrain.learning_rate", "pretrain.weight_decay", "pretrain.warm_up", "pretrain.clip_norm"],
+            [p.learning_rate, p.weight_decay, p.warm_up, p.clip_norm],
+        )?;
         let c = &self.contrast;
         steps("contrast.batch", c.batch, 2)?;
         steps("contrast.projection", c.projection, 1)?;
         positive("contrast.temperature", c.temperature)?;
         rates(
-            ["contrast.learning_rate_per_sqrt_batch", "contrast.weight_decay", "contrast.warm_up", "contrast.clip_norm"],
+            [
+                "contrast.learning_rate_per_sqrt_batch",
+                "contrast.weight_decay",
+                "contrast.warm_up",
+                "contrast.clip_norm",
+            ],
             [c.learning_rate_per_sqrt_batch, c.weight_decay, c.warm_up, c.clip_norm],
         )?;
         let f = &self.finetune;
         steps("finetune.batch", f.batch, 1)?;
         steps("finetune.steps", f.steps, 1)?;
-        rates(["finetune.learning_rate", "finetune.weight_decay", "finetune.warm_up", "finetune.clip_norm"], [f.learning_rate, f.weight_decay, f.warm_up, f.clip_norm])?;
+        rates(
+            ["finetune.learning_rate", "finetune.weight_decay", "finetune.warm_up", "finetune.clip_norm"],
+            [f.learning_rate, f.weight_decay, f.warm_up, f.clip_norm],
+        )?;
         let d = &self.distil;
         steps("distil.batch", d.batch, 2)?;
         steps("distil.epochs", d.epochs, 1)?;
         positive("distil.temperature", d.temperature)?;
         within("distil.embedding_weight", d.embedding_weight, d.embedding_weight >= 0.0, "0 or more")?;
-        rates(["distil.learning_rate", "distil.weight_decay", "distil.warm_up", "distil.clip_norm"], [d.learning_rate, d.weight_decay, d.warm_up, d.clip_norm])?;
+        rates(
+            ["distil.learning_rate", "distil.weight_decay", "distil.warm_up", "distil.clip_norm"],
+            [d.learning_rate, d.weight_decay, d.warm_up, d.clip_norm],
+        )?;
 
         let fractions = &self.evaluate.fractions;
         let rising = fractions.windows(2).all(|pair| pair[0] < pair[1]);
         let in_range = fractions.iter().all(|f| (0.0..=1.0).contains(f));
-        within("evaluate.fractions", format!("{fractions:?}"), !fractions.is_empty() && rising && in_range, "a rising list of numbers from 0 to 1")?;
+        within(
+            "evaluate.fractions",
+            format!("{fractions:?}"),
+            !fractions.is_empty() && rising && in_range,
+            "a rising list of numbers from 0 to 1",
+        )?;
         within("evaluate.resamples", self.evaluate.resamples, self.evaluate.resamples >= 200, "200 or more")?;
         steps("quantise.n_calibration_images", self.quantise.n_calibration_images, 1)?;
         let percentile = self.quantise.percentile;
@@ -319,7 +349,10 @@ fn positive(key: &'static str, found: f64) -> Result<(), PlanError> {
 }
 
 /// Learning rate, weight decay, warm-up and clipping share their ranges in every stage.
-fn rates(keys: [&'static str; 4], [learning_rate, weight_decay, warm_up, clip_norm]: [f64; 4]) -> Result<(), PlanError> {
+fn rates(
+    keys: [&'static str; 4],
+    [learning_rate, weight_decay, warm_up, clip_norm]: [f64; 4],
+) -> Result<(), PlanError> {
     positive(keys[0], learning_rate)?;
     within(keys[1], weight_decay, (0.0..1.0).contains(&weight_decay), "0 or more and below 1")?;
     within(keys[2], warm_up, (0.0..=0.5).contains(&warm_up), "0 to 0.5")?;
@@ -342,12 +375,20 @@ mod tests {
     fn a_misspelt_key_is_named_with_similar_ones() {
         let text = Plan::tiny().to_toml_commented().replace("temperature = ", "temprature = ");
         let error = Plan::from_toml(&text).unwrap_err().to_string();
-        assert_eq!(error, "the plan has no key contrast.temprature; similar keys are: contrast.temperature");
+        assert_eq!(
+            error,
+            "the plan has no key contrast.temprature; similar keys are: contrast.temperature, distil.temperature"
+        );
     }
 
     #[test]
     fn a_missing_key_is_an_error_not_a_default() {
-        let text: String = Plan::tiny().to_toml_commented().lines().filter(|line| !line.starts_with("percentile")).collect::<Vec<_>>().join("\n");
+        let text: String = Plan::tiny()
+            .to_toml_commented()
+            .lines()
+            .filter(|line| !line.starts_with("percentile"))
+            .collect::<Vec<_>>()
+            .join("\n");
         let error = Plan::from_toml(&text).unwrap_err().to_string();
         assert!(error.contains("missing field `percentile`"), "{error}");
     }
@@ -356,7 +397,10 @@ mod tests {
     fn a_value_out_of_range_is_named_with_its_range() {
         let mut plan = Plan::tiny();
         plan.input.size_px = 50;
-        assert_eq!(plan.check().unwrap_err().to_string(), "input.size_px is 50, expected a multiple of 16 from 16 to 512");
+        assert_eq!(
+            plan.check().unwrap_err().to_string(),
+            "input.size_px is 50, expected a multiple of 16 from 16 to 512"
+        );
         let mut plan = Plan::tiny();
         plan.evaluate.fractions = vec![0.5, 0.1];
         assert!(plan.check().unwrap_err().to_string().starts_with("evaluate.fractions is [0.5, 0.1]"));

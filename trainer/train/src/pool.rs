@@ -41,7 +41,12 @@ impl Pool {
     ///
     /// # Errors
     /// The first row (in order) that cannot be read, decoded or resized.
-    pub fn load(index: &Index, rows: &[usize], preprocessing: &Preprocessing, classes: &[String]) -> Result<Self, LoadPoolError> {
+    pub fn load(
+        index: &Index,
+        rows: &[usize],
+        preprocessing: &Preprocessing,
+        classes: &[String],
+    ) -> Result<Self, LoadPoolError> {
         let images: Vec<_> = rows.par_iter().map(|&row| load_one(index, row, preprocessing)).collect();
         let mut pool = Self { images: images.into_iter().collect::<Result<_, _>>()?, ..Self::default() };
         for &row in rows {

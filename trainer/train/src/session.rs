@@ -100,7 +100,9 @@ pub enum TrainError {
         found: usize,
     },
     /// The loss or the gradient is not a number any more.
-    #[error("{stage} diverged at step {step}: loss {loss}, gradient norm {gradient_norm}; lower {stage_section}.learning_rate or raise its warm_up")]
+    #[error(
+        "{stage} diverged at step {step}: loss {loss}, gradient norm {gradient_norm}; lower {stage_section}.learning_rate or raise its warm_up"
+    )]
     Diverged {
         /// Name of the stage.
         stage: String,

@@ -141,9 +141,8 @@ fn red_and_blue_are_learned_by_the_teacher_and_passed_on_to_the_student() {
     (plan.pretrain.epochs, plan.finetune.steps, plan.distil.epochs) = (10, 40, 30);
     let out = folder.path();
     let start = stage(out, &plan, None, |session| pretrain(session, &pool)).0.unwrap();
-    let teacher = stage(out, &plan, None, |session| {
-        finetune(session, "teacher", Start::Backbone(start.clone()), &pool, 2)
-    });
+    let teacher =
+        stage(out, &plan, None, |session| finetune(session, "teacher", Start::Backbone(start.clone()), &pool, 2));
     let teacher = teacher.0.unwrap();
     let student = stage(out, &plan, None, |session| distil(session, &teacher, &pool)).0.unwrap();
     let preprocessing = plan.input.preprocessing();

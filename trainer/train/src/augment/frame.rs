@@ -158,8 +158,8 @@ mod tests {
 
     #[test]
     fn a_crop_of_one_pixel_fills_the_picture_with_its_surroundings() {
-        // The middle third: output centres fall at source 0.83, 1.17 and 1.5 of each axis, around pixel 5.
-        check(Frame::crop(3, 3, [1.0, 1.0, 1.0, 1.0]), [4, 4, 5, 5, 5, 5, 5, 6, 6]);
+        // Output centres fall at 2/3, 1 and 4/3 of each axis: 5 in the middle, a third less or more a column, one a row.
+        check(Frame::crop(3, 3, [1.0, 1.0, 1.0, 1.0]), [4, 4, 4, 5, 5, 5, 6, 6, 6]);
     }
 
     #[test]

@@ -35,8 +35,10 @@ pub(super) fn read(folder: &Path, file: &str) -> Result<Option<Content>, Checkpo
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(CheckpointError::File { action: "read", file: file.to_owned(), source }),
     };
-    let damaged =
-        |error: safetensors::SafeTensorError| CheckpointError::Damaged { file: file.to_owned(), found: error.to_string() };
+    let damaged = |error: safetensors::SafeTensorError| CheckpointError::Damaged {
+        file: file.to_owned(),
+        found: error.to_string(),
+    };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
     let entry =

@@ -4,37 +4,61 @@ use super::{Plan, PlanError};
 
 /// Key (dotted) and its comment. A test holds this table to the plan's keys.
 const COMMENTS: &[(&str, &str)] = &[
-    ("seed", "Seeds initialisation, shuffling, views and the draw of labels. Any number; the same one gives the same run."),
+    (
+        "seed",
+        "Seeds initialisation, shuffling, views and the draw of labels. Any number; the same one gives the same run.",
+    ),
     ("input", "What every network sees. The device gets exactly this from the bundle."),
     ("input.size_px", "Width and height. Cost grows with its square; the sets used here are stored at 64."),
     ("input.channels", "\"rgb\" or \"grey\". Natural images and stains are colour."),
     ("input.mean", "Subtracted from pixel / 255. With std 0.5 this gives BiT's range of -1 to 1."),
     ("input.std", "Divides what is left."),
     ("backbone", "The teacher: BiT ResNet-v2, GroupNorm and weight standardisation (Kolesnikov et al. 2020)."),
-    ("backbone.preset", "\"small\" trains on two CPU cores; \"r50x1\" and \"r152x2\" are those of the paper and want a GPU."),
+    (
+        "backbone.preset",
+        "\"small\" trains on two CPU cores; \"r50x1\" and \"r152x2\" are those of the paper and want a GPU.",
+    ),
     ("student", "The device's network: ResNet-18 form with BatchNorm and ReLU, which folds and quantises well."),
     ("student.blocks", "Blocks in each of the four groups; [2, 2, 2, 2] is ResNet-18."),
     ("student.width", "Channels of the first group; 64 is ResNet-18."),
     ("pretrain", "Stage 1: supervised on natural images; medical images start better from there than from noise."),
     ("pretrain.epochs", "Passes over the images. BiT uses 90 on ImageNet; small sets stop gaining earlier."),
     ("pretrain.batch", "Images in a step; GroupNorm works at any size."),
-    ("pretrain.learning_rate", "Peak, SGD momentum 0.9. BiT's 0.1 * batch / 256 is for 90 epochs; short runs want more."),
+    (
+        "pretrain.learning_rate",
+        "Peak, SGD momentum 0.9. BiT's 0.1 * batch / 256 is for 90 epochs; short runs want more.",
+    ),
     ("pretrain.weight_decay", "On kernels only, as in BiT."),
     ("pretrain.warm_up", "Share of the steps in which the rate rises; the rest follows a half cosine to 0."),
     ("pretrain.clip_norm", "BiT clips the global gradient norm at 1."),
     ("pretrain.augment", "\"natural\": crop of 25 to 100 % of the area and horizontal flip."),
-    ("contrast", "Stage 2: SimCLR on unlabelled images of the domain, positive pairs by patient where possible (MICLe)."),
+    (
+        "contrast",
+        "Stage 2: SimCLR on unlabelled images of the domain, positive pairs by patient where possible (MICLe).",
+    ),
     ("contrast.epochs", "Passes over the images; 0 leaves the stage out."),
     ("contrast.batch", "Positive pairs in a step; every other view is a negative, so larger is better."),
-    ("contrast.learning_rate_per_sqrt_batch", "Times the square root of batch; SimCLR's form for small batches is 0.075 (LARS)."),
+    (
+        "contrast.learning_rate_per_sqrt_batch",
+        "Times the square root of batch; SimCLR's form for small batches is 0.075 (LARS).",
+    ),
     ("contrast.weight_decay", "SimCLR's 1e-6, kernels only."),
     ("contrast.warm_up", "5 to 10 % of the steps; LARS needs it."),
     ("contrast.temperature", "0.1 to 0.2; small batches like the upper end."),
     ("contrast.projection", "Length of the projected embedding, 128 in SimCLR. The head is thrown away afterwards."),
     ("contrast.clip_norm", "LARS already sets step lengths; this only stops an explosion."),
-    ("contrast.pair_by_patient", "Two different images of one patient as the positive pair, one pair a patient and batch."),
-    ("contrast.augment", "\"microscopy\": cells have no up, and stain varies; \"radiology\": no colour, equalisation instead."),
-    ("finetune", "Stage 3: all weights, few labels, short (after BiT-HyperRule, which uses 500 steps below 20,000 images)."),
+    (
+        "contrast.pair_by_patient",
+        "Two different images of one patient as the positive pair, one pair a patient and batch.",
+    ),
+    (
+        "contrast.augment",
+        "\"microscopy\": cells have no up, and stain varies; \"radiology\": no colour, equalisation instead.",
+    ),
+    (
+        "finetune",
+        "Stage 3: all weights, few labels, short (after BiT-HyperRule, which uses 500 steps below 20,000 images).",
+    ),
     ("finetune.n_labels", "Labels used, even over classes, by whole patients; 0 uses every label."),
     ("finetune.steps", "Optimiser steps; not epochs, so that few labels train as long as many."),
     ("finetune.batch", "Images in a step."),
@@ -44,7 +68,10 @@ const COMMENTS: &[(&str, &str)] = &[
     ("finetune.clip_norm", "Stops a bad batch of few labels from undoing the pretraining."),
     ("finetune.augment", "\"microscopy_mild\" (or \"radiology_mild\"): large crops, flips and turns, little colour."),
     ("evaluate", "The label-efficiency curve, and the bootstrap behind every interval."),
-    ("evaluate.fractions", "Shares of the new site's labels, rising; 0 is zero-shot. Each non-zero one is two fine-tunings."),
+    (
+        "evaluate.fractions",
+        "Shares of the new site's labels, rising; 0 is zero-shot. Each non-zero one is two fine-tunings.",
+    ),
     ("evaluate.resamples", "Bootstrap resamples of whole patients; 2000 makes the ends of a 95 % interval steady."),
     ("distil", "Stage 4: teacher to student on the same views, no labels needed (FunMatch, Beyer et al. 2022)."),
     ("distil.epochs", "Passes over labelled and unlabelled images; patience pays more than any other setting."),
@@ -52,13 +79,25 @@ const COMMENTS: &[(&str, &str)] = &[
     ("distil.learning_rate", "Peak, SGD momentum 0.9; the student starts from noise, so this is high."),
     ("distil.weight_decay", "Kernels only."),
     ("distil.warm_up", "Share of the steps in which the rate rises."),
-    ("distil.temperature", "1, 2 or 5 in FunMatch; 2 shows the student the second guesses of a teacher sure of itself."),
-    ("distil.embedding_weight", "Pull of the student's embedding to the teacher's; keeps a space that later heads can use."),
+    (
+        "distil.temperature",
+        "1, 2 or 5 in FunMatch; 2 shows the student the second guesses of a teacher sure of itself.",
+    ),
+    (
+        "distil.embedding_weight",
+        "Pull of the student's embedding to the teacher's; keeps a space that later heads can use.",
+    ),
     ("distil.clip_norm", "As in FunMatch."),
     ("distil.augment", "Teacher and student see the same view, so strong crops are safe."),
     ("quantise", "int8 student: weights per output channel, activations per tensor."),
-    ("quantise.n_calibration_images", "Training images that set the activation ranges; beyond a few hundred nothing moves."),
-    ("quantise.percentile", "Share of magnitudes inside a range; the tail beyond it saturates. 100 is the plain maximum."),
+    (
+        "quantise.n_calibration_images",
+        "Training images that set the activation ranges; beyond a few hundred nothing moves.",
+    ),
+    (
+        "quantise.percentile",
+        "Share of magnitudes inside a range; the tail beyond it saturates. 100 is the plain maximum.",
+    ),
 ];
 
 /// The plan as TOML with a comment over each key.
@@ -87,7 +126,8 @@ fn comment(key: &str) -> &'static str {
 /// Refuses the first key (in file order of sections) that no plan has, naming similar ones.
 pub(super) fn refuse_unknown_keys(table: &toml::Table) -> Result<(), PlanError> {
     let keys = table.iter().flat_map(|(name, value)| {
-        let inner = value.as_table().map(|table| table.keys().map(move |key| format!("{name}.{key}")).collect::<Vec<_>>());
+        let inner =
+            value.as_table().map(|table| table.keys().map(move |key| format!("{name}.{key}")).collect::<Vec<_>>());
         std::iter::once(name.clone()).chain(inner.unwrap_or_default())
     });
     for key in keys {
@@ -115,8 +155,16 @@ fn hint(unknown: &str) -> String {
         let names: Vec<_> = close.iter().take(3).map(|(_, key)| *key).collect();
         return format!("similar keys are: {}", names.join(", "));
     }
-    let siblings: Vec<_> = COMMENTS.iter().map(|(key, _)| *key).filter(|key| key.rsplit_once('.').map_or("", |(s, _)| s) == section).collect();
-    if siblings.is_empty() { "its sections are named in `remedis-train plan`".to_owned() } else { format!("keys there are: {}", siblings.join(", ")) }
+    let siblings: Vec<_> = COMMENTS
+        .iter()
+        .map(|(key, _)| *key)
+        .filter(|key| key.rsplit_once('.').map_or("", |(s, _)| s) == section)
+        .collect();
+    if siblings.is_empty() {
+        "its sections are named in `remedis-train plan`".to_owned()
+    } else {
+        format!("keys there are: {}", siblings.join(", "))
+    }
 }
 
 #[cfg(test)]

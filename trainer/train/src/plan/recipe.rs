@@ -3,7 +3,8 @@
 use remedis_imaging::Channels;
 
 use super::{
-    BackboneConfig, BackbonePreset, ContrastConfig, DistilConfig, EvaluateConfig, FinetuneConfig, InputConfig, Plan, PretrainConfig, QuantiseConfig, StudentConfig,
+    BackboneConfig, BackbonePreset, ContrastConfig, DistilConfig, EvaluateConfig, FinetuneConfig, InputConfig, Plan,
+    PretrainConfig, QuantiseConfig, StudentConfig,
 };
 use crate::augment::Policy;
 

@@ -11,8 +11,8 @@ use remedis_model::{BitResNet, ProjectionHead};
 use super::network;
 use super::pairs::{Pair, Units};
 use super::run::{Course, Judged, finish, finished, place, run};
-use crate::checkpoint::Weights;
 use crate::chance::Key;
+use crate::checkpoint::Weights;
 use crate::loader::{Draw, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
@@ -79,15 +79,16 @@ pub fn contrast(session: &mut Session, start: BitResNet, pool: &Pool) -> Result<
     let total = course.total;
     let optimiser = optimiser::lars(config.weight_decay);
     let start = Contrastive { backbone, projection };
-    let trained = run(session, &course, start, optimiser, draw, |network: &Contrastive, both: &Vec<Vec<f32>>, step| {
-        let embedding = network.backbone.forward(to_tensor(both, &preprocessing, &device));
-        let projected = loss::unit_length(network.projection.forward(embedding));
-        let reports = (step + 1) % report_every == 0 || step + 1 == total;
-        let note = reports.then(|| spread_note(spread(projected.clone())));
-        let [view_a, view_b]: [Tensor<2>; 2] =
-            projected.chunk(2, 0).try_into().expect("a batch of pairs has two halves of one size");
-        Judged { loss: loss::nt_xent(view_a, view_b, config.temperature), note }
-    })?;
+    let trained =
+        run(session, &course, start, optimiser, draw, |network: &Contrastive, both: &Vec<Vec<f32>>, step| {
+            let embedding = network.backbone.forward(to_tensor(both, &preprocessing, &device));
+            let projected = loss::unit_length(network.projection.forward(embedding));
+            let reports = (step + 1) % report_every == 0 || step + 1 == total;
+            let note = reports.then(|| spread_note(spread(projected.clone())));
+            let [view_a, view_b]: [Tensor<2>; 2] =
+                projected.chunk(2, 0).try_into().expect("a batch of pairs has two halves of one size");
+            Judged { loss: loss::nt_xent(view_a, view_b, config.temperature), note }
+        })?;
     Ok(finish(&course, &trained.backbone)?)
 }
 

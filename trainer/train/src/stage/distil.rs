@@ -69,8 +69,10 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
     let optimiser = optimiser::sgd(config.weight_decay);
     let start = Pupil { student, adapter };
     let trained = run(session, &course, start, optimiser, draw, |pupil: &Pupil, batch: &Vec<Vec<f32>>, _| {
-        let (teacher_embedding, teacher_logits) = network::teach(&teacher, to_tensor(batch, &preprocessing, &plain), &device);
-        let (student_embedding, student_logits) = network::learn(&pupil.student, to_tensor(batch, &preprocessing, &device));
+        let (teacher_embedding, teacher_logits) =
+            network::teach(&teacher, to_tensor(batch, &preprocessing, &plain), &device);
+        let (student_embedding, student_logits) =
+            network::learn(&pupil.student, to_tensor(batch, &preprocessing, &device));
         let answers = loss::distillation(student_logits, teacher_logits, config.temperature);
         let places = loss::embedding_distance(pupil.adapter.forward(student_embedding), teacher_embedding);
         (answers + places.mul_scalar(config.embedding_weight)).into()

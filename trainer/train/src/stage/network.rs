@@ -2,7 +2,9 @@
 
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
-use remedis_model::{BitConfig, BitResNet, Classifier, Initialiser, ProjectionHead, Stem, Student, StudentConfig, linear};
+use remedis_model::{
+    BitConfig, BitResNet, Classifier, Initialiser, ProjectionHead, Stem, Student, StudentConfig, linear,
+};
 
 use crate::chance::Key;
 use crate::plan::{BackbonePreset, Plan};

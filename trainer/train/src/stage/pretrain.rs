@@ -5,7 +5,7 @@
 
 use remedis_model::{BitResNet, Classifier};
 
-use super::classify::{Classify, classify, classifier};
+use super::classify::{Classify, classifier, classify};
 use super::run::{Course, finish, finished, place};
 use crate::pool::Pool;
 use crate::session::{Session, TrainError};
@@ -32,7 +32,8 @@ pub fn pretrain(session: &mut Session, pool: &Pool) -> Result<BitResNet, TrainEr
     if let Some(backbone) = finished(session, &course, fresh.backbone)? {
         return Ok(backbone);
     }
-    let settings = Classify { weight_decay: config.weight_decay, batch: config.batch, augment: config.augment, n_classes };
+    let settings =
+        Classify { weight_decay: config.weight_decay, batch: config.batch, augment: config.augment, n_classes };
     let start = classifier(session, n_classes.max(1), "pretrain", &session.device.clone().autodiff());
     let trained = classify(session, &course, start, pool, &settings)?;
     Ok(finish(&course, &trained.backbone)?)
