@@ -1,2 +1,43 @@
-//! Placeholder.
-fn main() {}
+//! `remedis-train`: the whole chain from unlabelled images to a signed bundle, one command.
+//!
+//! This program reads arguments and the plan, calls the stages, shows progress and writes the report. It computes nothing
+//! on weights itself: training is `remedis-train` the library, numbers are `remedis-metrics`, the device's model is
+//! `remedis-export`.
+//!
+//! Exit codes: 0 done, 2 could not run (the message says what, where and what to do), 75 interrupted and saved (the same
+//! command goes on).
+
+#![expect(clippy::print_stdout, reason = "a program: its last lines tell a person what was found and where it lies")]
+
+mod arguments;
+mod plan;
+mod progress;
+mod report;
+mod results;
+mod run;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Verb};
+
+/// Interrupted, saved, to be called again: `EX_TEMPFAIL` of BSD's sysexits.
+const EXIT_INTERRUPTED: u8 = 75;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().verb {
+        Verb::Run(arguments) => run::run(&arguments),
+        Verb::Plan(arguments) => plan::write(&arguments),
+        Verb::Report(arguments) => report::rewrite(&arguments),
+    };
+    match outcome {
+        Ok(run::Outcome::Done) => ExitCode::SUCCESS,
+        Ok(run::Outcome::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

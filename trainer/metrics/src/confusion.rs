@@ -111,6 +111,12 @@ impl BinaryCounts {
     pub fn specificity_undecided_alarmed(&self) -> Option<Interval> {
         wilson(self.true_negative, self.true_negative + self.false_positive + self.undecided_negative)
     }
+
+    /// Share of all other images not decided as the class: an undecided one raises no alarm.
+    pub fn specificity_undecided_silent(&self) -> Option<Interval> {
+        let silent = self.true_negative + self.undecided_negative;
+        wilson(silent, silent + self.false_positive)
+    }
 }
 
 /// How often each label met each decision. Rows are labels, columns decisions.
@@ -235,5 +241,6 @@ mod tests {
         assert_close(counts.specificity().map(|s| s.value), 1.0 / 2.0);
         assert_close(counts.sensitivity_undecided_missed().map(|s| s.value), 2.0 / 4.0);
         assert_close(counts.specificity_undecided_alarmed().map(|s| s.value), 1.0 / 4.0);
+        assert_close(counts.specificity_undecided_silent().map(|s| s.value), 3.0 / 4.0);
     }
 }

@@ -1,0 +1,114 @@
+//! What can be typed. Whatever decides a result is in the plan; here are only paths, the device and how to speak.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Train with REMEDIS: natural images, unlabelled medical images, few labels, a new site, a small int8 model in a signed bundle.
+#[derive(Parser)]
+#[command(name = "remedis-train", version, about, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Run every stage into a folder; the same command resumes what was interrupted
+    Run(RunArguments),
+    /// Write a recipe as a plan file, every number with its reason, to read and change
+    Plan(PlanArguments),
+    /// Write report.html of a finished run again
+    Report(ReportArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct RunArguments {
+    /// Plan file (see `remedis-train plan`); instead of --recipe
+    #[arg(conflicts_with = "recipe")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Images of the hospital with labels: a folder with labels.csv, a folder per class, or a zip
+    #[arg(long, value_name = "SET")]
+    pub(crate) data: PathBuf,
+    /// Images of another hospital, joined by class name
+    #[arg(long, value_name = "SET")]
+    pub(crate) shifted: PathBuf,
+    /// Labelled natural images to start from [default: start from noise]
+    #[arg(long, value_name = "SET")]
+    pub(crate) natural: Option<PathBuf>,
+    /// Folder for everything the run writes
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Which built-in plan
+    #[arg(long, value_enum, default_value = "demo")]
+    pub(crate) recipe: Recipe,
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub(crate) device: DeviceName,
+    /// Threads; the result does not depend on it [default: one per core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Overrides the plan's seed
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Secret key that signs the bundle [default: a new one in OUT/keys]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Print results.json to standard output at the end, instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct PlanArguments {
+    /// Which built-in plan
+    #[arg(long, value_enum, default_value = "demo")]
+    pub(crate) recipe: Recipe,
+    /// File to write [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ReportArguments {
+    /// Folder of a finished run
+    #[arg(value_name = "OUT")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Recipe {
+    /// Synthetic cells, minutes on two cores
+    Demo,
+    /// Real blood cells, about 20 minutes on two cores
+    Real,
+    /// Every stage in seconds; shapes are real, scores are not
+    Tiny,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeviceName {
+    /// Burn's flex backend
+    Cpu,
+    /// Burn's older ndarray backend, for comparison
+    Ndarray,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_plan_file_and_a_recipe_exclude_each_other() {
+        let line = "remedis-train run plan.toml --recipe tiny --data a --shifted b --out c";
+        let error = Arguments::try_parse_from(line.split(' ')).err().expect("a refusal").to_string();
+        assert!(error.contains("cannot be used with"), "{error}");
+    }
+}

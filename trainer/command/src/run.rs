@@ -1,0 +1,126 @@
+//! `remedis-train run`: all stages into one folder, resumable with the same command.
+
+mod evaluate;
+pub(crate) mod folder;
+mod sets;
+mod ship;
+mod table;
+mod teach;
+mod views;
+
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use remedis_train::{Plan, Session, TrainError};
+
+use crate::arguments::{DeviceName, RunArguments};
+use crate::progress::Progress;
+use crate::results::{FORMAT, Results};
+use crate::{report, stop};
+use folder::Folder;
+use sets::Sets;
+use teach::Bench;
+
+/// How a verb ended, when it could run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    Interrupted,
+}
+
+/// Stages other than fine-tuning at the new site: load, pretrain, contrast, two fine-tunings, distil, quantise, compare,
+/// bundle, report.
+const N_OTHER_STAGES: usize = 10;
+
+/// `remedis-train run`.
+pub(crate) fn run(arguments: &RunArguments) -> Result<Outcome> {
+    let plan = crate::plan::resolve(arguments)?;
+    set_threads(arguments)?;
+    let stop = stop::on_signals()?;
+    eprintln!("checking the image sets");
+    let sets = Sets::open(arguments)?;
+    let folder = Folder::claim(&arguments.out, &plan, &sets)?;
+    let mut progress = Progress::open(folder.path(), N_OTHER_STAGES + teach::n_adaptations(&plan))?;
+    let outcome = stages(arguments, &plan, sets, &folder, &mut progress, &stop);
+    let written = progress.finish(folder.path());
+    match outcome {
+        Ok(results) => {
+            written?;
+            report::write(folder.path())?;
+            speak(arguments, &folder, &results)?;
+            Ok(Outcome::Done)
+        }
+        Err(error) => match error.downcast_ref::<TrainError>() {
+            Some(TrainError::Interrupted { .. }) => {
+                eprintln!("{error}; everything so far is saved in {}", folder.path().display());
+                Ok(Outcome::Interrupted)
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+fn stages(
+    arguments: &RunArguments,
+    plan: &Plan,
+    mut sets: Sets,
+    folder: &Folder,
+    progress: &mut Progress,
+    stop: &AtomicBool,
+) -> Result<Results> {
+    progress.begin("load");
+    let pools = sets.load(&plan.input.preprocessing())?;
+    folder.write("views.png", &views::picture(plan, &pools.unlabelled))?;
+    let mut warnings = sets.warnings.clone();
+    let mut bench = Bench { folder, pools: &pools, classes: &sets.classes, warnings: &mut warnings };
+    let mut session = Session { plan, out: folder.path(), device: device(arguments.device), observer: progress, stop };
+    let taught = teach::teach(&mut session, &mut bench)?;
+    let shipped = ship::ship(&mut session, &mut bench, &sets, &taught.teacher, arguments.key.as_deref())?;
+    let results = Results {
+        format: FORMAT,
+        plan_sha256: folder.plan_sha256().to_owned(),
+        seed: plan.seed,
+        sets: sets.all().map(sets::Set::summary).collect(),
+        classes: sets.classes.clone(),
+        evaluation: taught.evaluation,
+        differences: taught.differences,
+        student: shipped.student,
+        probability_calibration: shipped.probability_calibration,
+        operating_point: shipped.operating_point,
+        bundle: shipped.bundle,
+        warnings,
+    };
+    session.observer.stage("report", 0);
+    let mut text = serde_json::to_vec_pretty(&results).context("writing results.json")?;
+    text.push(b'\n');
+    folder.write("results.json", &text)?;
+    Ok(results)
+}
+
+fn set_threads(arguments: &RunArguments) -> Result<()> {
+    let Some(threads) = arguments.threads else { return Ok(()) };
+    rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global().context("starting the threads")
+}
+
+fn device(name: DeviceName) -> Device {
+    match name {
+        DeviceName::Cpu => Device::flex(),
+        #[expect(deprecated, reason = "kept as the second opinion on flex for as long as Burn carries it")]
+        DeviceName::Ndarray => Device::ndarray(),
+    }
+}
+
+fn speak(arguments: &RunArguments, folder: &Folder, results: &Results) -> Result<()> {
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(results)?);
+        return Ok(());
+    }
+    print!("{}", table::text(results));
+    let out = folder.path();
+    println!("\nreport: {}", out.join("report.html").display());
+    println!("bundle: {}", out.join("bundle.remedis").display());
+    let key = arguments.key.as_ref().map_or(out.join("keys/signing.pub"), |key| key.with_extension("pub"));
+    println!("next:   remedis bundle verify {} --key {}", out.join("bundle.remedis").display(), key.display());
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! The run folder: who it belongs to, and writing into it so that a power cut leaves whole files.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use remedis_train::Plan;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::sets::Sets;
+
+/// A folder that this process alone writes, for one plan and one choice of data.
+pub(crate) struct Folder {
+    path: PathBuf,
+    plan_sha256: String,
+    /// Held for as long as the run lasts; the system drops it with the process.
+    _lock: File,
+}
+
+/// What a run folder belongs to.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Owner {
+    plan_sha256: String,
+    /// Role and SHA-256 of each set.
+    data: Vec<(String, String)>,
+}
+
+impl Folder {
+    /// Makes the folder, or goes on in it when it belongs to the same plan and data.
+    pub(crate) fn claim(path: &Path, plan: &Plan, sets: &Sets) -> Result<Self> {
+        fs::create_dir_all(path)
+            .and_then(|()| fs::create_dir_all(path.join("predictions")))
+            .with_context(|| format!("cannot write to {}; choose another --out", path.display()))?;
+        let lock = lock(path)?;
+        let text = plan.to_toml_commented();
+        let plan_sha256 = sha256(text.as_bytes());
+        let data = sets.all().map(|set| (set.role.to_owned(), set.sha256.clone())).collect();
+        let owner = Owner { plan_sha256: plan_sha256.clone(), data };
+        let file = path.join("run.json");
+        match fs::read(&file) {
+            Ok(bytes) => {
+                let found: Owner = serde_json::from_slice(&bytes).with_context(|| format!("in {}", file.display()))?;
+                refuse_other(path, &found, &owner)?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                write_atomic(&path.join("plan.toml"), text.as_bytes())?;
+                write_atomic(&file, &serde_json::to_vec_pretty(&owner)?)?;
+            }
+            Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
+        }
+        Ok(Self { path: path.to_owned(), plan_sha256, _lock: lock })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// SHA-256 of the resolved plan.
+    pub(crate) fn plan_sha256(&self) -> &str {
+        &self.plan_sha256
+    }
+
+    /// Writes a file of the folder.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_atomic(&self.path.join(name), bytes)
+    }
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let file = path.join(".lock");
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(&file)
+        .with_context(|| format!("cannot write to {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => {
+            bail!("another remedis-train is writing to {}; wait for it, or choose another --out", path.display())
+        }
+        Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", file.display())),
+    }
+}
+
+fn refuse_other(path: &Path, found: &Owner, wanted: &Owner) -> Result<()> {
+    let mut differ = Vec::new();
+    if found.plan_sha256 != wanted.plan_sha256 {
+        differ.push("another plan or seed".to_owned());
+    }
+    for (role, _) in found
+        .data
+        .iter()
+        .chain(&wanted.data)
+        .filter(|entry| !(found.data.contains(entry) && wanted.data.contains(entry)))
+    {
+        let text = format!("other images as --{role}");
+        if !differ.contains(&text) {
+            differ.push(text);
+        }
+    }
+    if differ.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{} holds a run with {}; either go on with that one (`remedis-train run {}` and the sets it was begun with), or \
+         choose another --out (or remove the folder) to begin anew",
+        path.display(),
+        differ.join(", "),
+        path.join("plan.toml").display()
+    )
+}
+
+/// SHA-256 in hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file so that, whatever happens, either the old or the new one is there whole.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    remedis_bundle::write_atomic(path, bytes)
+        .with_context(|| format!("cannot write {}; is the folder there and the disk not full?", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(plan: &str, data: &[(&str, &str)]) -> Owner {
+        let data = data.iter().map(|(role, sha)| ((*role).to_owned(), (*sha).to_owned())).collect();
+        Owner { plan_sha256: plan.to_owned(), data }
+    }
+
+    #[test]
+    fn the_same_plan_and_data_go_on() {
+        let one = owner("p", &[("data", "a"), ("shifted", "b")]);
+        let two = owner("p", &[("data", "a"), ("shifted", "b")]);
+        assert!(refuse_other(Path::new("out"), &one, &two).is_ok());
+    }
+
+    #[test]
+    fn another_plan_or_data_is_refused_with_both_ways_out() {
+        let one = owner("p", &[("data", "a"), ("shifted", "b")]);
+        let two = owner("q", &[("data", "a"), ("shifted", "c"), ("natural", "d")]);
+        let error = refuse_other(Path::new("out"), &one, &two).unwrap_err().to_string();
+        assert!(
+            error.contains("another plan or seed, other images as --shifted, other images as --natural"),
+            "{error}"
+        );
+        assert!(error.contains("go on with that one") && error.contains("choose another --out"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = format!("{:#}", write_atomic(Path::new("/nowhere/at/all"), b"x").unwrap_err());
+        assert!(error.starts_with("cannot write /nowhere/at/all"), "{error}");
+    }
+}

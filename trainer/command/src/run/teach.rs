@@ -1,0 +1,160 @@
+//! The stages that train, in order, and what they score: baseline and REMEDIS, here and at the new site.
+
+use anyhow::Result;
+use burn::tensor::Device;
+use remedis_metrics::BootstrapConfig;
+use remedis_model::{BitConfig, BitResNet, Classifier};
+use remedis_train::{BackbonePreset, Plan, Pool, Session, Start, contrast, draw_labels, finetune, logits, pretrain};
+
+use super::evaluate::{LEAST_TEST_IMAGES, Measures, Scored};
+use super::folder::Folder;
+use super::sets::Pools;
+use crate::results::{Difference, Evaluation};
+
+/// The two arms of the comparison.
+const METHODS: [&str; 2] = ["baseline", "remedis"];
+
+/// What training leaves behind.
+pub(crate) struct Taught {
+    /// The REMEDIS classifier in distribution: the student's teacher.
+    pub(crate) teacher: Classifier,
+    pub(crate) evaluation: Vec<Evaluation>,
+    pub(crate) differences: Vec<Difference>,
+}
+
+/// Everything evaluation needs beside the session.
+pub(crate) struct Bench<'a> {
+    pub(crate) folder: &'a Folder,
+    pub(crate) pools: &'a Pools,
+    pub(crate) classes: &'a [String],
+    pub(crate) warnings: &'a mut Vec<String>,
+}
+
+/// How many times the plan fine-tunes at the new site.
+pub(crate) fn n_adaptations(plan: &Plan) -> usize {
+    METHODS.len() * plan.evaluate.fractions.iter().filter(|&&fraction| fraction > 0.0).count()
+}
+
+/// Trains both arms on the same labels and measures them in distribution and at the new site.
+pub(crate) fn teach(session: &mut Session, bench: &mut Bench) -> Result<Taught> {
+    let (plan, pools, n_classes) = (session.plan, bench.pools, bench.classes.len());
+    let pretrained = match &pools.natural {
+        Some(natural) => pretrain(session, natural)?,
+        None => from_noise(plan, &session.device),
+    };
+    let contrasted = contrast(session, pretrained.clone(), &pools.unlabelled)?;
+    let few = pools.train.subset(&draw_labels(&pools.train, plan.finetune.n_labels, n_classes, plan.seed));
+    let arms = [
+        finetune(session, "finetune_baseline", Start::Backbone(pretrained), &few, n_classes)?,
+        finetune(session, "finetune_remedis", Start::Backbone(contrasted), &few, n_classes)?,
+    ];
+
+    let (mut evaluation, mut differences) = (Vec::new(), Vec::new());
+    let here = Place { site: "in_distribution", fraction: None, n_labels: few.len() };
+    measure(session, bench, &here, &pools.test, &arms, &mut evaluation, &mut differences)?;
+    for &fraction in &plan.evaluate.fractions {
+        let (adapted, n_labels) = adapt(session, bench, &arms, fraction)?;
+        let there = Place { site: "shifted", fraction: Some(fraction), n_labels };
+        if let Some(adapted) = adapted {
+            measure(session, bench, &there, &pools.shifted_test, &adapted, &mut evaluation, &mut differences)?;
+        }
+    }
+    let [_, teacher] = arms;
+    Ok(Taught { teacher, evaluation, differences })
+}
+
+/// Both arms after a share of the new site's labels; `None` (and a warning) when that is no label at all.
+fn adapt(
+    session: &mut Session,
+    bench: &mut Bench,
+    arms: &[Classifier; 2],
+    fraction: f64,
+) -> Result<(Option<[Classifier; 2]>, usize)> {
+    if fraction == 0.0 {
+        return Ok((Some(arms.clone()), 0));
+    }
+    let (adapt, n_classes) = (&bench.pools.adapt, bench.classes.len());
+    let percent = (100.0 * fraction).round();
+    let wanted = (fraction * adapt.len() as f64).round() as usize;
+    if wanted == 0 {
+        bench.warnings.push(format!(
+            "{percent} % of the new site's {} labels is no label: that row is left out of the table",
+            adapt.len()
+        ));
+        return Ok((None, 0));
+    }
+    let few = adapt.subset(&draw_labels(adapt, wanted, n_classes, session.plan.seed));
+    let mut adapted = Vec::with_capacity(METHODS.len());
+    for (method, arm) in METHODS.iter().zip(arms) {
+        let name = format!("adapt_{method}_{percent}");
+        adapted.push(finetune(session, &name, Start::Classifier(arm.clone()), &few, n_classes)?);
+    }
+    let adapted = adapted.try_into().map_err(|_: Vec<_>| anyhow::anyhow!("one classifier per method"))?;
+    Ok((Some(adapted), few.len()))
+}
+
+/// Where and after how many labels a measurement is taken.
+struct Place {
+    site: &'static str,
+    fraction: Option<f64>,
+    n_labels: usize,
+}
+
+fn measure(
+    session: &Session,
+    bench: &mut Bench,
+    place: &Place,
+    pool: &Pool,
+    arms: &[Classifier; 2],
+    evaluation: &mut Vec<Evaluation>,
+    differences: &mut Vec<Difference>,
+) -> Result<()> {
+    let preprocessing = session.plan.input.preprocessing();
+    let config = bootstrap(session.plan);
+    let scored = arms.each_ref().map(|arm| Scored::new(pool, logits(arm, pool, &preprocessing, &session.device)));
+    let (classes, few) = scored[0].measurable(bench.classes.len());
+    if !few.is_empty() && place.fraction.is_none_or(|fraction| fraction == 0.0) {
+        let names: Vec<&str> = few.iter().map(|&class| bench.classes[class].as_str()).collect();
+        bench.warnings.push(format!(
+            "{}: {} have fewer than {LEAST_TEST_IMAGES} test images there and are left out of balanced accuracy and AUROC \
+             (their images still count against the other classes)",
+            place.site.replace('_', " "),
+            names.join(", ")
+        ));
+    }
+    let measures = scored.each_ref().map(|scored| Measures::new(scored, &classes));
+    for ((method, scored), measures) in METHODS.into_iter().zip(&scored).zip(&measures) {
+        let share = place.fraction.map_or(String::new(), |fraction| format!("_{}", (100.0 * fraction).round()));
+        scored.save(bench.folder, &format!("{method}_{}{share}", place.site), bench.classes)?;
+        let (balanced_accuracy, macro_auroc) = measures.estimates(&scored.clusters, &config);
+        evaluation.push(Evaluation {
+            method,
+            site: place.site,
+            fraction: place.fraction,
+            n_labels: place.n_labels,
+            n: scored.labels.len(),
+            n_clusters: scored.n_clusters(),
+            classes: classes.iter().map(|&class| bench.classes[class].clone()).collect(),
+            balanced_accuracy,
+            macro_auroc,
+            chance: 1.0 / bench.classes.len() as f64,
+        });
+    }
+    let (balanced_accuracy, macro_auroc) = measures[1].minus(&measures[0], &scored[0].clusters, &config);
+    differences.push(Difference { site: place.site, fraction: place.fraction, balanced_accuracy, macro_auroc });
+    Ok(())
+}
+
+/// The bootstrap of every interval of a run.
+pub(crate) fn bootstrap(plan: &Plan) -> BootstrapConfig {
+    BootstrapConfig { resamples: u32::try_from(plan.evaluate.resamples).unwrap_or(u32::MAX), seed: plan.seed }
+}
+
+fn from_noise(plan: &Plan, device: &Device) -> BitResNet {
+    let config = match plan.backbone.preset {
+        BackbonePreset::Small => BitConfig::small(),
+        BackbonePreset::R50x1 => BitConfig::r50x1(),
+        BackbonePreset::R152x2 => BitConfig::r152x2(),
+    };
+    config.with_channels(plan.input.channels.count()).init(device, plan.seed)
+}

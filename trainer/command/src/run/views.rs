@@ -1,0 +1,62 @@
+//! A picture of positive pairs: what the contrastive stage is asked to see as the same.
+
+use remedis_imaging::{Image, encode_png};
+use remedis_train::augment::view;
+use remedis_train::chance::Key;
+use remedis_train::{Plan, Pool};
+
+/// Columns of the picture.
+const N_SHOWN: usize = 10;
+/// White space between tiles, in pixels.
+const GAP: u32 = 2;
+
+/// Ten training images above two views of each, as PNG. The random streams are the picture's own, not training's.
+pub(crate) fn picture(plan: &Plan, pool: &Pool) -> Vec<u8> {
+    let views = plan.contrast.augment.views();
+    let n = N_SHOWN.min(pool.len());
+    let columns: Vec<[Image; 3]> = (0..n)
+        .map(|column| {
+            let image = &pool.images[column * pool.len() / n];
+            let seen = |number| {
+                let key = Key { sample: column as u64, view: number, ..Key::new(plan.seed, "picture") };
+                view(image, &views, &mut key.chance())
+            };
+            [image.clone(), seen(0), seen(1)]
+        })
+        .collect();
+    encode_png(&tile(&columns))
+}
+
+/// Lays columns of equally sized images side by side on white.
+fn tile(columns: &[[Image; 3]]) -> Image {
+    let first = &columns[0][0];
+    let (step_x, step_y, channels) = (first.width + GAP, first.height + GAP, first.channels);
+    let (width, height) = (step_x * columns.len() as u32 - GAP, step_y * 3 - GAP);
+    let mut out = Image { width, height, channels, pixels: vec![255; (width * height) as usize * channels.count()] };
+    for (column, images) in columns.iter().enumerate() {
+        for (row, image) in images.iter().enumerate() {
+            let bytes = image.width as usize * channels.count();
+            for (y, line) in image.pixels.chunks_exact(bytes).enumerate() {
+                let at = ((row as u32 * step_y) as usize + y) * width as usize + column * step_x as usize;
+                out.pixels[at * channels.count()..][..bytes].copy_from_slice(line);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use remedis_imaging::Channels;
+
+    use super::*;
+
+    #[test]
+    fn tiles_lie_side_by_side_with_white_between() {
+        let grey = |value| Image { width: 1, height: 1, channels: Channels::Grey, pixels: vec![value] };
+        let tiled = tile(&[[grey(1), grey(2), grey(3)], [grey(4), grey(5), grey(6)]]);
+        assert_eq!((tiled.width, tiled.height), (4, 7));
+        assert_eq!(tiled.pixels[..4], [1, 255, 255, 4]);
+        assert_eq!(tiled.pixels[24..], [3, 255, 255, 6]);
+    }
+}
