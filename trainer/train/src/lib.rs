@@ -23,8 +23,8 @@ mod stage;
 
 pub use evaluate::{embeddings, logits, student_logits};
 pub use plan::{
-    BackboneConfig, BackbonePreset, ContrastConfig, DistilConfig, EvaluateConfig, FinetuneConfig, InputConfig, Plan,
-    PlanError, PretrainConfig, QuantiseConfig, StudentConfig,
+    BackboneConfig, BackbonePreset, ContrastConfig, ContrastOptimiser, DistilConfig, EvaluateConfig, FinetuneConfig,
+    InputConfig, Plan, PlanError, PretrainConfig, QuantiseConfig, StudentConfig,
 };
 pub use pool::{LoadPoolError, Pool};
 pub use session::{Observer, Session, Silent, StepRecord, TrainError};

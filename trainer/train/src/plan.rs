@@ -116,6 +116,16 @@ pub struct PretrainConfig {
     pub augment: Policy,
 }
 
+/// What moves the weights in the contrastive stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContrastOptimiser {
+    /// `SimCLR`'s own; wants thousands of steps.
+    Lars,
+    /// For hundreds of steps.
+    AdamW,
+}
+
 /// Stage 2: contrastive on unlabelled images of the domain (`SimCLR`, with `MICLe` pairs where patients have several images).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,9 +134,11 @@ pub struct ContrastConfig {
     pub epochs: usize,
     /// Positive pairs in a step; each is two views.
     pub batch: usize,
-    /// Peak learning rate is this times the square root of `batch` (LARS).
+    /// Which optimiser.
+    pub optimiser: ContrastOptimiser,
+    /// Peak learning rate is this times the square root of `batch`.
     pub learning_rate_per_sqrt_batch: f64,
-    /// Weight decay of LARS, kernels only.
+    /// Weight decay; LARS decays kernels only.
     pub weight_decay: f64,
     /// Share of all steps in which the learning rate rises linearly, 0 to 0.5.
     pub warm_up: f64,

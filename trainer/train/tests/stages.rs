@@ -10,8 +10,8 @@ use remedis_imaging::{Channels, Image};
 use remedis_model::{BitResNet, Classifier};
 use remedis_train::checkpoint::Weights;
 use remedis_train::{
-    Observer, Plan, Pool, Session, Start, StepRecord, TrainError, contrast, distil, finetune, logits, pretrain,
-    student_logits,
+    ContrastOptimiser, Observer, Plan, Pool, Session, Start, StepRecord, TrainError, contrast, distil, finetune,
+    logits, pretrain, student_logits,
 };
 
 /// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own; two images a patient.
@@ -87,51 +87,54 @@ fn classifier(out: &Path) -> Classifier {
 }
 
 /// Interrupted after step 2 and called again, a stage ends in the weights of an uninterrupted run, bit for bit.
-fn check_resume<M: Module>(run: impl Fn(&mut Session) -> Result<M, TrainError>) {
+fn check_resume<M: Module>(plan: &Plan, run: impl Fn(&mut Session) -> Result<M, TrainError>) {
     let (straight, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let plan = plan();
-    let (expected, all_steps, _) = stage(straight.path(), &plan, None, &run);
+    let (expected, all_steps, _) = stage(straight.path(), plan, None, &run);
     let expected = Weights::of(&expected.unwrap()).sha256();
 
-    let (stopped, first, _) = stage(cut.path(), &plan, Some(2), &run);
+    let (stopped, first, _) = stage(cut.path(), plan, Some(2), &run);
     assert!(matches!(stopped, Err(TrainError::Interrupted { step: 2, .. })), "{:?}", stopped.err());
-    let (resumed, rest, notes) = stage(cut.path(), &plan, None, &run);
+    let (resumed, rest, notes) = stage(cut.path(), plan, None, &run);
     assert_eq!(Weights::of(&resumed.unwrap()).sha256(), expected);
     assert!(notes[0].contains("going on after step 2"), "{notes:?}");
     let losses = |steps: &[StepRecord]| steps.iter().map(|record| record.loss).collect::<Vec<_>>();
     assert_eq!([losses(&first), losses(&rest)].concat(), losses(&all_steps));
 
-    let (again, steps, notes) = stage(cut.path(), &plan, None, &run);
+    let (again, steps, notes) = stage(cut.path(), plan, None, &run);
     assert_eq!(Weights::of(&again.unwrap()).sha256(), expected);
     assert!(steps.is_empty() && notes[0].contains("already trained"), "{notes:?}");
 }
 
 #[test]
 fn pretraining_resumes_bit_for_bit() {
-    check_resume(|session| pretrain(session, &pool()));
+    check_resume(&plan(), |session| pretrain(session, &pool()));
 }
 
 #[test]
 fn contrastive_training_resumes_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let start = backbone(folder.path());
-    check_resume(|session| contrast(session, start.clone(), &pool()));
+    for optimiser in [ContrastOptimiser::Lars, ContrastOptimiser::AdamW] {
+        let mut plan = plan();
+        plan.contrast.optimiser = optimiser;
+        check_resume(&plan, |session| contrast(session, start.clone(), &pool()));
+    }
 }
 
 #[test]
 fn fine_tuning_resumes_bit_for_bit_from_a_backbone_and_from_a_classifier() {
     let folder = tempfile::tempdir().unwrap();
     let start = backbone(folder.path());
-    check_resume(|session| finetune(session, "teacher", Start::Backbone(start.clone()), &pool(), 2));
+    check_resume(&plan(), |session| finetune(session, "teacher", Start::Backbone(start.clone()), &pool(), 2));
     let start = classifier(folder.path());
-    check_resume(|session| finetune(session, "adapted", Start::Classifier(start.clone()), &pool(), 2));
+    check_resume(&plan(), |session| finetune(session, "adapted", Start::Classifier(start.clone()), &pool(), 2));
 }
 
 #[test]
 fn distillation_resumes_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let teacher = classifier(folder.path());
-    check_resume(|session| distil(session, &teacher, &pool()));
+    check_resume(&plan(), |session| distil(session, &teacher, &pool()));
 }
 
 #[test]

@@ -39,8 +39,12 @@ const COMMENTS: &[(&str, &str)] = &[
     ("contrast.epochs", "Passes over the images; 0 leaves the stage out."),
     ("contrast.batch", "Positive pairs in a step; every other view is a negative, so larger is better."),
     (
+        "contrast.optimiser",
+        "\"lars\" as SimCLR for thousands of steps; \"adam_w\" for hundreds, where LARS hardly moves.",
+    ),
+    (
         "contrast.learning_rate_per_sqrt_batch",
-        "Times the square root of batch; SimCLR's form for small batches is 0.075 (LARS).",
+        "Times the square root of batch: 0.075 with lars (SimCLR's form for small batches), 0.00025 with adam_w.",
     ),
     ("contrast.weight_decay", "SimCLR's 1e-6, kernels only."),
     ("contrast.warm_up", "5 to 10 % of the steps; LARS needs it."),

@@ -3,8 +3,8 @@
 use remedis_imaging::Channels;
 
 use super::{
-    BackboneConfig, BackbonePreset, ContrastConfig, DistilConfig, EvaluateConfig, FinetuneConfig, InputConfig, Plan,
-    PretrainConfig, QuantiseConfig, StudentConfig,
+    BackboneConfig, BackbonePreset, ContrastConfig, ContrastOptimiser, DistilConfig, EvaluateConfig, FinetuneConfig,
+    InputConfig, Plan, PretrainConfig, QuantiseConfig, StudentConfig,
 };
 use crate::augment::Policy;
 
@@ -29,7 +29,8 @@ impl Plan {
             contrast: ContrastConfig {
                 epochs: 4,
                 batch: 64,
-                learning_rate_per_sqrt_batch: 0.075,
+                optimiser: ContrastOptimiser::AdamW,
+                learning_rate_per_sqrt_batch: 0.000_25,
                 weight_decay: 1e-6,
                 warm_up: 0.1,
                 temperature: 0.2,

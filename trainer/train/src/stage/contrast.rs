@@ -1,10 +1,11 @@
 //! Stage 2: contrastive, on unlabelled images of the domain.
 //!
 //! Sources: Chen et al. 2020 (`SimCLR`) for the loss, the head and the views; Azizi et al. 2021 (`MICLe`) for positive pairs of two
-//! different images of one patient. LARS with a rate that grows with the square root of the batch, as its authors advise for
+//! different images of one patient. With LARS, a rate that grows with the square root of the batch, as its authors advise for
 //! small batches (google-research/simclr issue 166). Labels are never read.
 
 use burn::module::Module;
+use burn::optim::AdamWConfig;
 use burn::tensor::Tensor;
 use remedis_model::{BitResNet, ProjectionHead};
 
@@ -16,7 +17,7 @@ use crate::checkpoint::Weights;
 use crate::loader::{Draw, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
-use crate::plan::ContrastConfig;
+use crate::plan::{ContrastConfig, ContrastOptimiser};
 use crate::pool::Pool;
 use crate::session::{Session, TrainError};
 
@@ -77,7 +78,10 @@ pub fn contrast(session: &mut Session, start: BitResNet, pool: &Pool) -> Result<
     };
     let report_every = (course.total / 10).max(1);
     let total = course.total;
-    let optimiser = optimiser::lars(config.weight_decay);
+    let optimiser = match config.optimiser {
+        ContrastOptimiser::Lars => optimiser::lars(config.weight_decay),
+        ContrastOptimiser::AdamW => AdamWConfig::new().with_weight_decay(config.weight_decay as f32).init(),
+    };
     let start = Contrastive { backbone, projection };
     let trained =
         run(session, &course, start, optimiser, draw, |network: &Contrastive, both: &Vec<Vec<f32>>, step| {
