@@ -1,6 +1,7 @@
 //! The container: header, signature, payload. Specified in `BUNDLE.md`.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
@@ -17,6 +18,8 @@ pub(crate) const HEADER: usize = 56;
 /// A minisign signature is about 300 bytes; a header that claims more lies.
 const MAX_SIGNATURE: usize = 4096;
 const MAX_SECTIONS: usize = 4096;
+/// More than any device model needs; a larger file is not read into memory.
+const MAX_FILE: u64 = 512 * 1024 * 1024;
 pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// A verified bundle, in memory.
@@ -35,7 +38,15 @@ impl Bundle {
     /// # Errors
     /// See [`OpenBundleError`]; nothing of an unverified payload is interpreted.
     pub fn open(path: &Path, trusted: &TrustedKeys) -> Result<Self, OpenBundleError> {
-        let bytes = std::fs::read(path).map_err(|source| OpenBundleError::Read { path: path.to_owned(), source })?;
+        let read = || {
+            let mut bytes = Vec::new();
+            std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(|source| OpenBundleError::Read { path: path.to_owned(), source })?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(OpenBundleError::TooLarge { limit: MAX_FILE });
+        }
         Self::from_bytes(&bytes, trusted)
     }
 

@@ -14,6 +14,12 @@ pub enum OpenBundleError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Larger than any bundle may be.
+    #[error("the file has more than {limit} bytes: not a bundle, or one for servers")]
+    TooLarge {
+        /// Most bytes that are read.
+        limit: u64,
+    },
     /// Something else than a bundle.
     #[error("not a REMEDIS bundle: expected it to start with {expected:02x?}, found {found:02x?}")]
     NotABundle {

@@ -68,12 +68,15 @@ impl SigningKey {
     pub fn load(path: &Path, password: Option<&str>) -> Result<Self, SigningKeyError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| SigningKeyError::File { path: path.to_owned(), source })?;
-        let sealed = SecretKeyBox::from_string(&text).map_err(SigningKeyError::Key)?;
-        let secret = match password {
-            Some(password) => sealed.into_secret_key(Some(password.to_owned())),
-            None => sealed.into_unencrypted_secret_key(),
-        }
-        .map_err(SigningKeyError::Key)?;
+        let sealed = || SecretKeyBox::from_string(&text).map_err(SigningKeyError::Key);
+        // A key without a password ignores one that happens to be at hand.
+        let secret = match (sealed()?.into_unencrypted_secret_key(), password) {
+            (Ok(secret), _) => secret,
+            (Err(_), Some(password)) => {
+                sealed()?.into_secret_key(Some(password.to_owned())).map_err(SigningKeyError::Key)?
+            }
+            (Err(error), None) => return Err(SigningKeyError::Key(error)),
+        };
         let public = PublicKey::from_secret_key(&secret).map_err(SigningKeyError::Key)?;
         Ok(Self { secret, public })
     }

@@ -6,7 +6,9 @@
 //! no clock.
 
 mod model;
+mod network;
 mod prediction;
 
 pub use model::{Model, OpenModelError, PredictError};
+pub use network::{Network, NetworkError};
 pub use prediction::{Best, Decision, Prediction};

@@ -1,11 +1,9 @@
 //! A bundle's model as a tract plan that has proved itself.
 
-use std::sync::Arc;
-
 use remedis_bundle::{Bundle, Manifest};
 use remedis_imaging::{Image, PrepareError, decode, prepare};
-use tract_onnx::prelude::*;
 
+use crate::network::{Network, NetworkError};
 use crate::{Decision, Prediction};
 
 /// Model formats that this runtime executes.
@@ -22,11 +20,8 @@ pub enum OpenModelError {
         found: String,
     },
     /// tract refused the model.
-    #[error("the model cannot be loaded: {reason}")]
-    Load {
-        /// What tract said.
-        reason: String,
-    },
+    #[error("the model cannot be loaded")]
+    Load(#[source] NetworkError),
     /// A golden vector's picture cannot be read or prepared.
     #[error("golden vector {vector} cannot be computed")]
     GoldenInput {
@@ -73,11 +68,8 @@ pub enum PredictError {
     #[error("cannot prepare the image")]
     Prepare(#[from] PrepareError),
     /// tract failed.
-    #[error("the model cannot be executed: {reason}")]
-    Execute {
-        /// What tract said.
-        reason: String,
-    },
+    #[error("the model cannot be executed")]
+    Execute(#[from] NetworkError),
     /// Not every logit is a number.
     #[error("the model's output is not finite: {logits:?}")]
     NotFinite {
@@ -89,7 +81,7 @@ pub enum PredictError {
 /// A model whose golden vectors came back on this processor.
 #[derive(Clone, Debug)]
 pub struct Model {
-    plan: Arc<TypedSimplePlan>,
+    network: Network,
     manifest: Manifest,
 }
 
@@ -103,9 +95,10 @@ impl Model {
         if !FORMATS.contains(&manifest.model.format.as_str()) {
             return Err(OpenModelError::Format { found: manifest.model.format });
         }
-        let plan =
-            plan(bundle.model(), &manifest).map_err(|error| OpenModelError::Load { reason: format!("{error:#}") })?;
-        let model = Self { plan, manifest };
+        let input = &manifest.preprocessing;
+        let shape = [input.channels.count(), input.height as usize, input.width as usize];
+        let network = Network::load(bundle.model(), shape, manifest.classes.len()).map_err(OpenModelError::Load)?;
+        let model = Self { network, manifest };
         model.check_golden_vectors(bundle)?;
         Ok(model)
     }
@@ -141,17 +134,7 @@ impl Model {
     /// # Panics
     /// If `prepared` has another length than the model's input.
     pub fn logits(&self, prepared: &[f32]) -> Result<Vec<f32>, PredictError> {
-        let shape = shape(&self.manifest);
-        assert_eq!(prepared.len(), shape.iter().product::<usize>(), "a prepared input of shape {shape:?}");
-        let failed = |error: TractError| PredictError::Execute { reason: format!("{error:#}") };
-        let input = Tensor::from_shape(&shape, prepared).map_err(failed)?;
-        let output = self.plan.run(tvec![input.into()]).map_err(failed)?;
-        let logits =
-            output[0].try_as_plain_ram().and_then(|plain| Ok(plain.as_slice::<f32>()?.to_vec())).map_err(failed)?;
-        if logits.len() != self.manifest.classes.len() {
-            let reason = format!("expected {} logits, found {}", self.manifest.classes.len(), logits.len());
-            return Err(PredictError::Execute { reason });
-        }
+        let logits = self.network.run(prepared)?;
         match logits.iter().all(|logit| logit.is_finite()) {
             true => Ok(logits),
             false => Err(PredictError::NotFinite { logits }),
@@ -180,19 +163,4 @@ impl Model {
         }
         Ok(())
     }
-}
-
-/// `[1, channel, height, width]`.
-fn shape(manifest: &Manifest) -> [usize; 4] {
-    let input = &manifest.preprocessing;
-    [1, input.channels.count(), input.height as usize, input.width as usize]
-}
-
-fn plan(model: &[u8], manifest: &Manifest) -> TractResult<Arc<TypedSimplePlan>> {
-    let mut bytes = model;
-    tract_onnx::onnx()
-        .model_for_read(&mut bytes)?
-        .with_input_fact(0, f32::fact(shape(manifest)).into())?
-        .into_optimized()?
-        .into_runnable()
 }

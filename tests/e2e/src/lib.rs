@@ -1,1 +1,81 @@
-//! Placeholder.
+//! Drives the built programs from outside, as a user would: no private doors.
+//!
+//! The programs come from the target folder this test was built into, and the tiny run (a whole chain on synthetic images)
+//! from the folder in `REMEDIS_TINY`; `cargo xtask check` makes both first. Without them a test says that it was skipped.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The built program `name`, or `None`, saying so, where it was not built.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let here = std::env::current_exe().ok()?;
+    let at = here.ancestors().nth(2)?.join(name);
+    if !at.is_file() {
+        eprintln!(
+            "skipped: {} is not built; run `cargo xtask check`, or `cargo build --workspace --bins` first",
+            at.display()
+        );
+        return None;
+    }
+    Some(at)
+}
+
+/// A finished run of the tiny recipe.
+#[derive(Clone, Debug)]
+pub struct Tiny {
+    /// The demo's output folder: `data/`, `run/`, `device/`, `summary.json`.
+    pub folder: PathBuf,
+}
+
+impl Tiny {
+    /// The run named by `REMEDIS_TINY`, or `None`, saying so.
+    pub fn find() -> Option<Self> {
+        let Some(folder) =
+            std::env::var_os("REMEDIS_TINY").map(PathBuf::from).filter(|at| at.join("summary.json").is_file())
+        else {
+            eprintln!("skipped: REMEDIS_TINY does not name a finished tiny run; `cargo xtask check` makes one");
+            return None;
+        };
+        Some(Self { folder })
+    }
+
+    /// The signed bundle.
+    pub fn bundle(&self) -> PathBuf {
+        self.folder.join("run/bundle.remedis")
+    }
+
+    /// The public key that signed it.
+    pub fn key(&self) -> PathBuf {
+        self.folder.join("run/keys/signing.pub")
+    }
+
+    /// The synthetic image set `name`: `cells_a`, `cells_b` or `natural`.
+    pub fn set(&self, name: &str) -> PathBuf {
+        self.folder.join("data").join(name)
+    }
+}
+
+/// What a program said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+/// Run `program` with `arguments` to its end.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn say(program: &Path, arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Said {
+    let mut command = Command::new(program);
+    for argument in arguments {
+        command.arg(argument.as_ref());
+    }
+    let Output { status, stdout, stderr } = command.output().expect("the program was just found, so it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Said { code: status.code(), out: text(stdout), err: text(stderr) }
+}

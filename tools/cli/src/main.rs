@@ -1,2 +1,49 @@
-//! Placeholder.
-fn main() {}
+//! `remedis`: image sets, answers, bundles, keys, and a simulated imaging device. Each verb is a file.
+//!
+//! Exit codes: 0 fine, 1 some inputs failed, 2 could not run.
+#![expect(clippy::print_stdout, reason = "this program answers on standard output")]
+
+mod bundle;
+mod data;
+mod keys;
+mod run;
+mod simulate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "remedis", version, about = "Medical-image answers from signed model bundles")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Draw a synthetic image set, or audit one
+    Data(data::Args),
+    /// Answer images with a bundle
+    Run(run::Args),
+    /// Look into a bundle, verify it, sign it again, take it apart
+    Bundle(bundle::Args),
+    /// Make the keys that sign bundles
+    Keys(keys::Args),
+    /// Play the imaging hardware on a serial line
+    Simulate(simulate::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Data(args) => data::run(&args),
+        Verb::Run(args) => run::run(&args),
+        Verb::Bundle(args) => bundle::run(&args),
+        Verb::Keys(args) => keys::run(&args),
+        Verb::Simulate(args) => simulate::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}

@@ -51,7 +51,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     steps.step("format", || must(cargo(&["fmt", "--all", "--check"])))?;
     steps.step("tidy", || tidy::run().map(|()| Outcome::Passed))?;
     steps.step("no_std crates alone", || {
-        must(cargo(&["check", "-q", "-p", "remedis-link"]))?.then(|| must(cargo(&["check", "-q", "-p", "remedis-screen"])))
+        must(cargo(&["check", "-q", "-p", "remedis-link"]))?
+            .then(|| must(cargo(&["check", "-q", "-p", "remedis-screen"])))
     })?;
     steps.step("clippy", || must(cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
     steps.step("build", || must(cargo(&["build", "--workspace", "--bins"])))?;
@@ -75,7 +76,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("skipped  {line}");
     }
     if std::env::var_os("CI").is_some() && !steps.skipped.is_empty() {
-        bail!("CI skips nothing, but {} steps were skipped (see above); tools/install/optional.sh installs what they need", steps.skipped.len());
+        bail!(
+            "CI skips nothing, but {} steps were skipped (see above); tools/install/optional.sh installs what they need",
+            steps.skipped.len()
+        );
     }
     println!("all checks passed");
     Ok(())

@@ -42,7 +42,9 @@ impl Args {
 /// If the build fails, a program is not static, or a golden vector does not come back.
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let Some(toolchain) = toolchain()? else {
-        return Ok(skip("this machine cannot unpack Debian packages (apt-get and dpkg are needed for the ARM toolchain)"));
+        return Ok(skip(
+            "this machine cannot unpack Debian packages (apt-get and dpkg are needed for the ARM toolchain)",
+        ));
     };
     let programs = build(&toolchain, args.release)?;
     for program in &programs {
@@ -50,7 +52,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         let size = std::fs::metadata(program)?.len();
         println!("{} ({:.1} MB, static aarch64)", program.display(), size as f64 / 1e6);
     }
-    let Some(bundle) = args.bundle.clone().or_else(|| Some(root().join("out/run/bundle.remedis")).filter(|at| at.exists())) else {
+    let Some(bundle) =
+        args.bundle.clone().or_else(|| Some(root().join("out/run/bundle.remedis")).filter(|at| at.exists()))
+    else {
         return Ok(skip("no bundle to test with: run `cargo xtask demo` first, or name one with --bundle"));
     };
     if !is_installed("qemu-aarch64-static") {
@@ -123,4 +127,3 @@ fn check_static(program: &Path) -> Result<()> {
     }
     Ok(())
 }
-

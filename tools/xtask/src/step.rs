@@ -16,7 +16,11 @@ pub(crate) enum Outcome {
 
 /// The workspace root.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tools/xtask lies two folders below the root").into()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("tools/xtask lies two folders below the root")
+        .into()
 }
 
 /// Cargo's target folder: this very program was built into it.
@@ -70,7 +74,8 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
 
 /// Whether `program` is on the path.
 pub(crate) fn is_installed(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 fn show(command: &Command) -> String {

@@ -21,16 +21,18 @@ const DOORS: &[(&str, &[&str])] = &[
     (
         "remedis-command",
         &[
-            "remedis-train", "remedis-export", "remedis-data", "remedis-bundle", "remedis-metrics", "remedis-model",
+            "remedis-train",
+            "remedis-export",
+            "remedis-data",
+            "remedis-bundle",
+            "remedis-metrics",
+            "remedis-model",
             "remedis-imaging",
         ],
     ),
     ("remedis-link", &[]),
     ("remedis-screen", &[]),
-    (
-        "remedis-device",
-        &["remedis-inference", "remedis-imaging", "remedis-bundle", "remedis-link", "remedis-screen"],
-    ),
+    ("remedis-device", &["remedis-inference", "remedis-imaging", "remedis-bundle", "remedis-link", "remedis-screen"]),
     (
         "remedis-cli",
         &["remedis-bundle", "remedis-imaging", "remedis-inference", "remedis-data", "remedis-metrics", "remedis-link"],
@@ -50,7 +52,8 @@ const KERNELS: &[&str] = &["runtime/kernels", "trainer/ops"];
 /// # Errors
 /// If a wall is breached, naming each breach.
 pub(crate) fn run() -> Result<()> {
-    let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).exec().context("reading cargo metadata")?;
+    let metadata =
+        MetadataCommand::new().manifest_path(root().join("Cargo.toml")).exec().context("reading cargo metadata")?;
     let graph = Graph::new(&metadata)?;
     let mut breaches = Vec::new();
     doors(&graph, &mut breaches);
@@ -66,7 +69,11 @@ pub(crate) fn run() -> Result<()> {
     if !breaches.is_empty() {
         bail!("{} walls are breached:\n  {}", breaches.len(), breaches.join("\n  "));
     }
-    println!("the walls stand: {} crates, {} doors", DOORS.len(), DOORS.iter().map(|(_, uses)| uses.len()).sum::<usize>());
+    println!(
+        "the walls stand: {} crates, {} doors",
+        DOORS.len(),
+        DOORS.iter().map(|(_, uses)| uses.len()).sum::<usize>()
+    );
     Ok(())
 }
 
@@ -89,12 +96,14 @@ impl Graph {
             })
             .collect();
         let resolve = metadata.resolve.as_ref().context("cargo metadata resolved nothing")?;
-        let shipped = |kinds: &[cargo_metadata::DepKindInfo]| kinds.iter().any(|info| info.kind == DependencyKind::Normal);
+        let shipped =
+            |kinds: &[cargo_metadata::DepKindInfo]| kinds.iter().any(|info| info.kind == DependencyKind::Normal);
         let edges = resolve
             .nodes
             .iter()
             .map(|node| {
-                let uses = node.deps.iter().filter(|edge| shipped(&edge.dep_kinds)).map(|edge| edge.pkg.clone()).collect();
+                let uses =
+                    node.deps.iter().filter(|edge| shipped(&edge.dep_kinds)).map(|edge| edge.pkg.clone()).collect();
                 (node.id.clone(), uses)
             })
             .collect();

@@ -66,7 +66,8 @@ impl Policy {
     /// The numbers of this policy.
     ///
     /// `Natural` is BiT's crop and flip, its least area raised from 0.08 to 0.25 because runs here are short and images small.
-    /// `Microscopy` is the set of views of the pilot in `remedis.md` 7b. `Radiology` follows `MICLe` on chest films: no blur,
+    /// `Microscopy` is milder than `SimCLR`: on blood cells at 48 pixels, 160 steps of batch 64 learn nothing from crops of 20 %
+    /// and jitter 0.5 (the loss stays at chance) but do from these; cells differ by little, and strong views hide it. `Radiology` follows `MICLe` on chest films: no blur,
     /// jitter 0.5, and the histogram equalisation of REMEDIS.
     #[must_use]
     pub fn views(self) -> Views {
@@ -75,16 +76,16 @@ impl Policy {
             Self::None => STILL,
             Self::Natural => Views { area: [0.25, 1.0], aspect, flip_horizontal: 0.5, ..STILL },
             Self::Microscopy => Views {
-                area: [0.2, 1.0],
+                area: [0.4, 1.0],
                 aspect,
                 flip_horizontal: 0.5,
                 flip_vertical: 0.5,
                 quarter_turns: true,
-                rotation_degrees: 45.0,
+                rotation_degrees: 0.0,
                 jitter: 0.8,
-                strength: 0.5,
-                grey: 0.2,
-                blur: 0.3,
+                strength: 0.25,
+                grey: 0.1,
+                blur: 0.2,
                 equalise: 0.0,
             },
             Self::MicroscopyMild => Views {

@@ -20,14 +20,14 @@ impl Plan {
             pretrain: PretrainConfig {
                 epochs: 4,
                 batch: 32,
-                learning_rate: 0.05,
+                learning_rate: 0.2,
                 weight_decay: 1e-4,
                 warm_up: 0.1,
                 clip_norm: 1.0,
                 augment: Policy::Natural,
             },
             contrast: ContrastConfig {
-                epochs: 4,
+                epochs: 5,
                 batch: 64,
                 optimiser: ContrastOptimiser::AdamW,
                 learning_rate_per_sqrt_batch: 0.000_25,
@@ -43,7 +43,7 @@ impl Plan {
                 n_labels: 160,
                 steps: 80,
                 batch: 32,
-                learning_rate: 0.02,
+                learning_rate: 0.1,
                 weight_decay: 1e-4,
                 warm_up: 0.1,
                 clip_norm: 1.0,
@@ -53,7 +53,7 @@ impl Plan {
             distil: DistilConfig {
                 epochs: 6,
                 batch: 32,
-                learning_rate: 0.05,
+                learning_rate: 0.1,
                 weight_decay: 1e-4,
                 warm_up: 0.1,
                 temperature: 2.0,
@@ -69,12 +69,11 @@ impl Plan {
     #[must_use]
     pub fn real() -> Self {
         let mut plan = Self::demo();
-        plan.pretrain.epochs = 6;
-        plan.contrast.epochs = 5;
-        plan.contrast.batch = 128;
+        plan.pretrain.epochs = 4;
+        plan.contrast.epochs = 3;
         plan.finetune.n_labels = 400;
-        plan.finetune.steps = 250;
-        plan.distil.epochs = 5;
+        plan.finetune.steps = 200;
+        plan.distil.epochs = 3;
         plan
     }
 

@@ -1,0 +1,206 @@
+//! `remedis run`: answers for image files.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use remedis_imaging::decode;
+use remedis_inference::{Decision, Model, Prediction};
+use serde::Serialize;
+
+use crate::bundle;
+
+/// Endings of the files that a folder is searched for.
+const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "dcm", "dicom"];
+
+/// Arguments of `remedis run`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The bundle
+    bundle: PathBuf,
+    /// PNG, JPEG or DICOM files, or folders of them
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    /// Public key to trust: a .pub file or its base64 line; may be given several times
+    #[arg(long = "key", required = true)]
+    keys: Vec<String>,
+    /// Print one JSON object a file
+    #[arg(long)]
+    json: bool,
+    /// Images answered at the same time [default: one a processor]
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    file: PathBuf,
+    #[serde(flatten)]
+    answer: Answer,
+    latency_ms: f64,
+    model_version: String,
+    bundle: String,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Given {
+        decision: String,
+        confidence: f32,
+        nearest: String,
+        reason: Option<String>,
+        probabilities: Vec<f32>,
+        logits: Vec<f32>,
+    },
+    Failed {
+        error: String,
+    },
+}
+
+/// # Errors
+/// If the bundle is refused or there is no image; a failing image is reported and the others go on (exit 1).
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let files = files(&args.images)?;
+    let bundle = bundle::open(&args.bundle, &args.keys)?;
+    let model = Model::open(&bundle).context("readying the model")?;
+    let jobs =
+        args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).clamp(1, files.len());
+    let progress = progress(files.len(), args.json);
+    let mut n_failed = 0;
+    let (next, (lines, answers)) = (AtomicUsize::new(0), mpsc::channel());
+    std::thread::scope(|scope| -> Result<()> {
+        for _ in 0..jobs {
+            let (lines, next, files, model, bundle) = (lines.clone(), &next, &files, &model, &bundle);
+            scope.spawn(move || {
+                while let Some((index, file)) = take(next, files) {
+                    let start = Instant::now();
+                    let answer = answer(model, file);
+                    let line = Line {
+                        file: file.clone(),
+                        answer,
+                        latency_ms: start.elapsed().as_secs_f64() * 1e3,
+                        model_version: bundle.manifest().version.clone(),
+                        bundle: bundle.digest().to_owned(),
+                    };
+                    if lines.send((index, line)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(lines);
+        // Answers come in any order and are printed in the order of the files.
+        let mut waiting = std::collections::BTreeMap::new();
+        let mut printed = 0;
+        for (index, line) in answers {
+            waiting.insert(index, line);
+            while let Some(line) = waiting.remove(&printed) {
+                n_failed += usize::from(matches!(line.answer, Answer::Failed { .. }));
+                progress.suspend(|| show(&line, args.json))?;
+                progress.inc(1);
+                printed += 1;
+            }
+        }
+        Ok(())
+    })?;
+    progress.finish_and_clear();
+    if n_failed > 0 {
+        eprintln!("{n_failed} of {} images could not be answered", files.len());
+        return Ok(ExitCode::from(1));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn take<'a>(next: &AtomicUsize, files: &'a [PathBuf]) -> Option<(usize, &'a PathBuf)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    files.get(index).map(|file| (index, file))
+}
+
+fn answer(model: &Model, file: &Path) -> Answer {
+    let prediction =
+        std::fs::read(file).map_err(anyhow::Error::from).and_then(|bytes| Ok(model.predict(&decode(&bytes)?)?));
+    match prediction {
+        Ok(Prediction { logits, probabilities, decision }) => {
+            let said = decision.name().to_owned();
+            let (nearest, confidence, reason) = match decision {
+                Decision::Class { name, confidence, .. } => (name, confidence, None),
+                Decision::CannotSay { reason, best } => (best.name, best.confidence, Some(reason)),
+            };
+            Answer::Given { decision: said, confidence, nearest, reason, probabilities, logits }
+        }
+        Err(error) => Answer::Failed { error: format!("{error:#}") },
+    }
+}
+
+fn show(line: &Line, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(line)?);
+        return Ok(());
+    }
+    let file = line.file.display();
+    match &line.answer {
+        Answer::Given { decision, confidence, reason: None, .. } => {
+            println!("{file}: {decision} ({:.1} %)", 100.0 * confidence)
+        }
+        Answer::Given { decision, nearest, reason: Some(reason), .. } => {
+            println!("{file}: {decision}: {reason} (nearest: {nearest})")
+        }
+        Answer::Failed { error } => eprintln!("{file}: error: {error}"),
+    }
+    Ok(())
+}
+
+/// The image files that the arguments name, folders searched to the bottom, in order.
+fn files(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for argument in arguments {
+        if argument.is_dir() {
+            let before = files.len();
+            search(argument, &mut files)?;
+            if files.len() == before {
+                bail!(
+                    "{} holds no file ending in {}: name a folder with images",
+                    argument.display(),
+                    ENDINGS.join(", ")
+                );
+            }
+        } else if argument.exists() {
+            files.push(argument.clone());
+        } else {
+            bail!("{} does not exist", argument.display());
+        }
+    }
+    Ok(files)
+}
+
+fn search(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("reading folder {}", folder.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    for path in paths {
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+        if path.is_dir() {
+            search(&path, files)?;
+        } else if ENDINGS.contains(&ending.as_str()) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// A bar on a terminal; nothing where the lines themselves show progress.
+fn progress(length: usize, json: bool) -> ProgressBar {
+    let bar = ProgressBar::new(length as u64);
+    if json || !std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} images, {per_sec}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
