@@ -21,8 +21,7 @@ const TEMPLATE: &str = "{prefix}\n{bar:48.cyan/blue} {pos}/{len}  {percent} %  a
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     metrics: File,
-    n_stages: usize,
-    seen: usize,
+    planned: Vec<String>,
     stage: String,
     stage_began: Instant,
     first_step: Option<(u64, Instant)>,
@@ -34,8 +33,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Appends to `metrics.jsonl` of a run folder; a half-written last line of a killed run is dropped.
-    pub(crate) fn open(out: &Path, n_stages: usize) -> Result<Self> {
+    /// Appends to `metrics.jsonl` of a run folder; `planned` names all stages in order. A half-written last line of a killed run is dropped.
+    pub(crate) fn open(out: &Path, planned: Vec<String>) -> Result<Self> {
         let path = out.join("metrics.jsonl");
         let metrics = open_at_whole_line(&path).with_context(|| format!("opening {}", path.display()))?;
         let timings = std::fs::read(out.join("timings.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
@@ -49,8 +48,7 @@ impl Progress {
         Ok(Self {
             bar,
             metrics,
-            n_stages,
-            seen: 0,
+            planned,
             stage: String::new(),
             stage_began: now,
             first_step: None,
@@ -91,7 +89,10 @@ impl Progress {
     }
 
     fn heading(&self) -> String {
-        format!("[{}/{}] {}", self.seen, self.n_stages.max(self.seen), self.stage)
+        match self.planned.iter().position(|name| *name == self.stage) {
+            Some(place) => format!("[{}/{}] {}", place + 1, self.planned.len(), self.stage),
+            None => self.stage.clone(),
+        }
     }
 
     /// A line that stays.
@@ -127,7 +128,6 @@ impl Observer for Progress {
         if let Err(error) = self.end_stage() {
             self.say(&format!("warning: {error:#}"));
         }
-        self.seen += 1;
         name.clone_into(&mut self.stage);
         (self.stage_began, self.first_step, self.last) = (Instant::now(), None, None);
         match &self.bar {
@@ -163,7 +163,7 @@ impl Observer for Progress {
     }
 
     fn note(&mut self, text: &str) {
-        self.say(&format!("{} {text}", self.heading()));
+        self.say(text);
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn a_killed_runs_half_line_is_dropped_and_the_rest_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let mut progress = Progress::open(folder.path(), 1).unwrap();
+        let mut progress = Progress::open(folder.path(), vec!["contrast".to_owned()]).unwrap();
         progress.stage("contrast", 10);
         progress.step(&record(1));
         drop(progress);
@@ -206,7 +206,7 @@ mod tests {
         let mut torn = std::fs::read_to_string(&path).unwrap();
         torn.push_str(r#"{"stage":"contr"#);
         std::fs::write(&path, torn).unwrap();
-        let mut progress = Progress::open(folder.path(), 1).unwrap();
+        let mut progress = Progress::open(folder.path(), vec!["contrast".to_owned()]).unwrap();
         progress.stage("contrast", 10);
         progress.step(&record(2));
         progress.finish(folder.path()).unwrap();

@@ -29,10 +29,6 @@ pub(crate) enum Outcome {
     Interrupted,
 }
 
-/// Stages other than fine-tuning at the new site: load, pretrain, contrast, two fine-tunings, distil, quantise, compare,
-/// bundle, report.
-const N_OTHER_STAGES: usize = 10;
-
 /// `remedis-train run`.
 pub(crate) fn run(arguments: &RunArguments) -> Result<Outcome> {
     let plan = crate::plan::resolve(arguments)?;
@@ -41,7 +37,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Outcome> {
     eprintln!("checking the image sets");
     let sets = Sets::open(arguments)?;
     let folder = Folder::claim(&arguments.out, &plan, &sets)?;
-    let mut progress = Progress::open(folder.path(), N_OTHER_STAGES + teach::n_adaptations(&plan))?;
+    let mut progress = Progress::open(folder.path(), planned(&plan, &sets))?;
     let outcome = stages(arguments, &plan, sets, &folder, &mut progress, &stop);
     let written = progress.finish(folder.path());
     match outcome {
@@ -96,6 +92,18 @@ fn stages(
     text.push(b'\n');
     folder.write("results.json", &text)?;
     Ok(results)
+}
+
+/// Every stage of this run in order, by the name that it announces itself with.
+fn planned(plan: &Plan, sets: &Sets) -> Vec<String> {
+    let mut names = vec!["load"];
+    names.extend(sets.natural.as_ref().map(|_| "pretrain"));
+    names.extend((plan.contrast.epochs > 0).then_some("contrast"));
+    names.extend(["finetune_baseline", "finetune_remedis"]);
+    let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    names.extend(teach::adaptations(plan));
+    names.extend(["distil", "quantise", "compare", "bundle", "report"].map(str::to_owned));
+    names
 }
 
 fn set_threads(arguments: &RunArguments) -> Result<()> {

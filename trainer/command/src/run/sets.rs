@@ -131,7 +131,9 @@ impl Set {
         refuse_unfit(role, &found).with_context(place)?;
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let tell = |finding: &Finding| known(finding.kind).map(|what| format!("{name}: {what} ({})", finding.count));
-        warnings.extend(found.errors.iter().chain(&found.warnings).filter_map(tell));
+        if role != "natural" {
+            warnings.extend(found.errors.iter().chain(&found.warnings).filter_map(tell));
+        }
         Ok(Self { role, name, sha256: found.sha256, n_patients: found.n_patients, index })
     }
 

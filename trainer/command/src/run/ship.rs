@@ -40,6 +40,8 @@ const CANDIDATES_PER_CLASS: u64 = 4;
 const EXPORT_TOLERANCE: f64 = 1e-2;
 /// Training images on which that is checked.
 const EXPORT_SAMPLE: usize = 16;
+/// Test images left for a peer, with what both models say, in the folder `agreement` (`tools/peers/agree.py` reads it).
+const PEER_SAMPLE: usize = 64;
 
 /// What shipping adds to the results.
 pub(crate) struct Shipped {
@@ -111,6 +113,9 @@ fn export(session: &Session, folder: &Folder, pools: &Pools, student: &Student) 
     let (float_file, int8_file) = (write_onnx(&float), write_onnx(&int8));
     folder.write("float.onnx", &float_file)?;
     folder.write("int8.onnx", &int8_file)?;
+    let peers = pools.test.subset(&evenly(pools.test.len(), PEER_SAMPLE)).prepared(&input);
+    remedis_export::agreement::write_sample(&folder.path().join("agreement"), &float, &int8, &peers)
+        .context("writing the peers' sample")?;
     Ok(Exported { float, int8, float_bytes: float_file.len(), int8_bytes: int8_file.len(), difference })
 }
 
@@ -300,8 +305,7 @@ fn intended_use(data: &str, classes: &[String]) -> String {
 }
 
 fn shipped_point(data: &SetSummary, point: &OperatingPointResults) -> OperatingPoint {
-    let (answered, all) = point.confusion.coverage();
-    debug_assert!(answered <= all);
+    let (_, all) = point.confusion.coverage();
     let class = |(class, at): (usize, &ClassAtOperatingPoint)| {
         let counts: BinaryCounts = point.confusion.one_vs_rest(class);
         ClassOperatingPoint {

@@ -30,9 +30,14 @@ pub(crate) struct Bench<'a> {
     pub(crate) warnings: &'a mut Vec<String>,
 }
 
-/// How many times the plan fine-tunes at the new site.
-pub(crate) fn n_adaptations(plan: &Plan) -> usize {
-    METHODS.len() * plan.evaluate.fractions.iter().filter(|&&fraction| fraction > 0.0).count()
+/// Names of the fine-tunings at the new site, in order.
+pub(crate) fn adaptations(plan: &Plan) -> Vec<String> {
+    let fractions = plan.evaluate.fractions.iter().filter(|&&fraction| fraction > 0.0);
+    fractions.flat_map(|&fraction| METHODS.map(|method| adaptation(method, fraction))).collect()
+}
+
+fn adaptation(method: &str, fraction: f64) -> String {
+    format!("adapt_{method}_{}", (100.0 * fraction).round())
 }
 
 /// Trains both arms on the same labels and measures them in distribution and at the new site.
@@ -86,7 +91,7 @@ fn adapt(
     let few = adapt.subset(&draw_labels(adapt, wanted, n_classes, session.plan.seed));
     let mut adapted = Vec::with_capacity(METHODS.len());
     for (method, arm) in METHODS.iter().zip(arms) {
-        let name = format!("adapt_{method}_{percent}");
+        let name = adaptation(method, fraction);
         adapted.push(finetune(session, &name, Start::Classifier(arm.clone()), &few, n_classes)?);
     }
     let adapted = adapted.try_into().map_err(|_: Vec<_>| anyhow::anyhow!("one classifier per method"))?;
@@ -116,8 +121,8 @@ fn measure(
     if !few.is_empty() && place.fraction.is_none_or(|fraction| fraction == 0.0) {
         let names: Vec<&str> = few.iter().map(|&class| bench.classes[class].as_str()).collect();
         bench.warnings.push(format!(
-            "{}: {} have fewer than {LEAST_TEST_IMAGES} test images there and are left out of balanced accuracy and AUROC \
-             (their images still count against the other classes)",
+            "{}: balanced accuracy and AUROC leave out {}, with fewer than {LEAST_TEST_IMAGES} test images there (these still \
+             count against the other classes in AUROC)",
             place.site.replace('_', " "),
             names.join(", ")
         ));
