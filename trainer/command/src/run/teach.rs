@@ -89,13 +89,11 @@ fn adapt(
         return Ok((None, 0));
     }
     let few = adapt.subset(&draw_labels(adapt, wanted, n_classes, session.plan.seed));
-    let mut adapted = Vec::with_capacity(METHODS.len());
-    for (method, arm) in METHODS.iter().zip(arms) {
-        let name = adaptation(method, fraction);
-        adapted.push(finetune(session, &name, Start::Classifier(arm.clone()), &few, n_classes)?);
-    }
-    let adapted = adapted.try_into().map_err(|_: Vec<_>| anyhow::anyhow!("one classifier per method"))?;
-    Ok((Some(adapted), few.len()))
+    let mut train = |which: usize| {
+        let name = adaptation(METHODS[which], fraction);
+        finetune(session, &name, Start::Classifier(arms[which].clone()), &few, n_classes)
+    };
+    Ok((Some([train(0)?, train(1)?]), few.len()))
 }
 
 /// Where and after how many labels a measurement is taken.
