@@ -1,5 +1,4 @@
 //! The same seed gives the same numbers, whatever the number of threads.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail there")]
 
 use remedis_e2e::{Tiny, program, say};
 

@@ -93,7 +93,7 @@ fn a_flipped_byte_a_cut_and_a_newer_format_each_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let whole = std::fs::read(tiny.bundle()).unwrap();
     let at = folder.path().join("bundle.remedis");
-    let mut verify = |bytes: &[u8], word: &str| {
+    let verify = |bytes: &[u8], word: &str| {
         std::fs::write(&at, bytes).unwrap();
         refuses(&say(&remedis, &[&"bundle", &"verify", &at, &"--key", &tiny.key()]), &[word, "bundle.remedis"]);
     };

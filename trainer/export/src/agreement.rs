@@ -28,6 +28,9 @@ pub fn write_sample(folder: &Path, float: &FloatGraph, quant: &QuantGraph, prepa
 }
 
 /// An array of `f32` in NumPy's format 1.0: magic, version, a text header padded to 64 bytes, then the values.
+///
+/// # Panics
+/// If there are not as many values as `shape` asks for.
 pub fn npy(shape: &[usize], values: &[f32]) -> Vec<u8> {
     assert_eq!(values.len(), shape.iter().product::<usize>(), "values for an array of {shape:?}");
     let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
