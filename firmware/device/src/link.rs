@@ -47,7 +47,7 @@ fn keep_open(config: &LinkConfig, events: &SyncSender<Event>, stop: &Stop) -> Re
                 told.clear();
                 reason
             }
-            Err(cause) => cause.to_string(),
+            Err(cause) => format!("cannot open {}: {cause}", config.port.display()),
         };
         if stop.is_set() {
             break;

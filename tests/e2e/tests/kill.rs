@@ -14,7 +14,7 @@ use serde_json::Value;
 const N_KILLS: u32 = 20;
 const N_FRAMES: &str = "400";
 const FRAMES_A_SECOND: &str = "40";
-/// A kill comes this long at most after the device has greeted the hardware.
+/// A kill comes this long at most after the device has opened the line.
 const LONGEST_LIFE_MS: u64 = 400;
 
 #[test]
@@ -43,7 +43,8 @@ fn no_acknowledged_answer_is_lost_over_twenty_kills() {
     let mut moment = 0x9E37_79B9_7F4A_7C15_u64;
     for kill in 0..N_KILLS {
         let mut running = start(&device, &config);
-        wait_for(&lines, "device ").unwrap_or_else(|| panic!("device {kill} greets the hardware"));
+        let said = lines_of(&mut running);
+        wait_for(&said, "link_open").unwrap_or_else(|| panic!("device {kill} opens the line"));
         // The moment is random, so there is no event to wait for.
         std::thread::sleep(Duration::from_millis(next(&mut moment) % LONGEST_LIFE_MS));
         running.kill().unwrap();
@@ -51,6 +52,7 @@ fn no_acknowledged_answer_is_lost_over_twenty_kills() {
         check(&device, &journal, &acknowledged, &format!("after kill {kill}"));
     }
     let mut last = start(&device, &config);
+    let _said = lines_of(&mut last);
     let mut summary = String::new();
     hardware.stdout.take().unwrap().read_to_string(&mut summary).unwrap();
     assert!(hardware.wait().unwrap().success(), "the hardware got every answer: {summary}");
@@ -86,7 +88,7 @@ fn check(device: &Path, journal: &Path, acknowledged: &Path, when: &str) -> usiz
 }
 
 fn start(device: &Path, config: &Path) -> Child {
-    Command::new(device).arg("run").arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    Command::new(device).arg("run").arg(config).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// The lines that the child writes on standard error, as they come.

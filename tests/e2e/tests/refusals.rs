@@ -32,7 +32,7 @@ fn a_missing_label_column_is_named_with_its_file() {
     write_set(folder.path(), "file,site\na.png,x\n", &[("a.png", &picture(1))]);
     let out = folder.path().join("out");
     let said = say(&train, &[&"run", &"--data", &folder.path(), &"--shifted", &folder.path(), &"--out", &out]);
-    refuses(&said, &["label", "labels.csv"]);
+    refuses(&said, &["no column label", &folder.path().display().to_string(), "file, site"]);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_one_class_set_is_refused() {
     write_set(folder.path(), "file,label,split\na.png,only,train\nb.png,only,val\nc.png,only,test\n", &files);
     let out = folder.path().join("out");
     let said = say(&train, &[&"run", &"--data", &folder.path(), &"--shifted", &folder.path(), &"--out", &out]);
-    refuses(&said, &["class"]);
+    refuses(&said, &["expected at least two", "only"]);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn render(results: &serde_json::Value, metrics: &str, plan: &str, views: &[u8]) 
         .render(context! {
             results => Value::from(Serde(results)),
             plan => plan,
-            views => picture,
+            views => Value::from_safe_string(picture),
             curves => curves::panels(metrics).into_iter().map(Value::from_safe_string).collect::<Vec<_>>(),
             accuracy_chart => Value::from_safe_string(whiskers::chart(results, "balanced_accuracy")),
             auroc_chart => Value::from_safe_string(whiskers::chart(results, "macro_auroc")),

@@ -271,12 +271,6 @@ mod tests {
     }
 
     #[test]
-    fn a_set_of_one_class_is_refused_with_a_reason() {
-        let error = open(&[("a", "train"), ("a", "test")]).err().expect("a refusal");
-        assert!(format!("{error:#}").contains("audit refuses"), "{error:#}");
-    }
-
-    #[test]
     fn a_site_with_test_rows_alone_is_halved_without_overlap() {
         let rows: Vec<(&str, &str)> = (0..40).map(|i| (if i % 2 == 0 { "a" } else { "b" }, "test")).collect();
         let (_folder, set) = open(&rows).unwrap();
