@@ -62,10 +62,7 @@ pub enum PrepareError {
 /// # Panics
 /// If the samples do not fit the size of `image`.
 pub fn resize(image: &Image, preprocessing: &Preprocessing) -> Result<Image, PrepareError> {
-    resize_with(image, preprocessing, &mut fir::Resizer::new())
-}
-
-fn resize_with(image: &Image, wanted: &Preprocessing, resizer: &mut fir::Resizer) -> Result<Image, PrepareError> {
+    let wanted = preprocessing;
     image.assert_whole();
     if image.width == 0 || image.height == 0 {
         return Err(PrepareError::EmptyImage { width: image.width, height: image.height });
@@ -83,7 +80,7 @@ fn resize_with(image: &Image, wanted: &Preprocessing, resizer: &mut fir::Resizer
     let scaled = if (source.width, source.height) == (wanted.width, wanted.height) {
         source.clone()
     } else {
-        scale(source, wanted, resizer).map_err(|error| PrepareError::Resize {
+        scale(source, wanted).map_err(|error| PrepareError::Resize {
             width: image.width,
             height: image.height,
             source: error,
@@ -95,7 +92,7 @@ fn resize_with(image: &Image, wanted: &Preprocessing, resizer: &mut fir::Resizer
     })
 }
 
-fn scale(source: &Image, wanted: &Preprocessing, resizer: &mut fir::Resizer) -> Result<Image, fir::ResizeError> {
+fn scale(source: &Image, wanted: &Preprocessing) -> Result<Image, fir::ResizeError> {
     let pixel_type = match source.channels {
         Channels::Grey => fir::PixelType::U8,
         Channels::Rgb => fir::PixelType::U8x3,
@@ -108,7 +105,7 @@ fn scale(source: &Image, wanted: &Preprocessing, resizer: &mut fir::Resizer) -> 
         Resize::Stretch => options,
         Resize::CentreCrop => options.fit_into_destination(Some((0.5, 0.5))),
     };
-    resizer.resize(&from, &mut to, &options)?;
+    fir::Resizer::new().resize(&from, &mut to, &options)?;
     Ok(Image::new(wanted.width, wanted.height, source.channels, to.into_vec()))
 }
 

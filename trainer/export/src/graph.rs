@@ -22,7 +22,7 @@ pub struct FloatGraph {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// A network in 8-bit integers. Made by [`crate::quantise`]; what the integers mean is in `INT8.md`.
+/// A network in 8-bit integers. Made by [`crate::quantise()`]; what the integers mean is in `INT8.md`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantGraph {
     /// Shape of the prepared image.

@@ -3,11 +3,11 @@
 //! The steps, in the order a run takes them:
 //!
 //! 1. [`float_graph`] folds every BatchNorm into the convolution before it.
-//! 2. [`calibrate`] runs calibration images through the float graph and records the range of every activation.
-//! 3. [`quantise`] turns weights and activations into 8-bit integers. `INT8.md`, beside this crate's manifest, is the
+//! 2. [`calibrate()`] runs calibration images through the float graph and records the range of every activation.
+//! 3. [`quantise()`] turns weights and activations into 8-bit integers. `INT8.md`, beside this crate's manifest, is the
 //!    contract: what an integer means and how each operation rounds.
 //! 4. [`write_onnx`] writes either graph as ONNX, which onnxruntime and tract open.
-//! 5. [`bundle`] adds the manifest and the golden vectors, and signs the whole.
+//! 5. [`bundle()`] adds the manifest and the golden vectors, and signs the whole.
 //!
 //! [`FloatGraph::run`] and [`QuantGraph::run`] are plain-Rust references: they define the right answer, and give the
 //! same bits on every machine and with any number of threads. The crate neither trains nor opens ONNX files.

@@ -87,7 +87,7 @@ impl Affine {
     }
 }
 
-/// Quantises `graph` with the activation `ranges` that [`crate::calibrate`] measured on it.
+/// Quantises `graph` with the activation `ranges` that [`crate::calibrate()`] measured on it.
 ///
 /// A ReLU becomes the lower end of its output's range, and a max pool keeps the map of its input.
 ///

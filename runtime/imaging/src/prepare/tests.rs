@@ -38,34 +38,22 @@ proptest! {
         let resized = resize(&Image::new(width, height, Channels::Rgb, pixels), &wanted).unwrap();
         prop_assert!(resized.pixels.iter().all(|&pixel| pixel == value));
     }
-
-    /// The processor's own vector instructions against the portable loops.
-    #[test]
-    fn every_processor_gives_the_same_bytes(image in any_image(), wanted in any_input()) {
-        let mut portable = fir::Resizer::new();
-        #[expect(unsafe_code, reason = "the portable loops need no processor feature")]
-        // SAFETY: without extensions nothing is asked of the processor.
-        unsafe {
-            portable.set_cpu_extensions(fir::CpuExtensions::None);
-        }
-        prop_assert_eq!(resize(&image, &wanted).unwrap(), resize_with(&image, &wanted, &mut portable).unwrap());
-    }
 }
 
+/// Known digests rather than a comparison of two code paths, so that the test says the same on every processor it runs on.
 #[test]
-fn larger_pictures_are_the_same_on_every_processor() {
+fn every_processor_gives_the_same_bytes() {
     let pixels = (0..640 * 427 * 3_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 21) as u8).collect();
     let image = Image::new(640, 427, Channels::Rgb, pixels);
-    let mut portable = fir::Resizer::new();
-    #[expect(unsafe_code, reason = "the portable loops need no processor feature")]
-    // SAFETY: without extensions nothing is asked of the processor.
-    unsafe {
-        portable.set_cpu_extensions(fir::CpuExtensions::None);
-    }
-    for side in [32, 64, 96, 224] {
-        let wanted = input(side, side, Channels::Rgb, Resize::CentreCrop);
-        assert_eq!(resize(&image, &wanted).unwrap(), resize_with(&image, &wanted, &mut portable).unwrap());
-    }
+    let digest = |side| {
+        let resized = resize(&image, &input(side, side, Channels::Rgb, Resize::CentreCrop)).unwrap();
+        // FNV-1a, 64 bits.
+        resized.pixels.iter().fold(0xCBF2_9CE4_8422_2325, |hash: u64, pixel| {
+            (hash ^ u64::from(*pixel)).wrapping_mul(0x0000_0100_0000_01B3)
+        })
+    };
+    let expected = [16502911133854670566, 9654218275069593769, 11341392200250396255, 15038482195998189809];
+    assert_eq!([32, 64, 96, 224].map(digest), expected);
 }
 
 #[test]
