@@ -95,32 +95,32 @@ fn every_first(samples: &[u8], step: usize) -> Vec<u8> {
 
 fn decode_jpeg(bytes: &[u8]) -> Result<Image, DecodeError> {
     use jpeg_decoder::PixelFormat;
-    let (info, pixels) = read_jpeg(bytes, None)?;
+    let (mut decoder, info) = opened_jpeg(bytes)?;
     let channels = match info.pixel_format {
         PixelFormat::L8 => Channels::Grey,
         PixelFormat::RGB24 => Channels::Rgb,
         other => return Err(DecodeError::JpegColour(other)),
     };
-    Ok(Image::new(info.width.into(), info.height.into(), channels, pixels))
-}
-
-/// Decodes a JPEG stream, having checked its size first; `transform` overrides what the stream says of its colours.
-pub(crate) fn read_jpeg(
-    bytes: &[u8],
-    transform: Option<jpeg_decoder::ColorTransform>,
-) -> Result<(jpeg_decoder::ImageInfo, Vec<u8>), DecodeError> {
-    let mut decoder = jpeg_decoder::Decoder::new(bytes);
-    decoder.set_max_decoding_buffer_size(MAX_PIXELS as usize * 4);
-    if let Some(transform) = transform {
-        decoder.set_color_transform(transform);
-    }
-    decoder.read_info().map_err(DecodeError::Jpeg)?;
-    let info = decoder.info().ok_or(DecodeError::Size { width: 0, height: 0 })?;
-    check_size(info.width.into(), info.height.into())?;
     let pixels = decoder.decode().map_err(DecodeError::Jpeg)?;
     let expected = usize::from(info.width) * usize::from(info.height) * info.pixel_format.pixel_bytes();
     if pixels.len() != expected {
         return Err(DecodeError::Size { width: info.width.into(), height: info.height.into() });
     }
-    Ok((info, pixels))
+    Ok(Image::new(info.width.into(), info.height.into(), channels, pixels))
+}
+
+/// What a JPEG stream says of itself; refused where it has too many pixels.
+pub(crate) fn jpeg_header(bytes: &[u8]) -> Result<jpeg_decoder::ImageInfo, DecodeError> {
+    Ok(opened_jpeg(bytes)?.1)
+}
+
+type JpegDecoder<'a> = jpeg_decoder::Decoder<&'a [u8]>;
+
+fn opened_jpeg(bytes: &[u8]) -> Result<(JpegDecoder<'_>, jpeg_decoder::ImageInfo), DecodeError> {
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    decoder.set_max_decoding_buffer_size(MAX_PIXELS as usize * 4);
+    decoder.read_info().map_err(DecodeError::Jpeg)?;
+    let info = decoder.info().ok_or(DecodeError::Size { width: 0, height: 0 })?;
+    check_size(info.width.into(), info.height.into())?;
+    Ok((decoder, info))
 }

@@ -1,24 +1,26 @@
 //! DICOM: the first frame of an image object, as a reader would see it.
 //!
-//! Why not a DICOM library: building an object from hostile bytes recurses without limit in the one there is, and its
-//! run-length and JPEG readers trust the lengths in a file. A picture needs twenty attributes, so this walks the data set
-//! once, over borrowed bytes, with an explicit stack. Source: DICOM PS3.5 (encoding) and PS3.3 C.7.6.3, C.11.1, C.11.2.
+//! dicom-object reads the data set and dicom-pixeldata the frame; both trust lengths in a file and the first recurses once
+//! a nested sequence, so `guard` walks the same tokens before they may. What is ours is the way from stored values to what a
+//! reader sees. Source: DICOM PS3.5 (encoding) and PS3.3 C.7.6.3, C.11.1, C.11.2.
 //!
 //! Read: implicit and explicit little endian, explicit big endian, deflated, run-length, and the JPEG processes 1, 2
-//! (8 bits) and 14. Not read, and said so by name: JPEG 2000, JPEG-LS, 12-bit JPEG, video, float pixel data.
+//! (8 bits) and 14. Not read, and said so by name: JPEG 2000, JPEG-LS, 12-bit JPEG, video, float pixel data, pixels
+//! that share chroma without compression, sequences of unknown representation and length, and JPEG whose colours its stream and its attributes tell differently.
 
+mod attributes;
 mod colour;
-mod dataset;
 mod frame;
 mod grey;
-mod rle;
+mod guard;
 
-use dataset::{Dataset, Tag, tags};
+use attributes::{Attributes, Tag};
+use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, InMemDicomObject};
+use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry};
+use frame::Frame;
 use remedis_bundle::Channels;
 
-use crate::decode::check_size;
 use crate::{DecodeError, Image};
-use frame::Frame;
 
 /// Why a DICOM file is not a picture.
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +49,12 @@ pub enum DicomError {
         limit: u64,
     },
     /// Bytes that are no data element.
-    #[error("no data element at byte {position} of the data set: found {found:02x?}")]
+    #[error("the data set cannot be read beyond byte {position}: {reason}")]
     Malformed {
         /// Where in the data set.
         position: usize,
-        /// The bytes there, at most eight.
-        found: Vec<u8>,
+        /// What the reader says.
+        reason: String,
     },
     /// An attribute that a picture needs.
     #[error("attribute {tag} is missing or has no usable value")]
@@ -78,16 +80,23 @@ pub enum DicomError {
         /// Its common name.
         name: &'static str,
     },
-    /// A run-length segment that gives too few bytes.
-    #[error("run-length segment {segment} is damaged: expected {expected} bytes, found {found}")]
+    /// A run-length coded frame that does not fit its attributes.
+    #[error("the run-length coded frame has {found} segments, expected {expected}")]
     RunLength {
-        /// Which segment, from zero.
-        segment: usize,
-        /// Bytes that the frame needs.
+        /// Segments by the attributes: samples a pixel times bytes a sample.
         expected: usize,
-        /// Bytes that it gave.
+        /// Segments by the header of the frame.
         found: usize,
     },
+    /// Pixels that cannot be decoded.
+    #[error("the pixel data cannot be decoded: {reason}")]
+    Pixels {
+        /// What the decoder says.
+        reason: String,
+    },
+    /// Pixels so damaged that the decoder gave up without a reason.
+    #[error("the pixel data is damaged: its decoder failed without a reason")]
+    DamagedPixels,
     /// The compressed frame and the attributes disagree.
     #[error("the compressed frame has {found:?} (columns, rows, samples), the attributes say {expected:?}")]
     FrameGeometry {
@@ -106,26 +115,28 @@ enum PixelCoding {
     Jpeg,
 }
 
-struct TransferSyntax {
-    encoding: dataset::Encoding,
-    deflated: bool,
+/// The three ways in which a data set is written. Source: DICOM PS3.6 table A-1.
+mod uids {
+    pub(super) const IMPLICIT_VR_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2";
+    pub(super) const EXPLICIT_VR_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
+    pub(super) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
+}
+
+struct Syntax {
+    is_big_endian: bool,
+    is_deflated: bool,
     pixels: PixelCoding,
 }
 
 /// Source: DICOM PS3.5 annex A and PS3.6 table A-1.
-fn transfer_syntax(uid: &str) -> Result<TransferSyntax, DicomError> {
+fn transfer_syntax(uid: &str) -> Result<Syntax, DicomError> {
     use PixelCoding::{Jpeg, Native, RunLength};
-    use dataset::Encoding;
-    let explicit = Encoding { explicit: true, big_endian: false };
-    let implicit = Encoding { explicit: false, big_endian: false };
-    let big_endian = Encoding { explicit: true, big_endian: true };
-    let (encoding, deflated, pixels) = match uid.strip_prefix("1.2.840.10008.1.2").unwrap_or("unknown") {
-        "" => (implicit, false, Native),
-        ".1" => (explicit, false, Native),
-        ".1.99" => (explicit, true, Native),
-        ".2" => (big_endian, false, Native),
-        ".5" => (explicit, false, RunLength),
-        ".4.50" | ".4.51" | ".4.57" | ".4.70" => (explicit, false, Jpeg),
+    let (is_big_endian, is_deflated, pixels) = match uid.strip_prefix("1.2.840.10008.1.2").unwrap_or("unknown") {
+        "" | ".1" => (false, false, Native),
+        ".1.99" => (false, true, Native),
+        ".2" => (true, false, Native),
+        ".5" => (false, false, RunLength),
+        ".4.50" | ".4.51" | ".4.57" | ".4.70" => (false, false, Jpeg),
         other => {
             let name = match other {
                 ".4.80" | ".4.81" => "JPEG-LS",
@@ -136,43 +147,56 @@ fn transfer_syntax(uid: &str) -> Result<TransferSyntax, DicomError> {
                 _ if other.starts_with(".4.10") => "MPEG video",
                 _ => "unknown",
             };
-            return Err(DicomError::UnsupportedTransferSyntax { uid: printable(uid.as_bytes()), name });
+            return Err(DicomError::UnsupportedTransferSyntax { uid: uid.to_owned(), name });
         }
     };
-    Ok(TransferSyntax { encoding, deflated, pixels })
+    Ok(Syntax { is_big_endian, is_deflated, pixels })
 }
 
 /// Reads the first frame.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Image, DecodeError> {
-    let (uid, start) = dataset::file_meta(bytes)?;
+    let (uid, start) = guard::file_meta(bytes)?;
     let syntax = transfer_syntax(&uid)?;
-    let body = &bytes[start..];
-    let inflated;
-    let body = if syntax.deflated {
-        inflated = inflate(body)?;
-        &inflated
-    } else {
-        body
-    };
-    let data = Dataset::walk(body, syntax.encoding.as_seen(body))?;
-    let geometry = frame::Geometry::read(&data)?;
-    check_size(geometry.columns.into(), geometry.rows.into())?;
-    let photometric = data.text(tags::PHOTOMETRIC_INTERPRETATION).unwrap_or_default();
-    let frame = Frame::first(&data, geometry, syntax.pixels, &photometric)?;
-    let (channels, pixels) = match (frame.geometry.samples, photometric.as_str()) {
-        (1, "PALETTE COLOR") => (Channels::Rgb, colour::palette(&data, &frame)?),
-        (1, _) => (Channels::Grey, grey::grey(&data, &frame, photometric == "MONOCHROME1")?),
-        (3, _) => (Channels::Rgb, colour::colour(&frame, &photometric)?),
-        (found, _) => {
-            return Err(DicomError::Unsupported {
-                tag: tags::SAMPLES_PER_PIXEL,
-                found: found.to_string(),
-                expected: "1 or 3",
-            }
-            .into());
-        }
+    let object = open(&bytes[start..], &syntax, uid)?;
+    let data = Attributes(&object);
+    let geometry = frame::Geometry::read(data)?;
+    let photometric =
+        guard::required(data.text(attributes::PHOTOMETRIC_INTERPRETATION), attributes::PHOTOMETRIC_INTERPRETATION)?;
+    let frame = Frame::first(&object, geometry, syntax.pixels, &photometric)?;
+    let (channels, pixels) = match (geometry.samples, photometric.as_str()) {
+        (1, "PALETTE COLOR") => (Channels::Rgb, colour::palette(data, &frame)?),
+        (1, _) => (Channels::Grey, grey::grey(data, &frame, photometric == "MONOCHROME1")),
+        _ => (Channels::Rgb, colour::colour(&frame, &photometric)?),
     };
     Ok(Image::new(geometry.columns, geometry.rows, channels, pixels))
+}
+
+/// Builds the object, having checked that this is safe.
+fn open(body: &[u8], syntax: &Syntax, uid: String) -> Result<DefaultDicomObject, DicomError> {
+    let inflated;
+    let (body, uid) = if syntax.is_deflated {
+        inflated = inflate(body)?;
+        (inflated.as_slice(), uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned())
+    } else {
+        (body, uid)
+    };
+    let written = match guard::is_explicit(body) {
+        _ if syntax.is_big_endian => uids::EXPLICIT_VR_BIG_ENDIAN,
+        true => uids::EXPLICIT_VR_LITTLE_ENDIAN,
+        false => uids::IMPLICIT_VR_LITTLE_ENDIAN,
+    };
+    let elements = TransferSyntaxRegistry.get(written).expect("the three basic syntaxes are built in");
+    let safe = guard::safe_part(body, elements)?;
+    let object = InMemDicomObject::read_dataset_with_ts(safe, elements)
+        .map_err(|error| DicomError::Malformed { position: safe.len(), reason: reason(&error) })?;
+    // The pixel decoder asks the file meta information for the transfer syntax and nothing else.
+    let meta = FileMetaTableBuilder::new()
+        .transfer_syntax(uid)
+        .media_storage_sop_class_uid("")
+        .media_storage_sop_instance_uid("")
+        .build()
+        .expect("a transfer syntax is given");
+    Ok(object.with_exact_meta(meta))
 }
 
 const MAX_INFLATED: u64 = 512 << 20;
@@ -187,13 +211,24 @@ fn inflate(bytes: &[u8]) -> Result<Vec<u8>, DicomError> {
     Ok(inflated)
 }
 
-/// Foreign text for a message: short, and only characters that print.
+/// What the library says, in one line: its own errors carry backtraces, kilobytes each.
+fn reason(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Foreign text without the padding that it is written with, short, and only characters that print.
 fn printable(bytes: &[u8]) -> String {
-    bytes
+    let text: String = bytes
         .iter()
-        .take(64)
-        .map(|&byte| if byte.is_ascii_graphic() || byte == b' ' { byte as char } else { '?' })
-        .collect()
+        .take(256)
+        .map(|&byte| match byte {
+            0 => ' ',
+            _ if byte.is_ascii_graphic() || byte == b' ' => byte as char,
+            _ => '?',
+        })
+        .collect();
+    text.trim().to_owned()
 }
 
 #[cfg(test)]

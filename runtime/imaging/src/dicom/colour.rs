@@ -1,33 +1,29 @@
 //! Colour pictures. Source: DICOM PS3.3 C.7.6.3.1.2 (photometric interpretation) and C.7.6.3.1.5 (palettes).
 
 use super::DicomError;
-use super::dataset::{Dataset, tags};
+use super::attributes::{self, Attributes};
 use super::frame::Frame;
 use super::grey::Table;
 
 /// Red, green and blue of a frame with three samples a pixel.
-pub(super) fn colour(frame: &Frame<'_>, photometric: &str) -> Result<Vec<u8>, DicomError> {
+pub(super) fn colour(frame: &Frame, photometric: &str) -> Result<Vec<u8>, DicomError> {
     let is_luma = match photometric {
         "RGB" => false,
-        "YBR_FULL" | "YBR_FULL_422" => !frame.is_rgb,
+        "YBR_FULL" => !frame.is_rgb,
         // The decoder has read what the stream says of itself.
         _ if frame.is_rgb => false,
         other => {
             return Err(DicomError::Unsupported {
-                tag: tags::PHOTOMETRIC_INTERPRETATION,
+                tag: attributes::PHOTOMETRIC_INTERPRETATION,
                 found: other.to_owned(),
-                expected: "RGB, YBR_FULL, YBR_FULL_422, PALETTE COLOR or MONOCHROME",
+                expected: "RGB, YBR_FULL, PALETTE COLOR, MONOCHROME1 or MONOCHROME2",
             });
         }
     };
     let top = ((1_i64 << frame.geometry.stored) - 1).max(1);
     let mut pixels = Vec::with_capacity(frame.geometry.pixels() * 3);
     for pixel in 0..frame.geometry.pixels() {
-        let samples = if frame.is_halved {
-            frame.halved(pixel)
-        } else {
-            [frame.sample(pixel, 0), frame.sample(pixel, 1), frame.sample(pixel, 2)]
-        };
+        let samples = [0, 1, 2].map(|sample| frame.sample(pixel, sample));
         let bytes = samples.map(|sample| ((sample.clamp(0, top) * 255 + top / 2) / top) as u8);
         pixels.extend(if is_luma { to_rgb(bytes) } else { bytes });
     }
@@ -42,11 +38,10 @@ fn to_rgb([luma, blue, red]: [u8; 3]) -> [u8; 3] {
 }
 
 /// Red, green and blue of a frame of palette indices.
-pub(super) fn palette(data: &Dataset<'_>, frame: &Frame<'_>) -> Result<Vec<u8>, DicomError> {
+pub(super) fn palette(data: Attributes<'_>, frame: &Frame) -> Result<Vec<u8>, DicomError> {
     let mut tables = Vec::with_capacity(3);
-    for (descriptor, entries) in tags::PALETTE_DESCRIPTORS.into_iter().zip(tags::PALETTE_DATA) {
-        let read = data.value(descriptor).zip(data.value(entries));
-        let table = read.and_then(|(descriptor, entries)| Table::read(descriptor, entries, frame.geometry.is_signed));
+    for (descriptor, entries) in attributes::PALETTE_DESCRIPTORS.into_iter().zip(attributes::PALETTE_DATA) {
+        let table = Table::read(data, descriptor, entries, frame.geometry.is_signed);
         tables.push(table.ok_or(DicomError::Missing { tag: entries })?);
     }
     let mut pixels = Vec::with_capacity(frame.geometry.pixels() * 3);

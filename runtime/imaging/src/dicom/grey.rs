@@ -1,7 +1,6 @@
 //! Stored grey values to what a reader sees. Source: DICOM PS3.3 C.11.1 (modality) and C.11.2 (values of interest).
 
-use super::DicomError;
-use super::dataset::{Dataset, tags};
+use super::attributes::{self, Attributes, Tag};
 use super::frame::Frame;
 
 /// A lookup table of the file. Source: DICOM PS3.3 C.11.1.1.
@@ -13,21 +12,19 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn read(
-        descriptor: super::dataset::Value<'_>,
-        data: super::dataset::Value<'_>,
-        is_signed: bool,
-    ) -> Option<Self> {
-        let words: Vec<u16> = descriptor.u16s().take(3).collect();
-        let &[count, first, bits] = words.as_slice() else { return None };
+    /// From its descriptor (entries, first value, bits) and its data in the same object.
+    pub(super) fn read(object: Attributes<'_>, descriptor: Tag, data: Tag, is_signed: bool) -> Option<Self> {
+        let &[count, first, bits, ..] = object.words(descriptor)?.as_slice() else { return None };
         let count = if count == 0 { 1 << 16 } else { usize::from(count) };
         let first = if is_signed { i64::from(first.cast_signed()) } else { i64::from(first) };
+        let bytes = object.bytes(data)?;
         // Eight-bit entries are written one a byte by some and one a word by others; the length tells.
-        let entries: Vec<u16> = if bits <= 8 && data.bytes.len() < 2 * count {
-            data.bytes.iter().take(count).map(|&byte| byte.into()).collect()
+        let mut entries: Vec<u16> = if bits <= 8 && bytes.len() < 2 * count {
+            bytes.iter().map(|&byte| byte.into()).collect()
         } else {
-            data.u16s().take(count).collect()
+            object.words(data)?
         };
+        entries.truncate(count);
         let bits = bits.clamp(1, 16);
         (entries.len() == count).then(|| Self { first, entries, top: f64::from((1_u32 << bits) - 1) })
     }
@@ -78,47 +75,46 @@ impl Window {
 ///
 /// Without a window of its own, a picture of at most 8 bits is shown as it is and a deeper one from its smallest value
 /// to its largest.
-pub(super) fn grey(data: &Dataset<'_>, frame: &Frame<'_>, is_inverted: bool) -> Result<Vec<u8>, DicomError> {
+pub(super) fn grey(data: Attributes<'_>, frame: &Frame, is_inverted: bool) -> Vec<u8> {
     let modality = modality(data, frame);
     let window = window(data, frame, &modality);
-    Ok((0..frame.geometry.pixels())
+    (0..frame.geometry.pixels())
         .map(|pixel| {
             let shown = window.apply(modality.apply(frame.sample(pixel, 0))).clamp(0.0, 1.0);
             let shown = if is_inverted { 1.0 - shown } else { shown };
             (shown * 255.0).round() as u8
         })
-        .collect())
+        .collect()
 }
 
-fn modality(data: &Dataset<'_>, frame: &Frame<'_>) -> Modality {
-    let parts =
-        data.value_in(tags::MODALITY_LUT, tags::LUT_DESCRIPTOR).zip(data.value_in(tags::MODALITY_LUT, tags::LUT_DATA));
-    if let Some(table) = parts.and_then(|(descriptor, data)| Table::read(descriptor, data, frame.geometry.is_signed)) {
+fn table_in(data: Attributes<'_>, sequence: Tag, frame: &Frame) -> Option<Table> {
+    let item = data.item(sequence)?;
+    Table::read(item, attributes::LUT_DESCRIPTOR, attributes::LUT_DATA, frame.geometry.is_signed)
+}
+
+fn modality(data: Attributes<'_>, frame: &Frame) -> Modality {
+    if let Some(table) = table_in(data, attributes::MODALITY_LUT, frame) {
         return Modality::Table(table);
     }
-    let number = |tag| data.decimal(tag, tags::PIXEL_VALUE_TRANSFORMATION);
+    let number = |tag| data.number_of_frame(tag, attributes::PIXEL_VALUE_TRANSFORMATION);
     Modality::Rescale {
-        slope: number(tags::RESCALE_SLOPE).filter(|&slope| slope != 0.0).unwrap_or(1.0),
-        intercept: number(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
+        slope: number(attributes::RESCALE_SLOPE).filter(|&slope| slope != 0.0).unwrap_or(1.0),
+        intercept: number(attributes::RESCALE_INTERCEPT).unwrap_or(0.0),
     }
 }
 
-fn window(data: &Dataset<'_>, frame: &Frame<'_>, modality: &Modality) -> Window {
-    let number = |tag| data.decimal(tag, tags::FRAME_VOI_LUT);
-    if let (Some(centre), Some(width)) = (number(tags::WINDOW_CENTRE), number(tags::WINDOW_WIDTH)) {
-        let function = data
-            .value(tags::VOI_LUT_FUNCTION)
-            .or_else(|| data.value_in(tags::FRAME_VOI_LUT, tags::VOI_LUT_FUNCTION))
-            .map(|value| super::dataset::trimmed(value.bytes).to_vec());
+fn window(data: Attributes<'_>, frame: &Frame, modality: &Modality) -> Window {
+    let number = |tag| data.number_of_frame(tag, attributes::FRAME_VOI_LUT);
+    if let (Some(centre), Some(width)) = (number(attributes::WINDOW_CENTRE), number(attributes::WINDOW_WIDTH)) {
+        let function = data.text_of_frame(attributes::VOI_LUT_FUNCTION, attributes::FRAME_VOI_LUT);
         match function.as_deref() {
-            Some(b"LINEAR_EXACT") if width > 0.0 => return Window::LinearExact { centre, width },
-            Some(b"SIGMOID") if width > 0.0 => return Window::Sigmoid { centre, width },
+            Some("LINEAR_EXACT") if width > 0.0 => return Window::LinearExact { centre, width },
+            Some("SIGMOID") if width > 0.0 => return Window::Sigmoid { centre, width },
             _ if width >= 1.0 => return Window::Linear { centre, width },
             _ => {}
         }
     }
-    let parts = data.value_in(tags::VOI_LUT, tags::LUT_DESCRIPTOR).zip(data.value_in(tags::VOI_LUT, tags::LUT_DATA));
-    if let Some(table) = parts.and_then(|(descriptor, data)| Table::read(descriptor, data, frame.geometry.is_signed)) {
+    if let Some(table) = table_in(data, attributes::VOI_LUT, frame) {
         return Window::Table(table);
     }
     let is_plain = matches!(modality, Modality::Rescale { slope: 1.0, intercept: 0.0 });

@@ -129,7 +129,7 @@ fn jpeg_2000_is_named() {
 }
 
 #[test]
-fn a_sequence_of_unknown_representation_is_stepped_over() {
+fn a_sequence_of_unknown_representation_is_refused_not_misread() {
     let mut unknown = vec![0x09, 0, 1, 0x10, b'U', b'N', 0, 0, 0xff, 0xff, 0xff, 0xff];
     unknown.extend([0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]);
     // Implicit inside: no representation is written.
@@ -139,5 +139,7 @@ fn a_sequence_of_unknown_representation_is_stepped_over() {
     let mut body = vec![unknown];
     body.extend(two_pixels(b"MONOCHROME2 "));
     body.push(pixels([5, 6]));
-    assert_eq!(decode(&file(EXPLICIT, &body)).unwrap().pixels, [0, 255]);
+    // Implicit inside (PS3.5 6.2.2 note 2), which the library's reader takes for explicit: no picture, rather than a wrong one.
+    let error = decode(&file(EXPLICIT, &body)).unwrap_err();
+    assert!(matches!(error, DecodeError::Dicom(DicomError::Truncated { what: "a value", .. })), "{error:?}");
 }
