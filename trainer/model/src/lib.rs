@@ -1,4 +1,4 @@
-//! Networks: the BiT backbone and its heads, the student that goes on the device, and their weights in files.
+//! Networks: the BiT backbone and its heads, the student that goes on the device, and their weights outside of Burn.
 //!
 //! Burn lives here. What this crate does *not* do: train (`remedis-train`), quantise or write ONNX (`remedis-export`, which
 //! sees a student only as a list of [`Layer`]s without any Burn type).
@@ -10,11 +10,11 @@ mod head;
 mod initialise;
 mod layer;
 mod student;
-pub mod weights;
+mod weights;
 
 pub use backbone::{BitConfig, BitResNet, GroupNorm, StdConv, standardise};
 pub use head::{Classifier, ClassifierHead, ProjectionHead, linear};
 pub use initialise::Initialiser;
 pub use layer::{BatchNormParts, Layer};
 pub use student::{Stem, Student, StudentConfig};
-pub use weights::{WeightsError, load, save};
+pub use weights::{Values, Weights};

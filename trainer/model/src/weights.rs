@@ -1,145 +1,100 @@
-//! Weights in files, by name.
-//!
-//! A file is safetensors with one `f32` tensor for each parameter and each batch statistic, under the dotted path of its fields:
-//! `backbone.block1.0.a.conv.weight`. Names and shapes must match exactly in both directions.
+//! The weights of any network, by name, outside of Burn.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
-use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
-use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use half::f16;
+use sha2::{Digest, Sha256};
+
+/// Every floating-point tensor of a network by its dotted name, batch statistics included.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights(BTreeMap<String, Values>);
 
 /// One tensor of a network.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NamedTensor {
+pub struct Values {
+    /// Burn's id of the parameter, by which the optimiser knows it; 0 keeps that of the network it is put into.
+    pub id: u64,
     /// Sizes of its axes.
     pub shape: Vec<usize>,
     /// Its values, row-major.
     pub values: Vec<f32>,
 }
 
-/// Why weights could not be saved or loaded. `file` is a file name, never a path.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WeightsError {
-    /// The file system refused.
-    #[error("cannot {action} weights {file}")]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        file: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// Not a safetensors file.
-    #[error("weights {file} are damaged or not safetensors")]
-    Format {
-        /// The file.
-        file: String,
-        /// What the parser said.
-        source: SafeTensorError,
-    },
-    /// The file is of another network.
-    #[error(
-        "weights {file} are of another network: missing {missing:?}, not expected {extra:?}, of another shape {reshaped:?}; \
-         build the network with the configuration it was saved with"
-    )]
-    Mismatch {
-        /// The file.
-        file: String,
-        /// Names the network has and the file lacks.
-        missing: Vec<String>,
-        /// Names the file has and the network lacks.
-        extra: Vec<String>,
-        /// `name: file has .., network expects ..`
-        reshaped: Vec<String>,
-    },
-}
+impl Weights {
+    /// Reads the weights of a network.
+    #[must_use]
+    pub fn of<M: Module>(network: &M) -> Self {
+        let mut reader = Reader::default();
+        // Batch statistics of the last steps are merged by `valid`.
+        network.valid().visit(&mut reader);
+        reader.weights
+    }
 
-/// Every floating-point tensor of a network by name, batch statistics included.
-#[must_use]
-pub fn tensors<M: Module>(network: &M) -> BTreeMap<String, NamedTensor> {
-    let mut reader = Reader::default();
-    // `valid` brings the batch statistics of the last training steps in.
-    network.valid().visit(&mut reader);
-    reader.tensors
-}
+    /// Puts these weights into a network of the same form, on the network's device.
+    ///
+    /// # Errors
+    /// In words, if a tensor is missing or has another shape.
+    pub fn apply<M: Module>(&self, network: M) -> Result<M, String> {
+        let mut writer = Writer { weights: self, path: Vec::new(), wrong: None };
+        let network = network.map(&mut writer);
+        writer.wrong.map_or(Ok(network), Err)
+    }
 
-/// Saves a network's weights: the file holds the old content or the new, never a part.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn save<M: Module>(network: &M, path: &Path) -> Result<(), WeightsError> {
-    let bytes: Vec<_> = tensors(network)
-        .into_iter()
-        .map(|(name, tensor)| {
-            (name, tensor.shape, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
-        })
-        .collect();
-    let views: Result<Vec<_>, _> = bytes
-        .iter()
-        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-        .collect();
-    let whole = views
-        .and_then(|views| safetensors::serialize(views, None))
-        .map_err(|source| WeightsError::Format { file: file_name(path), source })?;
-    write_whole(path, &whole).map_err(|source| WeightsError::File { action: "write", file: file_name(path), source })
-}
-
-/// Puts the weights of a file into a network of the same form, on the network's device.
-///
-/// # Errors
-/// If the file cannot be read, is not safetensors, or its names and shapes are not exactly the network's.
-pub fn load<M: Module>(network: M, path: &Path) -> Result<M, WeightsError> {
-    let file = file_name(path);
-    let bytes =
-        std::fs::read(path).map_err(|source| WeightsError::File { action: "read", file: file.clone(), source })?;
-    let found =
-        SafeTensors::deserialize(&bytes).map_err(|source| WeightsError::Format { file: file.clone(), source })?;
-    let expected = tensors(&network);
-    let names: Vec<String> = found.names().into_iter().map(ToString::to_string).collect();
-    let missing: Vec<_> = expected.keys().filter(|name| !names.contains(name)).cloned().collect();
-    let mut extra: Vec<_> = names.into_iter().filter(|name| !expected.contains_key(name)).collect();
-    extra.sort();
-    let mut reshaped = Vec::new();
-    let mut values = BTreeMap::new();
-    for (name, tensor) in &expected {
-        let Ok(view) = found.tensor(name) else { continue };
-        if view.shape() != tensor.shape || view.dtype() != Dtype::F32 {
-            let (shape, dtype) = (view.shape(), view.dtype());
-            reshaped.push(format!("{name}: file has {shape:?} {dtype:?}, network expects {:?} F32", tensor.shape));
+    /// SHA-256 in hex over names, shapes and bits.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (name, entry) in &self.0 {
+            hasher.update(name);
+            hasher.update([0]);
+            for &size in &entry.shape {
+                hasher.update((size as u64).to_le_bytes());
+            }
+            for value in &entry.values {
+                hasher.update(value.to_le_bytes());
+            }
         }
-        let floats = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        values.insert(name.clone(), floats);
+        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
-    if missing.is_empty() && extra.is_empty() && reshaped.is_empty() {
-        return Ok(network.map(&mut Writer { values, path: Vec::new() }));
+
+    /// All tensors, by name.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &Values)> {
+        self.0.iter().map(|(name, values)| (name.as_str(), values))
     }
-    Err(WeightsError::Mismatch { file, missing, extra, reshaped })
+
+    /// As a file of 16-bit kernels keeps them: tensors of two and more axes rounded to the nearest half-precision number
+    /// (IEEE 754 binary16, 11 significant bits). Biases, gains and batch statistics stay, as does a tensor with a value
+    /// that would round to infinity.
+    #[must_use]
+    pub fn rounded_to_half(mut self) -> Self {
+        for values in self.0.values_mut().filter(|values| values.fits_half()) {
+            for value in &mut values.values {
+                *value = f16::from_f32(*value).to_f32();
+            }
+        }
+        self
+    }
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+impl FromIterator<(String, Values)> for Weights {
+    fn from_iter<T: IntoIterator<Item = (String, Values)>>(tensors: T) -> Self {
+        Self(tensors.into_iter().collect())
+    }
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = folder.join(format!(".{}.{}.part", file_name(path), std::process::id()));
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    File::open(folder)?.sync_all()
+impl Values {
+    /// Whether 16 bits hold these: a kernel, and none of its values beyond 65,504.
+    #[must_use]
+    pub fn fits_half(&self) -> bool {
+        self.shape.len() > 1 && self.values.iter().all(|value| f16::from_f32(*value).is_finite())
+    }
 }
 
 #[derive(Default)]
 struct Reader {
-    tensors: BTreeMap<String, NamedTensor>,
+    weights: Weights,
     path: Vec<String>,
 }
 
@@ -153,19 +108,21 @@ impl ModuleVisitor for Reader {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let data = param.val().into_data().convert::<f32>();
-        let shape = param.lazy_shape().to_vec();
-        let values = data.try_to_vec().expect("the data was just converted to f32");
-        self.tensors.insert(self.path.join("."), NamedTensor { shape, values });
+        let tensor = param.val();
+        let (id, shape) = (param.id.val(), tensor.dims().to_vec());
+        let values = tensor.into_data().convert::<f32>().try_to_vec().expect("the data was just converted to f32");
+        let values = Values { id, shape, values };
+        self.weights.0.insert(self.path.join("."), values);
     }
 }
 
-struct Writer {
-    values: BTreeMap<String, Vec<f32>>,
+struct Writer<'a> {
+    weights: &'a Weights,
     path: Vec<String>,
+    wrong: Option<String>,
 }
 
-impl ModuleMapper for Writer {
+impl ModuleMapper for Writer<'_> {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
         self.path.push(name.to_owned());
     }
@@ -175,11 +132,22 @@ impl ModuleMapper for Writer {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let values = self.values.remove(&self.path.join(".")).expect("names were compared before");
-        let shape = param.lazy_shape().to_vec();
+        let name = self.path.join(".");
+        let expected = param.lazy_shape().to_vec();
+        let Some(saved) = self.weights.0.get(&name) else {
+            self.wrong.get_or_insert(format!("it holds no {name}"));
+            return param;
+        };
+        if saved.shape != expected {
+            let found = &saved.shape;
+            self.wrong.get_or_insert(format!("{name} has the shape {found:?}, the network expects {expected:?}"));
+            return param;
+        }
         let (id, old, mapper) = param.consume();
-        let new = Tensor::from_data(TensorData::new(values, shape), &old.device());
-        Param::from_mapped_value(id, new.set_require_grad(old.is_require_grad()), mapper)
+        let id = if saved.id == 0 { id } else { ParamId::from(saved.id) };
+        let data = TensorData::new(saved.values.clone(), saved.shape.clone());
+        let new = Tensor::from_data(data, &old.device()).set_require_grad(old.is_require_grad());
+        Param::from_mapped_value(id, new, mapper)
     }
 }
 
@@ -189,38 +157,21 @@ mod tests {
     use crate::{BitConfig, StudentConfig};
     use burn::tensor::Device;
 
-    /// A file of its own for each test, removed at the end.
-    struct Scratch(std::path::PathBuf);
-
-    impl Scratch {
-        fn new(test: &str) -> Self {
-            Self(std::env::temp_dir().join(format!("remedis-model-{test}-{}.safetensors", std::process::id())))
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            // A test that failed before it saved has no file.
-            let _ = std::fs::remove_file(&self.0);
-        }
-    }
-
     #[test]
     fn a_trained_student_comes_back_with_its_batch_statistics() {
-        let (file, device) = (Scratch::new("round-trip"), Device::flex().autodiff());
-        let student = StudentConfig::small(3).init(&device, 1);
-        let x = Tensor::ones([2, 3, 32, 32], &device).mul_scalar(0.5);
-        let _ = student.forward(x);
-        save(&student, &file.0).unwrap();
-        let saved = tensors(&student);
-        assert_ne!(saved["stem.norm.running_mean"].values, vec![0.0; 16]);
-        let loaded = load(StudentConfig::small(3).init(&Device::flex(), 2), &file.0).unwrap();
-        assert_eq!(tensors(&loaded), saved);
+        let student = StudentConfig::small(3).init(&Device::flex().autodiff(), 1);
+        let _ = student.forward(Tensor::ones([2, 3, 32, 32], &Device::flex().autodiff()).mul_scalar(0.5));
+        let weights = Weights::of(&student);
+        let mean = weights.tensors().find(|(name, _)| *name == "stem.norm.running_mean").unwrap().1;
+        assert_ne!(mean.values, vec![0.0; 16]);
+        let copy = weights.apply(StudentConfig::small(3).init(&Device::flex(), 2)).unwrap();
+        assert_eq!(Weights::of(&copy).sha256(), weights.sha256());
     }
 
     #[test]
     fn names_follow_the_fields() {
-        let names: Vec<_> = tensors(&BitConfig::small().init(&Device::flex(), 1)).into_keys().collect();
+        let weights = Weights::of(&BitConfig::small().init(&Device::flex(), 1));
+        let names: Vec<_> = weights.tensors().map(|(name, _)| name).collect();
         for name in [
             "stem.weight",
             "block1.0.a.group_norm.gamma",
@@ -228,28 +179,25 @@ mod tests {
             "block2.0.projection.weight",
             "group_norm.beta",
         ] {
-            assert!(names.iter().any(|found| found == name), "{name} is not in {names:?}");
+            assert!(names.contains(&name), "{name} is not in {names:?}");
         }
     }
 
     #[test]
-    fn another_network_is_refused_by_the_names_of_its_tensors() {
-        let (file, device) = (Scratch::new("mismatch"), Device::flex());
-        let two_blocks = StudentConfig { blocks: [2, 1, 1, 1], ..StudentConfig::small(3) };
-        save(&StudentConfig::small(4).init(&device, 1), &file.0).unwrap();
-        let error = load(two_blocks.init(&device, 1), &file.0).unwrap_err().to_string();
-        assert!(error.contains("missing [\"group1.1.a.norm.beta\""), "{error}");
-        assert!(error.contains("not expected []"), "{error}");
-        assert!(error.contains("head.weight: file has [128, 4] F32, network expects [128, 3] F32"), "{error}");
-    }
-
-    #[test]
-    fn a_cut_file_is_refused() {
-        let (file, device) = (Scratch::new("cut"), Device::flex());
-        let student = StudentConfig::small(2).init(&device, 1);
-        save(&student, &file.0).unwrap();
-        let bytes = std::fs::read(&file.0).unwrap();
-        std::fs::write(&file.0, &bytes[..bytes.len() / 2]).unwrap();
-        assert!(matches!(load(student, &file.0), Err(WeightsError::Format { .. })));
+    fn half_precision_takes_kernels_whose_values_fit_and_nothing_else() {
+        let values = |shape: &[usize], values: &[f32]| Values { id: 0, shape: shape.to_vec(), values: values.to_vec() };
+        // 1 + 2^-11 lies halfway between two numbers of 11 bits; the tie goes to the even one, 1.
+        let weights: Weights = [
+            ("bias".to_owned(), values(&[1], &[1.000_488_3])),
+            ("kernel".to_owned(), values(&[1, 2], &[1.000_488_3, -0.1])),
+            ("large".to_owned(), values(&[1, 1], &[70_000.7])),
+        ]
+        .into_iter()
+        .collect();
+        let rounded = weights.clone().rounded_to_half();
+        let of = |name: &str| rounded.tensors().find(|(found, _)| *found == name).unwrap().1.values.clone();
+        assert_eq!((of("bias"), of("large")), (vec![1.000_488_3], vec![70_000.7]));
+        assert_eq!(of("kernel"), [1.0, -0.099_975_586]);
+        assert_eq!(rounded.clone().rounded_to_half(), rounded);
     }
 }

@@ -6,8 +6,7 @@ use std::process::Command;
 use burn::module::Module;
 use burn::optim::{GradientsParams, SgdConfig, momentum::MomentumConfig};
 use burn::tensor::{Device, Tensor, TensorData};
-use remedis_model::weights::tensors;
-use remedis_model::{BitConfig, Classifier, StudentConfig};
+use remedis_model::{BitConfig, Classifier, StudentConfig, Weights};
 
 /// Set in the processes that train; names the network.
 const CHILD: &str = "REMEDIS_TRAIN_HERE";
@@ -31,7 +30,8 @@ fn train<M: Module>(mut network: M, device: &Device, forward: impl Fn(&M, Tensor
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         network = optimiser.step(0.1, network, gradients);
     }
-    let bits = tensors(&network).into_values().flat_map(|tensor| tensor.values).map(f32::to_bits);
+    let weights = Weights::of(&network);
+    let bits = weights.tensors().flat_map(|(_, tensor)| &tensor.values).map(|value| value.to_bits());
     bits.fold(0xcbf2_9ce4_8422_2325, |hash, bits| (hash ^ u64::from(bits)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::module::Module;
 use burn::tensor::Device;
 use remedis_imaging::{Channels, Image};
+use remedis_model::Weights;
 use remedis_model::{BitResNet, Classifier};
-use remedis_train::checkpoint::Weights;
 use remedis_train::{
     ContrastOptimiser, Observer, Plan, Pool, Session, Start, StepRecord, TrainError, contrast, distil, finetune,
     logits, pretrain, student_logits,

@@ -1,8 +1,6 @@
 //! One safetensors file, read whole and written whole.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::TensorView;
@@ -47,7 +45,7 @@ pub(super) fn read(folder: &Path, file: &str) -> Result<Option<Content>, Checkpo
     Ok(Some((header.metadata().clone().unwrap_or_default(), entries)))
 }
 
-/// Writes `folder/file` through a temporary file beside it, so that a reader sees the old content or the new.
+/// Writes `folder/file`; a reader sees the old content or the new.
 pub(super) fn write(
     folder: &Path,
     file: &str,
@@ -62,18 +60,9 @@ pub(super) fn write(
     let bytes = views
         .and_then(|views| safetensors::serialize(views, Some(metadata)))
         .map_err(|error| CheckpointError::Damaged { file: file.to_owned(), found: error.to_string() })?;
-    write_whole(folder, file, &bytes).map_err(|source| CheckpointError::File {
-        action: "write",
-        file: file.to_owned(),
-        source,
-    })
-}
-
-fn write_whole(folder: &Path, file: &str, bytes: &[u8]) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-    temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(folder.join(file)).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    let write = || {
+        std::fs::create_dir_all(folder)?;
+        remedis_bundle::write_atomic(&folder.join(file), &bytes)
+    };
+    write().map_err(|source| CheckpointError::File { action: "write", file: file.to_owned(), source })
 }

@@ -7,13 +7,12 @@
 use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::Tensor;
-use remedis_model::{BitResNet, ProjectionHead};
+use remedis_model::{BitResNet, ProjectionHead, Weights};
 
 use super::network;
 use super::pairs::{Pair, Units};
 use super::run::{Course, Judged, finish, finished, place, run};
 use crate::chance::Key;
-use crate::checkpoint::Weights;
 use crate::loader::{Draw, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;

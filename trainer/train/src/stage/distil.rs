@@ -5,12 +5,11 @@
 //! student keeps a space in which a new head can be trained.
 
 use burn::module::Module;
-use remedis_model::{Classifier, Student};
+use remedis_model::{Classifier, Student, Weights};
 
 use super::network::{self, Adapter};
 use super::run::{Course, finish, finished, place, run};
 use crate::chance::Key;
-use crate::checkpoint::Weights;
 use crate::loader::{draw_batch, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;

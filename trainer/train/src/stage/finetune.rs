@@ -3,11 +3,10 @@
 //! After BiT-HyperRule (Kolesnikov et al. 2020): a fixed number of steps whatever the number of labels, SGD momentum 0.9,
 //! a zero-initialised head. Cosine instead of steps, as the runs are shorter than its 500.
 
-use remedis_model::{BitResNet, Classifier};
+use remedis_model::{BitResNet, Classifier, Weights};
 
 use super::classify::{Classify, classifier, classify};
 use super::run::{Course, finish, finished, place};
-use crate::checkpoint::Weights;
 use crate::pool::Pool;
 use crate::session::{Session, TrainError};
 
