@@ -10,6 +10,7 @@ use remedis_bundle::{
     ModelEntry, OpenBundleError, OperatingPoint, Parts, Preprocessing, ProbabilityCalibration, Provenance, Resize,
     SealBundleError, SigningKey, TrustedKeys,
 };
+use sha2::{Digest, Sha256};
 
 fn manifest() -> Manifest {
     let class = |name: &str| ClassOperatingPoint {
@@ -205,6 +206,32 @@ fn lying_section_tables_are_refused() {
     assert!(matches!(absent, Err(SealBundleError::Refused(OpenBundleError::MissingSection { .. }))));
 }
 
+/// The honest payload with its manifest changed by `change`, lengths kept and checksum made to fit.
+fn with_manifest(honest: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut payload = honest.to_vec();
+    let length_at = 4 + 2 + "manifest.json".len();
+    let length = u64::from_le_bytes(payload[length_at..length_at + 8].try_into().unwrap()) as usize;
+    let key = b"\"format_version\"";
+    let first_key = payload.windows(key.len()).position(|window| window == key).unwrap();
+    let start = payload[..first_key].iter().rposition(|byte| *byte == b'{').unwrap();
+    change(&mut payload[start..start + length]);
+    let checksum = Sha256::digest(&payload[start..start + length]);
+    payload[length_at + 8..length_at + 40].copy_from_slice(&checksum);
+    payload
+}
+
+#[test]
+fn a_key_that_no_manifest_has_is_named() {
+    let key = SigningKey::generate().unwrap();
+    let (bytes, _) = sealed();
+    let misspelt = with_manifest(Parts::split(&bytes).unwrap().payload, |manifest| {
+        let at = manifest.windows(6).position(|window| window == b"\"seed\"").unwrap();
+        manifest[at..at + 6].copy_from_slice(b"\"sead\"");
+    });
+    let Err(error @ OpenBundleError::Manifest(_)) = forge(&key, &misspelt) else { panic!("it opened") };
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("unknown field `sead`"), "{error:?}");
+}
+
 #[test]
 fn keys_survive_their_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -229,6 +256,22 @@ proptest! {
         let mut mixed = genuine[..keep].to_vec();
         mixed.extend(&bytes);
         prop_assert!(Bundle::from_bytes(&mixed, trusted).is_err());
+    }
+
+    #[test]
+    fn a_signed_manifest_with_damage_opens_only_as_what_it_says(at in 0.0_f64..1.0, value: u8) {
+        let (genuine, _) = sealed_once();
+        static KEY: std::sync::OnceLock<SigningKey> = std::sync::OnceLock::new();
+        let key = KEY.get_or_init(|| SigningKey::generate().unwrap());
+        let damaged = with_manifest(Parts::split(genuine).unwrap().payload, |manifest| {
+            manifest[(at * manifest.len() as f64) as usize] = value;
+        });
+        if let Ok(bytes) = forge(key, &damaged) {
+            let trusted = TrustedKeys::from_texts(&[key.public_key()]).unwrap();
+            let opened = Bundle::from_bytes(&bytes, &trusted).unwrap();
+            let text = opened.section("manifest.json").unwrap();
+            prop_assert_eq!(&serde_json::from_slice::<Manifest>(text).unwrap(), opened.manifest());
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn an_empty_folder_is_refused() {
     };
     let folder = tempfile::tempdir().unwrap();
     let said = say(&remedis, &[&"run", &tiny.bundle(), &folder.path(), &"--key", &tiny.key()]);
-    refuses(&said, &["holds no file", &folder.path().display().to_string()]);
+    refuses(&said, &["holds no image", &folder.path().display().to_string()]);
     let out = folder.path().join("out");
     let said = say(&train, &[&"run", &"--data", &folder.path(), &"--shifted", &folder.path(), &"--out", &out]);
     refuses(&said, &[&folder.path().display().to_string()]);
@@ -74,6 +74,34 @@ fn a_corrupt_picture_is_reported_and_the_others_are_answered() {
     assert_eq!(said.code, Some(1), "{said:?}");
     let lines: Vec<serde_json::Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines[0]["error"].is_string() && lines[1]["decision"].is_string(), "{said:?}");
+    assert_eq!(lines[1]["classes"].as_array().unwrap().len(), lines[1]["probabilities"].as_array().unwrap().len());
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_answers_without_a_panic() {
+    let (Some(tiny), Some(remedis)) = (Tiny::find(), program("remedis")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // Scanners leave the ending out; the first file is DICOM only by its preamble.
+    let preamble = [vec![0; 128], b"DICM".to_vec()].concat();
+    std::fs::write(folder.path().join("IM0001"), preamble).unwrap();
+    for number in 0..40 {
+        std::fs::write(folder.path().join(format!("{number:02}.png")), picture(number)).unwrap();
+    }
+    let mut running = std::process::Command::new(&remedis)
+        .args(["run", "--json", "--key"])
+        .arg(tiny.key())
+        .arg(tiny.bundle())
+        .arg(folder.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(running.stdout.take());
+    let output = running.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    let said = say(&remedis, &[&"run", &tiny.bundle(), &folder.path(), &"--key", &tiny.key(), &"--json"]);
+    let last: serde_json::Value = serde_json::from_str(said.out.lines().last().unwrap()).unwrap();
+    assert!(last["file"].as_str().unwrap().ends_with("IM0001") && last["error"].is_string(), "{last}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! `remedis run`: answers for image files.
 
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,6 +18,9 @@ use crate::bundle;
 
 /// Endings of the files that a folder is searched for.
 const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "dcm", "dicom"];
+
+/// A run that ends sooner needs no bar.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Arguments of `remedis run`.
 #[derive(clap::Args)]
@@ -37,10 +42,12 @@ pub(crate) struct Args {
 }
 
 #[derive(Serialize)]
-struct Line {
+struct Line<'a> {
     file: PathBuf,
     #[serde(flatten)]
     answer: Answer,
+    /// Names of the probabilities and logits.
+    classes: &'a [String],
     latency_ms: f64,
     model_version: String,
     bundle: String,
@@ -51,6 +58,8 @@ struct Line {
 enum Answer {
     Given {
         decision: String,
+        /// The class where one was decided.
+        class: Option<String>,
         confidence: f32,
         nearest: String,
         reason: Option<String>,
@@ -83,6 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                     let line = Line {
                         file: file.clone(),
                         answer,
+                        classes: model.classes(),
                         latency_ms: start.elapsed().as_secs_f64() * 1e3,
                         model_version: bundle.manifest().version.clone(),
                         bundle: bundle.digest().to_owned(),
@@ -97,13 +107,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         // Answers come in any order and are printed in the order of the files.
         let mut waiting = std::collections::BTreeMap::new();
         let mut printed = 0;
+        let start = Instant::now();
         for (index, line) in answers {
             waiting.insert(index, line);
             while let Some(line) = waiting.remove(&printed) {
                 n_failed += usize::from(matches!(line.answer, Answer::Failed { .. }));
-                progress.suspend(|| show(&line, args.json))?;
-                progress.inc(1);
+                if progress.suspend(|| show(&line, args.json))? == Reader::Gone {
+                    next.store(files.len(), Ordering::Relaxed);
+                    return Ok(());
+                }
                 printed += 1;
+                if start.elapsed() > PATIENCE {
+                    progress.set_position(printed as u64);
+                }
             }
         }
         Ok(())
@@ -122,8 +138,10 @@ fn take<'a>(next: &AtomicUsize, files: &'a [PathBuf]) -> Option<(usize, &'a Path
 }
 
 fn answer(model: &Model, file: &Path) -> Answer {
-    let prediction =
-        std::fs::read(file).map_err(anyhow::Error::from).and_then(|bytes| Ok(model.predict(&decode(&bytes)?)?));
+    let predict = || anyhow::Ok(model.predict(&decode(&std::fs::read(file)?)?)?);
+    // One bad file must not end the answers for the others.
+    let prediction = catch_unwind(AssertUnwindSafe(predict))
+        .unwrap_or_else(|_panic| Err(anyhow::anyhow!("the program failed on this file; please report it")));
     match prediction {
         Ok(Prediction { logits, probabilities, decision }) => {
             let said = decision.name().to_owned();
@@ -131,28 +149,40 @@ fn answer(model: &Model, file: &Path) -> Answer {
                 Decision::Class { name, confidence, .. } => (name, confidence, None),
                 Decision::CannotSay { reason, best } => (best.name, best.confidence, Some(reason)),
             };
-            Answer::Given { decision: said, confidence, nearest, reason, probabilities, logits }
+            let class = reason.is_none().then(|| nearest.clone());
+            Answer::Given { decision: said, class, confidence, nearest, reason, probabilities, logits }
         }
         Err(error) => Answer::Failed { error: format!("{error:#}") },
     }
 }
 
-fn show(line: &Line, json: bool) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(line)?);
-        return Ok(());
-    }
+/// Whether anyone still reads what is printed: `remedis run ... | head` closes the pipe.
+#[derive(PartialEq)]
+enum Reader {
+    There,
+    Gone,
+}
+
+fn show(line: &Line, json: bool) -> Result<Reader> {
     let file = line.file.display();
-    match &line.answer {
+    let text = match &line.answer {
+        _ if json => serde_json::to_string(line)?,
         Answer::Given { decision, confidence, reason: None, .. } => {
-            println!("{file}: {decision} ({:.1} %)", 100.0 * confidence)
+            format!("{file}: {decision} ({:.1} %)", 100.0 * confidence)
         }
         Answer::Given { decision, nearest, reason: Some(reason), .. } => {
-            println!("{file}: {decision}: {reason} (nearest: {nearest})")
+            format!("{file}: {decision}: {reason} (nearest: {nearest})")
         }
-        Answer::Failed { error } => eprintln!("{file}: error: {error}"),
+        Answer::Failed { error } => {
+            eprintln!("{file}: error: {error}");
+            return Ok(Reader::There);
+        }
+    };
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(error).context("printing an answer"),
     }
-    Ok(())
 }
 
 /// The image files that the arguments name, folders searched to the bottom, in order.
@@ -164,7 +194,7 @@ fn files(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
             search(argument, &mut files)?;
             if files.len() == before {
                 bail!(
-                    "{} holds no file ending in {}: name a folder with images",
+                    "{} holds no image: no DICOM file and none ending in {}: name a folder with images",
                     argument.display(),
                     ENDINGS.join(", ")
                 );
@@ -186,11 +216,18 @@ fn search(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
         if path.is_dir() {
             search(&path, files)?;
-        } else if ENDINGS.contains(&ending.as_str()) {
+        } else if ENDINGS.contains(&ending.as_str()) || is_dicom(&path) {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// Scanners name DICOM files by numbers and leave the ending out; the preamble tells.
+fn is_dicom(path: &Path) -> bool {
+    let mut preamble = [0; 132];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut preamble));
+    read.is_ok() && preamble.ends_with(b"DICM")
 }
 
 /// A bar on a terminal; nothing where the lines themselves show progress.

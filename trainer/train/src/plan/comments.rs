@@ -34,7 +34,7 @@ const COMMENTS: &[(&str, &str)] = &[
     ("pretrain.augment", "\"natural\": crop of 25 to 100 % of the area and horizontal flip."),
     (
         "contrast",
-        "Stage 2: SimCLR on unlabelled images of the domain, positive pairs by patient where possible (MICLe).",
+        "Stage 2: SimCLR on unlabelled images of the domain, or MICLe where a patient has several of one finding.",
     ),
     ("contrast.epochs", "Passes over the images; 0 leaves the stage out."),
     ("contrast.batch", "Positive pairs in a step; every other view is a negative, so larger is better."),
@@ -53,7 +53,7 @@ const COMMENTS: &[(&str, &str)] = &[
     ("contrast.clip_norm", "LARS already sets step lengths; this only stops an explosion."),
     (
         "contrast.pair_by_patient",
-        "Two different images of one patient as the positive pair, one pair a patient and batch.",
+        "MICLe: two different images of one patient as the positive pair. Only where a patient's images show one finding.",
     ),
     (
         "contrast.augment",
