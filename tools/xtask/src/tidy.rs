@@ -12,6 +12,7 @@ use crate::step::{capture, cargo, root};
 const DOORS: &[(&str, &[&str])] = &[
     ("remedis-bundle", &[]),
     ("remedis-imaging", &["remedis-bundle"]),
+    ("remedis-kernels", &[]),
     ("remedis-inference", &["remedis-bundle", "remedis-imaging"]),
     ("remedis-data", &["remedis-imaging", "remedis-bundle"]),
     ("remedis-metrics", &[]),

@@ -78,12 +78,12 @@ impl Affine {
 
     /// Stores `steps`, a real number in units of the scale: half to even, saturating.
     ///
-    /// Adding 1.5 * 2^52 leaves no bit below one, so the addition itself rounds, half to even; this is
-    /// `f64::round_ties_even` without the call into the mathematics library that older x86 needs for it.
-    pub(crate) fn store(self, steps: f64) -> i8 {
-        const ROUNDS_TO_INTEGER: f64 = 6_755_399_441_055_744.0;
+    /// Adding 1.5 * 2^23 leaves no bit below one, so the addition itself rounds, half to even; this is
+    /// `f32::round_ties_even` without the call into the mathematics library that older x86 needs for it.
+    pub(crate) fn store(self, steps: f32) -> i8 {
+        const ROUNDS_TO_INTEGER: f32 = 12_582_912.0;
         let rounded = steps.clamp(-512.0, 512.0) + ROUNDS_TO_INTEGER - ROUNDS_TO_INTEGER;
-        (rounded + f64::from(self.zero_point)).clamp(-128.0, 127.0) as i8
+        (rounded + f32::from(self.zero_point)).clamp(-128.0, 127.0) as i8
     }
 }
 
@@ -196,9 +196,10 @@ mod tests {
         }
 
         #[test]
-        fn storing_rounds_half_to_even(half_steps in -2000i32..2000, nudge in -1e-9f64..1e-9, zero_point: i8) {
-            for steps in [f64::from(half_steps) / 2.0, f64::from(half_steps) / 2.0 + nudge, f64::from(half_steps) * 1e6] {
-                let expected = (steps.round_ties_even() + f64::from(zero_point)).clamp(-128.0, 127.0) as i8;
+        fn storing_rounds_half_to_even(half_steps in -2000i32..2000, nudge in -1e-3f32..1e-3, zero_point: i8) {
+            let halves = half_steps as f32 / 2.0;
+            for steps in [halves, halves + nudge, halves * 1e6] {
+                let expected = (steps.round_ties_even() + f32::from(zero_point)).clamp(-128.0, 127.0) as i8;
                 prop_assert_eq!(Affine { scale: 1.0, zero_point }.store(steps), expected, "{}", steps);
             }
         }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::float::max_pool;
 use super::patches::{LANES, gather, transposed};
 use crate::graph::{Geometry, Node, Op, QuantGraph, QuantWeights, Shape, volume};
-use crate::quantise::Affine;
+use crate::quantise::{Affine, bias_scale};
 
 impl QuantGraph {
     /// Logits for one prepared image `[channel, height, width]`.
@@ -87,7 +87,7 @@ fn convolve(
                 let multiplier = multiplier(from.scale, weights.scales[channel], to.scale);
                 let stored = &mut result[channel * n_pixels + tile * LANES..][..n];
                 for (stored, sum) in stored.iter_mut().zip(sums) {
-                    *stored = to.store(f64::from(weights.bias[channel] + sum) * multiplier);
+                    *stored = to.store((weights.bias[channel] + sum) as f32 * multiplier);
                 }
             }
         }
@@ -107,9 +107,9 @@ fn dots(columns: &[[i16; LANES]], filter: &[i16]) -> [i32; LANES] {
     sums
 }
 
-/// Steps of the output for one step of the sum.
-fn multiplier(input_scale: f32, weight_scale: f32, output_scale: f32) -> f64 {
-    f64::from(input_scale) * f64::from(weight_scale) / f64::from(output_scale)
+/// Steps of the output for one step of the sum, in single precision.
+pub(crate) fn multiplier(input_scale: f32, weight_scale: f32, output_scale: f32) -> f32 {
+    (f64::from(input_scale) * f64::from(weight_scale) / f64::from(output_scale)) as f32
 }
 
 fn dot(row: &[i16], filter: &[i16]) -> i32 {
@@ -119,15 +119,17 @@ fn dot(row: &[i16], filter: &[i16]) -> i32 {
 }
 
 fn add((a, from_a): (&[i8], Affine), (b, from_b): (&[i8], Affine), to: Affine) -> Vec<i8> {
-    let real = |stored: i8, from: Affine| f64::from(from.scale) * (f64::from(stored) - f64::from(from.zero_point));
-    a.iter().zip(b).map(|(&a, &b)| to.store((real(a, from_a) + real(b, from_b)) / f64::from(to.scale))).collect()
+    let [ratio_a, ratio_b] = [from_a, from_b].map(|from| multiplier(from.scale, 1.0, to.scale));
+    let centred = |stored: i8, from: Affine| (i32::from(stored) - i32::from(from.zero_point)) as f32;
+    a.iter().zip(b).map(|(&a, &b)| to.store(centred(a, from_a) * ratio_a + centred(b, from_b) * ratio_b)).collect()
 }
 
 fn average(input: &[i8], from: Affine, [_, height, width]: Shape, to: Affine) -> Vec<i8> {
     let n_pixels = height * width;
+    let multiplier = (f64::from(from.scale) / (n_pixels as f64 * f64::from(to.scale))) as f32;
     let mean = |plane: &[i8]| {
         let sum: i64 = plane.iter().map(|&stored| i64::from(stored) - i64::from(from.zero_point)).sum();
-        to.store(f64::from(from.scale) * sum as f64 / (n_pixels as f64 * f64::from(to.scale)))
+        to.store(sum as f32 * multiplier)
     };
     input.chunks_exact(n_pixels).map(mean).collect()
 }
@@ -137,7 +139,7 @@ fn linear(input: &[i8], from: Affine, weights: &QuantWeights) -> Vec<f32> {
     let filters: Vec<i16> = weights.values.iter().map(|&weight| i16::from(weight)).collect();
     let logit = |(channel, filter): (usize, &[i16])| {
         let sum = weights.bias[channel] + dot(&centred, filter);
-        (f64::from(sum) * (f64::from(from.scale) * f64::from(weights.scales[channel]))) as f32
+        sum as f32 * bias_scale(from.scale, weights.scales[channel])
     };
     filters.chunks_exact(input.len()).enumerate().map(logit).collect()
 }
@@ -182,7 +184,7 @@ mod tests {
                     }
                 }
                 let scale = f64::from(from.scale) * f64::from(weights.scales[channel]) / f64::from(to.scale);
-                let steps = (sum as f64 * scale).round_ties_even() + f64::from(to.zero_point);
+                let steps = (sum as f32 * scale as f32).round_ties_even() + f32::from(to.zero_point);
                 result.push(steps.clamp(-128.0, 127.0) as i8);
             }
         }
@@ -202,6 +204,53 @@ mod tests {
             }
         }
         assert_eq!(n_checked, 6);
+    }
+
+    /// `[channel, row, column]` to `[row, column, channel]`.
+    fn channels_last(planes: &[i8], [channels, height, width]: Shape) -> Vec<i8> {
+        let pixels = height * width;
+        (0..pixels).flat_map(|pixel| (0..channels).map(move |channel| planes[channel * pixels + pixel])).collect()
+    }
+
+    /// The device's kernel for one convolution of the graph, on the best instructions of this processor.
+    fn on_the_device(graph: &QuantGraph, node: usize, input: &[i8]) -> Vec<i8> {
+        use remedis_kernels::{Backend, Conv, ConvWeights, Requantise, Shape as Pixels, Window};
+        let Op::Conv { input: read, geometry: g, weights, .. } = &graph.nodes[node].op else { panic!("a convolution") };
+        let (from, to, shape) = (graph.activations[*read], graph.activations[node + 1], graph.shape(*read));
+        let [_, inner, rows, columns] = g.kernel;
+        let of_filter = |filter: &[i8]| channels_last(filter, [inner, rows, columns]);
+        let filters: Vec<i8> = weights.values.chunks_exact(inner * rows * columns).flat_map(of_filter).collect();
+        let requantise = Requantise {
+            multipliers: weights.scales.iter().map(|&scale| multiplier(from.scale, scale, to.scale)).collect(),
+            zero_point: to.zero_point,
+            low: i8::MIN,
+            high: i8::MAX,
+        };
+        let pixels = Pixels { height: shape[1], width: shape[2], channels: shape[0] };
+        let layer = ConvWeights { weights: &filters, bias: &weights.bias };
+        let window = Window::square(rows, g.stride, g.padding);
+        let conv = Conv::new(pixels, from.zero_point, window, layer, &requantise).unwrap();
+        let (mut output, mut scratch) = (vec![0; conv.output().volume()], vec![0; conv.scratch()]);
+        conv.run(Backend::detect(), &channels_last(input, shape), &mut output, &mut scratch);
+        output
+    }
+
+    #[test]
+    fn the_devices_kernels_compute_the_same_bytes() {
+        let (graph, images) = quantised(7);
+        let mut values = Vec::new();
+        graph.watch(&images[0], |_, stored| values.push(stored.to_vec()));
+        let mut n_checked = 0;
+        for (index, node) in graph.nodes.iter().enumerate() {
+            if let Op::Conv { input, geometry, .. } = &node.op
+                && geometry.groups == 1
+            {
+                let expected = channels_last(&values[index + 1], node.shape);
+                assert_eq!(on_the_device(&graph, index, &values[*input]), expected, "{}", node.name);
+                n_checked += 1;
+            }
+        }
+        assert!(n_checked >= 4, "{n_checked}");
     }
 
     #[test]

@@ -1,0 +1,69 @@
+//! Shapes of values and windows.
+
+/// Size of one value, stored `[row, column, channel]`. One image: there is no batch axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Channels, next to each other in memory.
+    pub channels: usize,
+}
+
+impl Shape {
+    /// Number of stored values.
+    #[must_use]
+    pub fn volume(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
+
+/// The window that a convolution slides over a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Rows and columns under it.
+    pub kernel: [usize; 2],
+    /// Rows and columns from one place to the next.
+    pub stride: [usize; 2],
+    /// Rows above and columns to the left of the image that the first place covers; they count as real zeros.
+    pub before: [usize; 2],
+    /// The same below and to the right.
+    pub after: [usize; 2],
+}
+
+impl Window {
+    /// One pixel at a time.
+    pub const POINT: Self = Self { kernel: [1, 1], stride: [1, 1], before: [0, 0], after: [0, 0] };
+
+    /// A square window with the same padding on every side.
+    #[must_use]
+    pub fn square(kernel: usize, stride: usize, padding: usize) -> Self {
+        Self { kernel: [kernel; 2], stride: [stride; 2], before: [padding; 2], after: [padding; 2] }
+    }
+
+    /// Rows and columns of the result; `None` if the window does not fit or does not move.
+    #[must_use]
+    pub fn places(&self, input: Shape) -> Option<[usize; 2]> {
+        let along = |axis: usize, size: usize| {
+            let padded = size.checked_add(self.before[axis])?.checked_add(self.after[axis])?;
+            let room = padded.checked_sub(self.kernel[axis])?;
+            (self.kernel[axis] > 0 && self.stride[axis] > 0).then(|| room / self.stride[axis] + 1)
+        };
+        Some([along(0, input.height)?, along(1, input.width)?])
+    }
+
+    /// The input pixel under tap `[row, column]` of the window at `[row, column]`, as its position; `None` in the padding.
+    pub(crate) fn pixel(&self, input: Shape, place: [usize; 2], tap: [usize; 2]) -> Option<usize> {
+        let row = (place[0] * self.stride[0] + tap[0]).checked_sub(self.before[0]).filter(|row| *row < input.height)?;
+        let column =
+            (place[1] * self.stride[1] + tap[1]).checked_sub(self.before[1]).filter(|column| *column < input.width)?;
+        Some(row * input.width + column)
+    }
+
+    /// Taps in the order of the weights.
+    pub(crate) fn taps(&self) -> impl Iterator<Item = [usize; 2]> + use<> {
+        let [rows, columns] = self.kernel;
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| [row, column]))
+    }
+}

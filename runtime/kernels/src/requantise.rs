@@ -1,0 +1,156 @@
+//! From an exact 32-bit sum to the stored 8-bit value: the one rounding rule.
+
+use crate::{Shape, Window};
+
+/// How sums become stored values.
+///
+/// `stored = clamp(round_half_even(f32(sum) * multiplier[channel]) + zero_point, low, high)`
+///
+/// Both operations are IEEE 754 single precision, rounded to nearest, ties to even: `f32(sum)` rounds sums beyond 2^24, the
+/// product is rounded once, and nothing is fused. Every processor of the last fifteen years does exactly this, eight values
+/// at a time; the rule of onnxruntime's optimised kernels is the same one. A 64-bit product would be twice the work on x86
+/// and does not exist on 32-bit ARM vectors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Requantise {
+    /// Input scale times weight scale over output scale, for each output channel.
+    pub multipliers: Vec<f32>,
+    /// The stored value of a real zero.
+    pub zero_point: i8,
+    /// The least stored value: -128, or the zero point under a ReLU.
+    pub low: i8,
+    /// The largest stored value: 127, or less under a ReLU6.
+    pub high: i8,
+}
+
+impl Requantise {
+    /// The stored value of `sum` in `channel`.
+    ///
+    /// # Panics
+    /// If there is no such channel.
+    #[must_use]
+    pub fn store(&self, sum: i32, channel: usize) -> i8 {
+        store(sum, self.multipliers[channel], self.zero_point, self.low, self.high)
+    }
+}
+
+pub(crate) fn store(sum: i32, multiplier: f32, zero_point: i8, low: i8, high: i8) -> i8 {
+    let steps = (sum as f32 * multiplier).round_ties_even() as i32;
+    steps.saturating_add(zero_point.into()).clamp(low.into(), high.into()) as i8
+}
+
+/// Why a layer cannot be built.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
+pub enum LayerError {
+    /// A list of the wrong length.
+    #[error("{what} should have {expected} entries, found {found}")]
+    Length {
+        /// Which list.
+        what: &'static str,
+        /// By the shapes.
+        expected: usize,
+        /// As given.
+        found: usize,
+    },
+    /// A window that does not fit, or a shape without values.
+    #[error("a window of {window:?} does not fit an input of {input:?}")]
+    Window {
+        /// The window.
+        window: Window,
+        /// The input.
+        input: Shape,
+    },
+    /// Sums that could leave 32 bits.
+    #[error("the sums of output channel {channel} could reach {bound}, expected below 2^31: run this layer in float")]
+    Overflow {
+        /// Which output channel.
+        channel: usize,
+        /// Largest magnitude.
+        bound: u64,
+    },
+    /// A multiplier that is no positive number, or so large that a step could leave 32 bits.
+    #[error(
+        "the multiplier of output channel {channel} is {found}, expected above 0 and below 2^31 over the largest sum"
+    )]
+    Multiplier {
+        /// Which output channel.
+        channel: usize,
+        /// As given.
+        found: f32,
+    },
+    /// A weight of -128, which has no opposite.
+    #[error("weight {position} is -128, expected -127 to 127")]
+    Weight {
+        /// Where in the list.
+        position: usize,
+    },
+    /// An empty range of stored values.
+    #[error("stored values from {low} to {high}: expected a range")]
+    Range {
+        /// The least.
+        low: i8,
+        /// The largest.
+        high: i8,
+    },
+}
+
+/// Refuses a layer whose arithmetic could differ between processors: sums beyond 32 bits, steps beyond 32 bits.
+///
+/// `weights_of` gives the weights of one output channel.
+pub(crate) fn check<'a, W: Iterator<Item = &'a i8>>(
+    bias: &[i32],
+    requantise: &Requantise,
+    weights_of: impl Fn(usize) -> W,
+) -> Result<(), LayerError> {
+    if requantise.low > requantise.high {
+        return Err(LayerError::Range { low: requantise.low, high: requantise.high });
+    }
+    if requantise.multipliers.len() != bias.len() {
+        let (expected, found) = (bias.len(), requantise.multipliers.len());
+        return Err(LayerError::Length { what: "multipliers", expected, found });
+    }
+    for (channel, (&bias, &multiplier)) in bias.iter().zip(&requantise.multipliers).enumerate() {
+        // A value less its zero point is from -255 to 255; the zero point times the weights may be folded into the bias.
+        let magnitude: u64 = weights_of(channel).map(|weight| u64::from(weight.unsigned_abs())).sum();
+        let bound = u64::from(bias.unsigned_abs()) + 2 * 255 * magnitude;
+        if bound >= 1 << 31 {
+            return Err(LayerError::Overflow { channel, bound });
+        }
+        let is_usable = multiplier > 0.0 && f64::from(multiplier) * (bound.max(1) as f64) < f64::from(1 << 30);
+        if !is_usable {
+            return Err(LayerError::Multiplier { channel, found: multiplier });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses -128: its absolute value does not fit, and pairs of products could leave 16 bits on ARM.
+pub(crate) fn check_weights(weights: &[i8], expected: usize) -> Result<(), LayerError> {
+    if weights.len() != expected {
+        return Err(LayerError::Length { what: "weights", expected, found: weights.len() });
+    }
+    match weights.iter().position(|weight| *weight == i8::MIN) {
+        Some(position) => Err(LayerError::Weight { position }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::store;
+
+    #[test]
+    fn halves_go_to_even_and_the_range_holds() {
+        let halves: Vec<i8> = [-5, -3, -1, 1, 3, 5].map(|sum| store(sum, 0.5, 0, -128, 127)).to_vec();
+        assert_eq!(halves, [-2, -2, 0, 0, 2, 2]);
+        assert_eq!([store(1000, 1.0, 3, -128, 100), store(-1000, 1.0, 3, -10, 127)], [100, -10]);
+        assert_eq!([store(i32::MAX, 0.25, 127, -128, 127), store(i32::MIN, 0.25, -128, -128, 127)], [127, -128]);
+    }
+
+    #[test]
+    fn the_product_is_rounded_once_in_single_precision() {
+        // 16,777,217 becomes 16,777,216 as f32; times 2^-24 that is 1.
+        assert_eq!(store(16_777_217, 2.0_f32.powi(-25), 0, -128, 127), 0);
+        assert_eq!(store(25_165_824, 2.0_f32.powi(-24), 0, -128, 127), 2);
+    }
+}

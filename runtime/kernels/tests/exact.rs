@@ -1,0 +1,182 @@
+//! Every kernel on every back end of this processor gives the bytes of the plain reference.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail there")]
+
+use proptest::prelude::*;
+use remedis_kernels::{Backend, Conv, ConvWeights, Depthwise, LayerError, Requantise, Shape, Window, reference};
+
+/// Where the values of a layer come from: anything, or the extremes.
+#[derive(Clone, Copy, Debug)]
+enum Values {
+    Random(u64),
+    Extremes(u64),
+    All(i8, i8),
+}
+
+impl Values {
+    fn list(self, length: usize, weights: bool) -> Vec<i8> {
+        let mut state = match self {
+            Self::Random(seed) | Self::Extremes(seed) => seed ^ u64::from(weights),
+            Self::All(..) => 0,
+        };
+        let least = if weights { -127 } else { -128 };
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u32
+        };
+        let mut one = || match self {
+            Self::Random(_) => (draw() as i8).max(least),
+            Self::Extremes(_) => [least, 127][draw() as usize & 1],
+            Self::All(value, weight) => {
+                if weights {
+                    weight.max(least)
+                } else {
+                    value
+                }
+            }
+        };
+        (0..length).map(|_| one()).collect()
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    shape: Shape,
+    window: Window,
+    outputs: usize,
+    values: Values,
+    input_zero: i8,
+    requantise: (f32, i8, i8, i8),
+}
+
+impl Case {
+    fn requantise(&self, outputs: usize) -> Requantise {
+        let (multiplier, zero_point, low, high) = self.requantise;
+        let multipliers = (0..outputs).map(|channel| multiplier * (1.0 + 0.07 * (channel % 11) as f32)).collect();
+        Requantise { multipliers, zero_point, low: low.min(high), high: high.max(low) }
+    }
+
+    fn bias(&self, outputs: usize) -> Vec<i32> {
+        (0..outputs).map(|channel| (channel as i32 * 7919 - 3000) * 3 % 40_000).collect()
+    }
+}
+
+fn values() -> impl Strategy<Value = Values> {
+    prop_oneof![
+        4 => any::<u64>().prop_map(Values::Random),
+        2 => any::<u64>().prop_map(Values::Extremes),
+        1 => Just(Values::All(127, -127)),
+        1 => Just(Values::All(-128, -127)),
+        1 => Just(Values::All(-128, 127)),
+    ]
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    (1..=5_usize, 1..=5_usize, 1..=3_usize, 1..=3_usize, 0..3_usize, 0..3_usize, 0..3_usize, 0..3_usize).prop_map(
+        |(rows, columns, down, right, top, left, bottom, other)| Window {
+            kernel: [rows, columns],
+            stride: [down, right],
+            before: [top, left],
+            after: [bottom, other],
+        },
+    )
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let shape = (1..=9_usize, 1..=11_usize, 1..=70_usize).prop_map(|(height, width, channels)| Shape {
+        height,
+        width,
+        channels,
+    });
+    let window = prop_oneof![1 => Just(Window::POINT), 3 => window()];
+    let requantise = (-20.0_f32..-3.0).prop_map(f32::exp2);
+    let requantise = (requantise, any::<i8>(), any::<i8>(), any::<i8>());
+    (shape, window, 1..=50_usize, values(), any::<i8>(), requantise).prop_filter_map(
+        "the window fits",
+        |(shape, window, outputs, values, input_zero, requantise)| {
+            window.places(shape)?;
+            Some(Case { shape, window, outputs, values, input_zero, requantise })
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
+
+    #[test]
+    fn convolutions_are_exact(case in case()) {
+        let depth = case.window.kernel[0] * case.window.kernel[1] * case.shape.channels;
+        let input = case.values.list(case.shape.volume(), false);
+        let weights = case.values.list(depth * case.outputs, true);
+        let (bias, requantise) = (case.bias(case.outputs), case.requantise(case.outputs));
+        let layer = ConvWeights { weights: &weights, bias: &bias };
+        let conv = match Conv::new(case.shape, case.input_zero, case.window, layer, &requantise) {
+            Ok(conv) => conv,
+            Err(error) => { prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"); return Ok(()); }
+        };
+        let expected =
+            reference::convolution((&input, case.shape, case.input_zero), case.window, (&weights, 1), &bias, &requantise);
+        for backend in Backend::all() {
+            // What an earlier layer left behind must not matter.
+            let (mut output, mut scratch) = (vec![99; conv.output().volume()], vec![-7; conv.scratch()]);
+            conv.run(backend, &input, &mut output, &mut scratch);
+            prop_assert_eq!(&output, &expected, "{:?}", backend);
+        }
+    }
+
+    #[test]
+    fn depthwise_convolutions_are_exact(case in case()) {
+        let (taps, channels) = (case.window.kernel[0] * case.window.kernel[1], case.shape.channels);
+        let input = case.values.list(case.shape.volume(), false);
+        let weights = case.values.list(taps * channels, true);
+        let (bias, requantise) = (case.bias(channels), case.requantise(channels));
+        let layer = ConvWeights { weights: &weights, bias: &bias };
+        let conv = match Depthwise::new(case.shape, case.input_zero, case.window, layer, &requantise) {
+            Ok(conv) => conv,
+            Err(error) => { prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"); return Ok(()); }
+        };
+        let expected = reference::convolution(
+            (&input, case.shape, case.input_zero), case.window, (&weights, channels), &bias, &requantise);
+        for backend in Backend::all() {
+            let mut output = vec![99; conv.output().volume()];
+            conv.run(backend, &input, &mut output);
+            prop_assert_eq!(&output, &expected, "{:?}", backend);
+        }
+    }
+}
+
+#[test]
+fn the_longest_sums_of_extremes_are_exact() {
+    let shape = Shape { height: 1, width: 7, channels: 1280 };
+    let requantise = Requantise { multipliers: vec![2.0_f32.powi(-19); 17], zero_point: 3, low: -128, high: 127 };
+    for (value, weight, zero) in [(127, -127, -128), (-128, 127, 127), (-128, -127, 127), (127, 127, -128)] {
+        let (input, weights, bias) = (vec![value; shape.volume()], vec![weight; 1280 * 17], vec![1 << 20; 17]);
+        let layer = ConvWeights { weights: &weights, bias: &bias };
+        let conv = Conv::new(shape, zero, Window::POINT, layer, &requantise).unwrap();
+        let expected = reference::convolution((&input, shape, zero), Window::POINT, (&weights, 1), &bias, &requantise);
+        for backend in Backend::all() {
+            let (mut output, mut scratch) = (vec![0; conv.output().volume()], vec![0; conv.scratch()]);
+            conv.run(backend, &input, &mut output, &mut scratch);
+            assert_eq!(output, expected, "{backend:?}");
+        }
+    }
+}
+
+#[test]
+fn layers_that_could_leave_32_bits_are_refused() {
+    let shape = Shape { height: 1, width: 1, channels: 40_000 };
+    let requantise = Requantise { multipliers: vec![0.001], zero_point: 0, low: -128, high: 127 };
+    let weights = vec![127; 40_000];
+    let refusal = |weights: &[i8], bias: &[i32], requantise: &Requantise| {
+        Conv::new(shape, 0, Window::POINT, ConvWeights { weights, bias }, requantise).unwrap_err()
+    };
+    assert!(matches!(refusal(&weights, &[0], &requantise), LayerError::Overflow { channel: 0, .. }));
+    let ones = vec![1; 40_000];
+    let steep = Requantise { multipliers: vec![1000.0], ..requantise.clone() };
+    assert!(matches!(refusal(&ones, &[0], &steep), LayerError::Multiplier { channel: 0, .. }));
+    let undefined = Requantise { multipliers: vec![f32::NAN], ..requantise.clone() };
+    assert!(matches!(refusal(&ones, &[0], &undefined), LayerError::Multiplier { channel: 0, .. }));
+    let mut lowest = ones.clone();
+    lowest[5] = -128;
+    assert_eq!(refusal(&lowest, &[0], &requantise), LayerError::Weight { position: 5 });
+    assert!(matches!(refusal(&ones[1..], &[0], &requantise), LayerError::Length { expected: 40_000, .. }));
+}
