@@ -1,5 +1,4 @@
 //! Every kernel on every back end of this processor gives the bytes of the plain reference.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail there")]
 
 use proptest::prelude::*;
 use remedis_kernels::{Backend, Conv, ConvWeights, Depthwise, LayerError, Requantise, Shape, Window, reference};
