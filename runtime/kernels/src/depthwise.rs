@@ -15,8 +15,8 @@ pub struct Depthwise {
     places: [usize; 2],
     /// `[tap, channel]`.
     weights: Vec<i8>,
-    /// [`BLOCK`] channels at a time, pairs of taps together: `[block][pair][channel][2]`. The last block ends at the last
-    /// channel and may lie over the one before. Empty below [`BLOCK`] channels.
+    /// [`BLOCK`] channels at a time: `[block][tap][channel]`, as many taps as [`packed_taps`] says. The last block ends at the
+    /// last channel and may lie over the one before. Empty below [`BLOCK`] channels.
     blocks: Vec<i16>,
     /// Less the zero point times the weights, so that padding stands for the zero point.
     bias: Vec<i32>,
@@ -32,7 +32,7 @@ pub struct Depthwise {
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub(crate) struct PackedDepthwise<'a> {
-    /// `[block][pair][channel][2]`, blocks beginning at [`firsts`].
+    /// `[block][tap][channel]`, blocks beginning at [`firsts`].
     pub(crate) weights: &'a [i16],
     pub(crate) bias: &'a [i32],
     pub(crate) multipliers: &'a [f32],
@@ -69,11 +69,9 @@ impl Depthwise {
         }
         let mut blocks = Vec::new();
         for first in firsts(channels) {
-            for pair in 0..pairs(taps) {
-                for channel in first..first + BLOCK {
-                    let weight = |tap: usize| if tap < taps { i16::from(by_tap[tap * channels + channel]) } else { 0 };
-                    blocks.extend([weight(2 * pair), weight(2 * pair + 1)]);
-                }
+            for tap in 0..packed_taps(taps) {
+                let weight = |channel| if tap < taps { i16::from(by_tap[tap * channels + channel]) } else { 0 };
+                blocks.extend((first..first + BLOCK).map(weight));
             }
         }
         Ok(Self {
@@ -190,12 +188,12 @@ impl Depthwise {
     }
 }
 
-/// Pairs of taps that are packed: for 3 by 3, 5 by 5 or 7 by 7, whatever holds the window; the rest have a weight of zero.
-pub(crate) fn pairs(taps: usize) -> usize {
+/// Taps that are packed: those of 3 by 3, 5 by 5 or 7 by 7, whatever holds the window; the rest have a weight of zero.
+pub(crate) fn packed_taps(taps: usize) -> usize {
     match taps {
-        0..=10 => 5,
-        11..=26 => 13,
-        _ => 25,
+        0..=9 => 9,
+        10..=25 => 25,
+        _ => MAX_TAPS,
     }
 }
 

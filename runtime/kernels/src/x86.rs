@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::depthwise::{PackedDepthwise, firsts, pairs};
+use crate::depthwise::{MAX_TAPS, PackedDepthwise, firsts, packed_taps};
 use crate::pack::{BLOCK, Block, ROWS, Range};
 
 /// As [`crate::portable::tile`].
@@ -51,8 +51,11 @@ unsafe fn rows_times_block<const N: usize>(
             }
         }
     }
+    let multipliers = [load_floats(&block.multipliers[..8]), load_floats(&block.multipliers[8..])];
     for (sums, out) in sums.into_iter().zip(out) {
-        *out = requantised(sums, block.multipliers, range);
+        // Packing works within 128-bit halves: put the quarters back in order.
+        let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(steps(sums, multipliers));
+        *out = stored(packed, range);
     }
 }
 
@@ -66,7 +69,7 @@ pub(crate) fn depthwise(input: &[i8], offsets: &[usize], step: usize, layer: Pac
     assert!((places - 1) * step + furthest + channels <= input.len());
     let tap = |number: usize| input[offsets[number.min(offsets.len() - 1)]..].as_ptr();
     // SAFETY: `Backend::Avx2` exists only where the processor was seen to have AVX2; the lengths were checked above.
-    unsafe { by_pairs(pairs(offsets.len()), tap, step, places, layer, output) }
+    unsafe { by_taps(packed_taps(offsets.len()), tap, step, places, layer, output) }
 }
 
 /// One output pixel, each tap where it is.
@@ -75,7 +78,7 @@ pub(crate) fn depthwise_place(taps: &[&[i8]], layer: PackedDepthwise<'_>, output
     assert!(output.len() == channels && taps.iter().all(|tap| tap.len() == channels));
     let tap = |number: usize| taps[number.min(taps.len() - 1)].as_ptr();
     // SAFETY: as above.
-    unsafe { by_pairs(pairs(taps.len()), tap, 0, 1, layer, output) }
+    unsafe { by_taps(packed_taps(taps.len()), tap, 0, 1, layer, output) }
 }
 
 impl PackedDepthwise<'_> {
@@ -83,18 +86,18 @@ impl PackedDepthwise<'_> {
     fn check(&self, taps: usize) -> usize {
         let channels = self.bias.len();
         assert!(channels >= BLOCK && taps > 0 && self.multipliers.len() == channels);
-        assert!(self.weights.len() == channels.div_ceil(BLOCK) * pairs(taps) * 2 * BLOCK);
+        assert!(self.weights.len() == channels.div_ceil(BLOCK) * packed_taps(taps) * BLOCK);
         channels
     }
 }
 
-/// Hands the taps on as pairs whose number the compiler knows. `tap` answers any number: beyond the last tap, whatever can be
-/// read, for its weight is zero.
+/// Hands the taps on as a list whose length the compiler knows. `tap` answers any number: beyond the last tap, whatever can
+/// be read, for its weight is zero.
 ///
 /// # Safety
 /// As [`all_blocks`].
-unsafe fn by_pairs(
-    pairs: usize,
+unsafe fn by_taps(
+    taps: usize,
     tap: impl Fn(usize) -> *const i8,
     step: usize,
     places: usize,
@@ -103,70 +106,85 @@ unsafe fn by_pairs(
 ) {
     // SAFETY: passed on to the caller.
     unsafe {
-        match pairs {
-            5 => all_blocks::<5>(in_pairs(tap), step, places, layer, output),
-            13 => all_blocks::<13>(in_pairs(tap), step, places, layer, output),
-            _ => all_blocks::<25>(in_pairs(tap), step, places, layer, output),
+        match taps {
+            9 => all_blocks::<9>(std::array::from_fn(tap), step, places, layer, output),
+            25 => all_blocks::<25>(std::array::from_fn(tap), step, places, layer, output),
+            _ => all_blocks::<MAX_TAPS>(std::array::from_fn(tap), step, places, layer, output),
         }
     }
 }
 
-fn in_pairs<const PAIRS: usize>(tap: impl Fn(usize) -> *const i8) -> [[*const i8; 2]; PAIRS] {
-    std::array::from_fn(|pair| [tap(2 * pair), tap(2 * pair + 1)])
-}
-
+/// Two products fit an `i16`: a weight is at most 127 in size and a value at most 128, and `2 * 127 * 128 = 32,512`. Pairs are
+/// added there; two pairs at a time then go to 32 bits, beside each other in one `pmaddwd` by ones. `TAPS` is odd.
+///
 /// # Safety
 /// AVX2; each tap holds one value a channel, at least 16, for each of `places` pixels, `step` apart; `output` holds as many;
-/// the layer is packed for as many channels and `PAIRS` pairs of taps.
+/// the layer is packed for as many channels and `TAPS` taps.
 #[target_feature(enable = "avx2")]
-unsafe fn all_blocks<const PAIRS: usize>(
-    taps: [[*const i8; 2]; PAIRS],
+unsafe fn all_blocks<const TAPS: usize>(
+    taps: [*const i8; TAPS],
     step: usize,
     places: usize,
     layer: PackedDepthwise<'_>,
     output: &mut [i8],
 ) {
     let channels = layer.bias.len();
+    let ones = _mm256_set1_epi16(1);
     for (number, first) in firsts(channels).enumerate() {
-        let bias = [load(&layer.bias[first..]), load(&layer.bias[first + 8..])];
-        let multipliers = layer.multipliers[first..].first_chunk().expect("a block of multipliers");
-        let weights = layer.weights[number * PAIRS * 2 * BLOCK..][..PAIRS * 2 * BLOCK].as_ptr();
-        // SAFETY: the slice above holds two vectors of sixteen weights a pair. Nine taps stay in registers from here on.
-        let weights: [[__m256i; 2]; PAIRS] = std::array::from_fn(|pair| unsafe {
-            [0, 16].map(|half| _mm256_loadu_si256(weights.add(32 * pair + half).cast()))
-        });
+        let bias = in_unpacked_order(load(&layer.bias[first..]), load(&layer.bias[first + 8..]));
+        let multipliers: &[f32; BLOCK] = layer.multipliers[first..].first_chunk().expect("a block of multipliers");
+        let multipliers = {
+            let [low, high] = [0, 8].map(|at| load_floats(&multipliers[at..]));
+            in_unpacked_order(_mm256_castps_si256(low), _mm256_castps_si256(high)).map(|bits| _mm256_castsi256_ps(bits))
+        };
+        let weights = layer.weights[number * TAPS * BLOCK..][..TAPS * BLOCK].as_ptr();
         for place in 0..places {
+            let product = |tap: usize| {
+                // SAFETY: each tap holds sixteen values from `first` on for each place, and sixteen weights for this block.
+                let (values, weights) = unsafe {
+                    let values = _mm_loadu_si128(taps[tap].add(place * step + first).cast());
+                    (values, _mm256_loadu_si256(weights.add(tap * BLOCK).cast()))
+                };
+                _mm256_mullo_epi16(_mm256_cvtepi8_epi16(values), weights)
+            };
             let mut sums = bias;
-            for (weights, taps) in weights.iter().zip(&taps) {
-                // SAFETY: each tap holds sixteen values from `first` on for each place.
-                let [even, odd] = taps.map(|tap| unsafe { _mm_loadu_si128(tap.add(place * step + first).cast()) });
-                let low = _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(even, odd));
-                let high = _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(even, odd));
-                sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(low, weights[0]));
-                sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(high, weights[1]));
+            let mut add = |pairs: __m256i, more: __m256i| {
+                sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(_mm256_unpacklo_epi16(pairs, more), ones));
+                sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(_mm256_unpackhi_epi16(pairs, more), ones));
+            };
+            let pair = |tap: usize| _mm256_add_epi16(product(tap), product(tap + 1));
+            for tap in (0..TAPS / 4 * 4).step_by(4) {
+                add(pair(tap), pair(tap + 2));
             }
-            let stored = requantised(sums, multipliers, layer.range);
+            add(product(TAPS - 1), _mm256_setzero_si256());
+            let stored = stored(steps(sums, multipliers), layer.range);
             output[place * channels + first..][..BLOCK].copy_from_slice(&stored);
         }
     }
 }
 
-/// The rule of [`crate::Requantise`], sixteen sums at a time. Constructors have made sure that no step leaves 32 bits; what
-/// leaves 16 bits saturates, far outside the range that follows.
+/// Two vectors of eight in the order in which unpacking sixteen of `i16` leaves them, and packing puts them back.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn requantised(sums: [__m256i; 2], multipliers: &[f32; BLOCK], range: Range) -> [i8; BLOCK] {
-    let steps = |sums: __m256i, multipliers: &[f32]| {
-        let multipliers: &[f32; 8] = multipliers.first_chunk().expect("eight multipliers");
-        // SAFETY: eight floats are there, and the load needs no alignment.
-        let multipliers = unsafe { _mm256_loadu_ps(multipliers.as_ptr()) };
-        // Rounds to nearest, ties to even: the mode that Rust guarantees.
-        _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), multipliers))
-    };
-    let packed = _mm256_packs_epi32(steps(sums[0], &multipliers[..8]), steps(sums[1], &multipliers[8..]));
-    // Packing works within 128-bit halves: put the quarters back in order.
-    let ordered = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
-    let moved = _mm256_adds_epi16(ordered, _mm256_set1_epi16(range.zero_point.into()));
+fn in_unpacked_order(low: __m256i, high: __m256i) -> [__m256i; 2] {
+    [_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high)]
+}
+
+/// Sixteen sums times their multipliers, rounded to nearest, ties to even: the mode that Rust guarantees. The result is
+/// packed half by half, which is in order if the sums are in unpacked order. Constructors have made sure that no step leaves
+/// 32 bits; what leaves 16 bits saturates, far outside the range that follows.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn steps(sums: [__m256i; 2], multipliers: [__m256; 2]) -> __m256i {
+    let one = |at: usize| _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[at]), multipliers[at]));
+    _mm256_packs_epi32(one(0), one(1))
+}
+
+/// The rest of the rule of [`crate::Requantise`]: zero point and range.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn stored(steps: __m256i, range: Range) -> [i8; BLOCK] {
+    let moved = _mm256_adds_epi16(steps, _mm256_set1_epi16(range.zero_point.into()));
     let bytes = _mm_packs_epi16(_mm256_castsi256_si128(moved), _mm256_extracti128_si256::<1>(moved));
     let clamped = _mm_min_epi8(_mm_max_epi8(bytes, _mm_set1_epi8(range.low)), _mm_set1_epi8(range.high));
     let mut out = [0; BLOCK];
@@ -181,4 +199,12 @@ fn load(sums: &[i32]) -> __m256i {
     let sums: &[i32; 8] = sums.first_chunk().expect("eight sums");
     // SAFETY: eight sums are there, and the load needs no alignment.
     unsafe { _mm256_loadu_si256(sums.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_floats(values: &[f32]) -> __m256 {
+    let values: &[f32; 8] = values.first_chunk().expect("eight floats");
+    // SAFETY: eight floats are there, and the load needs no alignment.
+    unsafe { _mm256_loadu_ps(values.as_ptr()) }
 }
