@@ -32,8 +32,9 @@ fn main() {
         let layer = ConvWeights { weights: &weights, bias: &vec![5; channels] };
         let conv = Depthwise::new(shape, 0, Window::square(3, stride, 1), layer, &requantise).unwrap();
         let (input, mut output) = (vec![7; shape.volume()], vec![0; conv.output().volume()]);
+        let mut scratch = vec![0; conv.scratch()];
         time(&format!("depthwise 3x3/{stride} {channels} @{side}"), conv.n_multiplications(), || {
-            conv.run(backend, black_box(&input), black_box(&mut output));
+            conv.run(backend, black_box(&input), black_box(&mut output), &mut scratch);
         });
     }
 }

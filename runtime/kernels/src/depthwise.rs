@@ -4,9 +4,6 @@ use crate::pack::{BLOCK, Range};
 use crate::requantise::{check, check_weights, store};
 use crate::{Backend, ConvWeights, LayerError, Requantise, Shape, Window};
 
-/// Taps that a window may have: 7 by 7.
-pub(crate) const MAX_TAPS: usize = 49;
-
 /// A convolution of each channel with its own weights.
 #[derive(Clone, Debug)]
 pub struct Depthwise {
@@ -15,17 +12,15 @@ pub struct Depthwise {
     places: [usize; 2],
     /// `[tap, channel]`.
     weights: Vec<i8>,
-    /// [`BLOCK`] channels at a time: `[block][tap][channel]`, as many taps as [`packed_taps`] says. The last block ends at the
-    /// last channel and may lie over the one before. Empty below [`BLOCK`] channels.
+    /// [`BLOCK`] channels at a time: `[block][tap][channel]`. The last block ends at the last channel and may lie over the one
+    /// before. Empty below [`BLOCK`] channels, and for windows that have no kernel of their own.
     blocks: Vec<i16>,
     /// Less the zero point times the weights, so that padding stands for the zero point.
     bias: Vec<i32>,
     multipliers: Vec<f32>,
     range: Range,
-    /// One pixel of padding.
-    padding: Vec<i8>,
-    /// From the first value under the window to that of each tap, where no tap lies in the padding.
-    offsets: Vec<usize>,
+    /// The stored value of a real zero, which padding stands for.
+    input_zero: i8,
 }
 
 /// A packed layer as an inner loop reads it.
@@ -43,7 +38,7 @@ impl Depthwise {
     /// Packs a layer; the weights are `[channel, tap row, tap column]`. `input_zero` is the stored value of a real zero.
     ///
     /// # Errors
-    /// If a list has the wrong length, the window does not fit or is larger than 49 taps, or the sums could leave 32 bits.
+    /// If a list has the wrong length, the window does not fit, or the sums could leave 32 bits.
     pub fn new(
         input: Shape,
         input_zero: i8,
@@ -52,7 +47,7 @@ impl Depthwise {
         requantise: &Requantise,
     ) -> Result<Self, LayerError> {
         let (taps, channels) = (window.kernel[0] * window.kernel[1], input.channels);
-        let fits = window.places(input).filter(|_| input.volume() > 0 && taps <= MAX_TAPS);
+        let fits = window.places(input).filter(|_| input.volume() > 0);
         let places = fits.ok_or(LayerError::Window { window, input })?;
         if layer.bias.len() != channels {
             return Err(LayerError::Length { what: "biases", expected: channels, found: layer.bias.len() });
@@ -67,13 +62,12 @@ impl Depthwise {
         for (at, &weight) in layer.weights.iter().enumerate() {
             by_tap[at % taps * channels + at / taps] = weight;
         }
-        let mut blocks = Vec::new();
-        for first in firsts(channels) {
-            for tap in 0..packed_taps(taps) {
-                let weight = |channel| if tap < taps { i16::from(by_tap[tap * channels + channel]) } else { 0 };
-                blocks.extend((first..first + BLOCK).map(weight));
-            }
-        }
+        let firsts = firsts(channels).filter(|_| [[3, 3], [5, 5]].contains(&window.kernel));
+        let blocks = firsts.flat_map(|first| {
+            let weights = by_tap.chunks_exact(channels).flat_map(move |tap| &tap[first..first + BLOCK]);
+            weights.map(|weight| i16::from(*weight)).collect::<Vec<_>>()
+        });
+        let blocks = blocks.collect();
         Ok(Self {
             input,
             window,
@@ -83,8 +77,7 @@ impl Depthwise {
             bias: (0..channels).map(folded).collect(),
             multipliers: requantise.multipliers.clone(),
             range: Range { zero_point: requantise.zero_point, low: requantise.low, high: requantise.high },
-            padding: vec![input_zero; channels],
-            offsets: window.taps().map(|[row, column]| (row * input.width + column) * channels).collect(),
+            input_zero,
         })
     }
 
@@ -100,13 +93,20 @@ impl Depthwise {
         self.output().volume() * self.window.kernel[0] * self.window.kernel[1]
     }
 
-    /// Computes the layer.
+    /// Bytes of scratch that [`Depthwise::run`] needs.
+    #[must_use]
+    pub fn scratch(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Computes the layer. What `scratch` holds does not matter.
     ///
     /// # Panics
-    /// If `input` or `output` has another length than its shape.
-    pub fn run(&self, backend: Backend, input: &[i8], output: &mut [i8]) {
+    /// If `input` or `output` has another length than its shape, or `scratch` is shorter than [`Depthwise::scratch`].
+    pub fn run(&self, backend: Backend, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
         assert_eq!((input.len(), output.len()), (self.input.volume(), self.output().volume()), "input and output");
         let channels = self.input.channels;
+        let scratch = &mut scratch[..self.scratch()];
         let [rows, columns] = [0, 1].map(|axis| self.inner(axis));
         for (row, output) in output.chunks_exact_mut(self.places[1] * channels).enumerate() {
             let columns = if rows.contains(&row) { columns.clone() } else { 0..0 };
@@ -116,11 +116,12 @@ impl Depthwise {
                 let [down, right] = self.window.stride;
                 let [top, left] = self.window.before;
                 let first = (row * down - top) * self.input.width + columns.start * right - left;
-                self.inner_places(backend, &input[first * channels..], inner);
+                self.places(backend, &input[first * channels..], self.input.width * channels, inner);
             }
             for (first, output) in [(0, border), (columns.end, other_border)] {
                 for (at, output) in output.chunks_exact_mut(channels).enumerate() {
-                    self.border_place(backend, input, [row, first + at], output);
+                    self.gather(input, [row, first + at], scratch);
+                    self.places(backend, scratch, self.window.kernel[1] * channels, output);
                 }
             }
         }
@@ -134,66 +135,44 @@ impl Depthwise {
         before.div_ceil(stride).min(end)..end
     }
 
-    /// Neighbouring places without padding; `input` begins with the first value under the first window.
-    fn inner_places(&self, backend: Backend, input: &[i8], output: &mut [i8]) {
-        let (channels, step) = (self.input.channels, self.window.stride[1] * self.input.channels);
-        match backend {
-            #[cfg(target_arch = "x86_64")]
-            Backend::Avx2 if channels >= BLOCK => {
-                crate::x86::depthwise(input, &self.offsets, step, self.packed(), output);
-            }
-            _ => {
-                for (at, output) in output.chunks_exact_mut(channels).enumerate() {
-                    self.plain(|tap| &input[at * step + self.offsets[tap]..][..channels], output);
-                }
-            }
-        }
-    }
-
-    /// A place whose window may lie over the padding: each tap is looked for on its own.
-    fn border_place(&self, backend: Backend, input: &[i8], place: [usize; 2], output: &mut [i8]) {
+    /// The values under the window at `place`, padding among them, as a picture of the window's size.
+    fn gather(&self, input: &[i8], place: [usize; 2], taps: &mut [i8]) {
         let channels = self.input.channels;
-        let under = |tap: [usize; 2]| {
-            let pixel = self.window.pixel(self.input, place, tap);
-            pixel.map_or(self.padding.as_slice(), |pixel| &input[pixel * channels..][..channels])
-        };
-        let mut taps: [&[i8]; MAX_TAPS] = [&[]; MAX_TAPS];
-        for (slot, tap) in taps.iter_mut().zip(self.window.taps()) {
-            *slot = under(tap);
+        for (to, tap) in taps.chunks_exact_mut(channels).zip(self.window.taps()) {
+            match self.window.pixel(self.input, place, tap) {
+                Some(pixel) => to.copy_from_slice(&input[pixel * channels..][..channels]),
+                None => to.fill(self.input_zero),
+            }
         }
+    }
+
+    /// Neighbouring places without padding. `input` begins with the first value under the first window, and its rows are
+    /// `row_step` values apart.
+    fn places(&self, backend: Backend, input: &[i8], row_step: usize, output: &mut [i8]) {
+        let step = self.window.stride[1] * self.input.channels;
         match backend {
             #[cfg(target_arch = "x86_64")]
-            Backend::Avx2 if channels >= BLOCK => {
-                crate::x86::depthwise_place(&taps[..self.offsets.len()], self.packed(), output);
+            Backend::Avx2 if !self.blocks.is_empty() => {
+                let Self { blocks: weights, bias, multipliers, range, .. } = self;
+                let layer = PackedDepthwise { weights, bias, multipliers, range: *range };
+                crate::x86::depthwise(input, self.window.kernel[0], [row_step, step], layer, output);
             }
-            _ => self.plain(|tap| taps[tap], output),
+            _ => self.plain(input, [row_step, step], output),
         }
     }
 
-    #[cfg(target_arch = "x86_64")]
-    fn packed(&self) -> PackedDepthwise<'_> {
-        let Self { blocks: weights, bias, multipliers, range, .. } = self;
-        PackedDepthwise { weights, bias, multipliers, range: *range }
-    }
-
-    fn plain<'a>(&self, tap: impl Fn(usize) -> &'a [i8], output: &mut [i8]) {
-        let channels = output.len();
-        for (channel, output) in output.iter_mut().enumerate() {
-            let weights = self.weights[channel..].iter().step_by(channels).enumerate();
-            let products = weights.map(|(number, weight)| i32::from(tap(number)[channel]) * i32::from(*weight));
-            let sum = self.bias[channel] + products.sum::<i32>();
-            let Range { zero_point, low, high } = self.range;
-            *output = store(sum, self.multipliers[channel], zero_point, low, high);
+    fn plain(&self, input: &[i8], [row_step, step]: [usize; 2], output: &mut [i8]) {
+        let (channels, Range { zero_point, low, high }) = (self.input.channels, self.range);
+        for (place, output) in output.chunks_exact_mut(channels).enumerate() {
+            for (channel, output) in output.iter_mut().enumerate() {
+                let mut sum = self.bias[channel];
+                for ([row, column], weights) in self.window.taps().zip(self.weights.chunks_exact(channels)) {
+                    let value = input[row * row_step + column * channels + place * step + channel];
+                    sum += i32::from(value) * i32::from(weights[channel]);
+                }
+                *output = store(sum, self.multipliers[channel], zero_point, low, high);
+            }
         }
-    }
-}
-
-/// Taps that are packed: those of 3 by 3, 5 by 5 or 7 by 7, whatever holds the window; the rest have a weight of zero.
-pub(crate) fn packed_taps(taps: usize) -> usize {
-    match taps {
-        0..=9 => 9,
-        10..=25 => 25,
-        _ => MAX_TAPS,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::depthwise::{MAX_TAPS, PackedDepthwise, firsts, packed_taps};
+use crate::depthwise::{PackedDepthwise, firsts};
 use crate::pack::{BLOCK, Block, ROWS, Range};
 
 /// As [`crate::portable::tile`].
@@ -59,91 +59,60 @@ unsafe fn rows_times_block<const N: usize>(
     }
 }
 
-/// Neighbouring output pixels of at least [`BLOCK`] channels, without padding: tap `t` of pixel `p` begins at
-/// `input[p * step + offsets[t]]`.
-pub(crate) fn depthwise(input: &[i8], offsets: &[usize], step: usize, layer: PackedDepthwise<'_>, output: &mut [i8]) {
-    let channels = layer.check(offsets.len());
-    let places = output.len() / channels;
-    let furthest = offsets.iter().max().expect("a window has taps");
-    assert!(output.len() == places * channels && places > 0);
-    assert!((places - 1) * step + furthest + channels <= input.len());
-    let tap = |number: usize| input[offsets[number.min(offsets.len() - 1)]..].as_ptr();
-    // SAFETY: `Backend::Avx2` exists only where the processor was seen to have AVX2; the lengths were checked above.
-    unsafe { by_taps(packed_taps(offsets.len()), tap, step, places, layer, output) }
-}
-
-/// One output pixel, each tap where it is.
-pub(crate) fn depthwise_place(taps: &[&[i8]], layer: PackedDepthwise<'_>, output: &mut [i8]) {
-    let channels = layer.check(taps.len());
-    assert!(output.len() == channels && taps.iter().all(|tap| tap.len() == channels));
-    let tap = |number: usize| taps[number.min(taps.len() - 1)].as_ptr();
-    // SAFETY: as above.
-    unsafe { by_taps(packed_taps(taps.len()), tap, 0, 1, layer, output) }
-}
-
-impl PackedDepthwise<'_> {
-    /// Panics unless the lists fit each other; returns the number of channels.
-    fn check(&self, taps: usize) -> usize {
-        let channels = self.bias.len();
-        assert!(channels >= BLOCK && taps > 0 && self.multipliers.len() == channels);
-        assert!(self.weights.len() == channels.div_ceil(BLOCK) * packed_taps(taps) * BLOCK);
-        channels
-    }
-}
-
-/// Hands the taps on as a list whose length the compiler knows. `tap` answers any number: beyond the last tap, whatever can
-/// be read, for its weight is zero.
-///
-/// # Safety
-/// As [`all_blocks`].
-unsafe fn by_taps(
-    taps: usize,
-    tap: impl Fn(usize) -> *const i8,
-    step: usize,
-    places: usize,
+/// Neighbouring output pixels of at least [`BLOCK`] channels under a square window of `side` 3 or 5, without padding. The
+/// first window begins with `input`; its rows lie `row_step` values apart and windows `step`.
+pub(crate) fn depthwise(
+    input: &[i8],
+    side: usize,
+    [row_step, step]: [usize; 2],
     layer: PackedDepthwise<'_>,
     output: &mut [i8],
 ) {
-    // SAFETY: passed on to the caller.
+    let channels = layer.bias.len();
+    let places = output.len() / channels;
+    assert!(channels >= BLOCK && layer.multipliers.len() == channels);
+    assert!(layer.weights.len() == channels.div_ceil(BLOCK) * side * side * BLOCK);
+    assert!(places > 0 && output.len() == places * channels);
+    assert!((places - 1) * step + (side - 1) * row_step + side * channels <= input.len());
+    // SAFETY: `Backend::Avx2` exists only where the processor was seen to have AVX2; the lengths were checked above.
     unsafe {
-        match taps {
-            9 => all_blocks::<9>(std::array::from_fn(tap), step, places, layer, output),
-            25 => all_blocks::<25>(std::array::from_fn(tap), step, places, layer, output),
-            _ => all_blocks::<MAX_TAPS>(std::array::from_fn(tap), step, places, layer, output),
+        match side {
+            3 => all_blocks::<3>(input.as_ptr(), [row_step, step], places, layer, output),
+            5 => all_blocks::<5>(input.as_ptr(), [row_step, step], places, layer, output),
+            _ => unreachable!("depthwise layers are packed for windows of side 3 and 5"),
         }
     }
 }
 
 /// Two products fit an `i16`: a weight is at most 127 in size and a value at most 128, and `2 * 127 * 128 = 32,512`. Pairs are
-/// added there; two pairs at a time then go to 32 bits, beside each other in one `pmaddwd` by ones. `TAPS` is odd.
+/// added there; two pairs at a time then go to 32 bits, beside each other in one `pmaddwd` by ones. `SIDE` is odd, so one tap
+/// is left over.
 ///
 /// # Safety
-/// AVX2; each tap holds one value a channel, at least 16, for each of `places` pixels, `step` apart; `output` holds as many;
-/// the layer is packed for as many channels and `TAPS` taps.
+/// AVX2; for each of `places` windows, `step` apart from `input` on, `SIDE` rows, `row_step` apart, hold `SIDE` values a channel,
+/// which are at least 16; `output` holds `places` values a channel; the layer is packed for as many channels.
 #[target_feature(enable = "avx2")]
-unsafe fn all_blocks<const TAPS: usize>(
-    taps: [*const i8; TAPS],
-    step: usize,
+unsafe fn all_blocks<const SIDE: usize>(
+    input: *const i8,
+    [row_step, step]: [usize; 2],
     places: usize,
     layer: PackedDepthwise<'_>,
     output: &mut [i8],
 ) {
     let channels = layer.bias.len();
-    let ones = _mm256_set1_epi16(1);
+    let (ones, taps) = (_mm256_set1_epi16(1), SIDE * SIDE);
     for (number, first) in firsts(channels).enumerate() {
         let bias = in_unpacked_order(load(&layer.bias[first..]), load(&layer.bias[first + 8..]));
-        let multipliers: &[f32; BLOCK] = layer.multipliers[first..].first_chunk().expect("a block of multipliers");
-        let multipliers = {
-            let [low, high] = [0, 8].map(|at| load_floats(&multipliers[at..]));
-            in_unpacked_order(_mm256_castps_si256(low), _mm256_castps_si256(high)).map(|bits| _mm256_castsi256_ps(bits))
-        };
-        let weights = layer.weights[number * TAPS * BLOCK..][..TAPS * BLOCK].as_ptr();
+        let multipliers = [0, 8].map(|at| _mm256_castps_si256(load_floats(&layer.multipliers[first + at..])));
+        let multipliers = in_unpacked_order(multipliers[0], multipliers[1]).map(|bits| _mm256_castsi256_ps(bits));
+        let weights = layer.weights[number * taps * BLOCK..][..taps * BLOCK].as_ptr();
         for place in 0..places {
             let product = |tap: usize| {
-                // SAFETY: each tap holds sixteen values from `first` on for each place, and sixteen weights for this block.
+                // SAFETY: the window at `place` has sixteen values from `first` on under each tap, and the block as many weights.
                 let (values, weights) = unsafe {
-                    let values = _mm_loadu_si128(taps[tap].add(place * step + first).cast());
-                    (values, _mm256_loadu_si256(weights.add(tap * BLOCK).cast()))
+                    let window = input.add(place * step + first);
+                    let values = window.add(tap / SIDE * row_step + tap % SIDE * channels);
+                    (_mm_loadu_si128(values.cast()), _mm256_loadu_si256(weights.add(tap * BLOCK).cast()))
                 };
                 _mm256_mullo_epi16(_mm256_cvtepi8_epi16(values), weights)
             };
@@ -153,12 +122,13 @@ unsafe fn all_blocks<const TAPS: usize>(
                 sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(_mm256_unpackhi_epi16(pairs, more), ones));
             };
             let pair = |tap: usize| _mm256_add_epi16(product(tap), product(tap + 1));
-            for tap in (0..TAPS / 4 * 4).step_by(4) {
+            for tap in (0..taps / 4 * 4).step_by(4) {
                 add(pair(tap), pair(tap + 2));
             }
-            add(product(TAPS - 1), _mm256_setzero_si256());
+            add(product(taps - 1), _mm256_setzero_si256());
             let stored = stored(steps(sums, multipliers), layer.range);
-            output[place * channels + first..][..BLOCK].copy_from_slice(&stored);
+            // SAFETY: `output` holds `places` pixels of `channels` values, and `first + 16` is at most `channels`.
+            unsafe { output.as_mut_ptr().add(place * channels + first).cast::<[i8; BLOCK]>().write_unaligned(stored) };
         }
     }
 }

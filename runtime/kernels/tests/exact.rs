@@ -86,7 +86,9 @@ fn case() -> impl Strategy<Value = Case> {
         width,
         channels,
     });
-    let window = prop_oneof![1 => Just(Window::POINT), 3 => window()];
+    let square = (prop_oneof![Just(3_usize), Just(5)], 1..=2_usize, 0..3_usize);
+    let square = square.prop_map(|(side, stride, padding)| Window::square(side, stride, padding));
+    let window = prop_oneof![1 => Just(Window::POINT), 2 => square, 2 => window()];
     let requantise = (-20.0_f32..-3.0).prop_map(f32::exp2);
     let requantise = (requantise, any::<i8>(), any::<i8>(), any::<i8>());
     (shape, window, 1..=50_usize, values(), any::<i8>(), requantise).prop_filter_map(
@@ -136,8 +138,8 @@ proptest! {
         let expected = reference::convolution(
             (&input, case.shape, case.input_zero), case.window, (&weights, channels), &bias, &requantise);
         for backend in Backend::all() {
-            let mut output = vec![99; conv.output().volume()];
-            conv.run(backend, &input, &mut output);
+            let (mut output, mut scratch) = (vec![99; conv.output().volume()], vec![-7; conv.scratch()]);
+            conv.run(backend, &input, &mut output, &mut scratch);
             prop_assert_eq!(&output, &expected, "{:?}", backend);
         }
     }
