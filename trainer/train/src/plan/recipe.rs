@@ -11,9 +11,9 @@ use crate::augment::Policy;
 impl Plan {
     /// The demo: 2,000 natural images, 2,000 cells of one site and 600 of another, all synthetic, on two CPU cores.
     ///
-    /// Rates were found on 2,000 images of `wbc_pbc`'s train split, judged on 600 of its *test* split, one seed: balanced
-    /// accuracy without the contrastive stage 0.345 with rates of 0.05 (pretraining) and 0.02 (fine-tuning), 0.493 with 0.2
-    /// and 0.1; with it LARS 0.151 to 0.465, `AdamW` 0.480 to 0.525. Scores there are optimistic by that choice.
+    /// Rates were found on 2,000 images of `wbc_pbc`, judged on 600 of its *test* split, one seed: balanced accuracy without
+    /// the contrastive stage 0.345 with rates of 0.05 (pretraining) and 0.02 (fine-tuning), 0.493 with 0.2 and 0.1; with it
+    /// LARS 0.151 to 0.465, `AdamW` 0.480 to 0.525. Scores on that split are optimistic by the choice.
     ///
     /// No pairs by patient: `MICLe` presumes that a patient's images show one finding, and a smear's cells are of many
     /// classes. On the synthetic set (seed 7, 360 test images, 290 shifted with none of their labels), against a baseline of
