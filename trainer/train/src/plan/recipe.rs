@@ -77,9 +77,9 @@ impl Plan {
 
     /// Real blood cells: Caltech 101 for stage 1, `wbc_pbc` for stages 2 to 4, `wbc_bccd` as the new site.
     ///
-    /// About 22,000, 72,000 and 36,000 views for stages 1, 2 and 4 and 6,400 a fine-tuning. On two cores 12 minutes, 4 of
-    /// them contrastive. Balanced accuracy, seed 7, 400 labels, 3,420 test images: baseline 0.734, REMEDIS 0.737; at the new
-    /// site (181 images of 4 classes) with none of its labels 0.145 and 0.232, with 16 labels 0.531 and 0.687.
+    /// About 22,000, 72,000 and 36,000 views for stages 1, 2 and 4 and 6,400 a fine-tuning. On two cores 10 minutes, 4 of
+    /// them contrastive. Balanced accuracy, seed 7, 400 labels, 3,420 test images: baseline 0.734, REMEDIS 0.742; at the new
+    /// site (181 images of 4 classes) with none of its labels 0.132 and 0.179, with 16 labels 0.557 and 0.717.
     #[must_use]
     pub fn real() -> Self {
         let mut plan = Self::demo();
