@@ -94,14 +94,16 @@ impl Conv {
                 let n_outputs = BLOCK.min(self.outputs - first);
                 for (rows, output) in rows.chunks(ROWS * stride).zip(output.chunks_mut(ROWS * self.outputs)) {
                     let n_rows = output.len() / self.outputs;
-                    let stored = tile(backend, rows, stride, n_rows, &block, self.range);
-                    for (stored, pixel) in stored.iter().zip(output.chunks_exact_mut(self.outputs)) {
-                        let target = &mut pixel[first..first + n_outputs];
-                        // A whole block is one store; a copy of any length is a call.
-                        match target.first_chunk_mut::<BLOCK>() {
-                            Some(whole) => *whole = *stored,
-                            None => target.copy_from_slice(&stored[..n_outputs]),
-                        }
+                    if n_outputs == BLOCK {
+                        let target = Target { values: &mut output[first..], stride: self.outputs };
+                        tile(backend, rows, stride, n_rows, &block, self.range, target);
+                        continue;
+                    }
+                    let mut whole = [0; ROWS * BLOCK];
+                    let target = Target { values: &mut whole, stride: BLOCK };
+                    tile(backend, rows, stride, n_rows, &block, self.range, target);
+                    for (whole, pixel) in whole.chunks_exact(BLOCK).zip(output.chunks_exact_mut(self.outputs)) {
+                        pixel[first..].copy_from_slice(&whole[..n_outputs]);
                     }
                 }
             }
@@ -137,6 +139,12 @@ impl Conv {
     }
 }
 
+/// Where a tile goes: [`BLOCK`] values a row, rows `stride` values apart.
+pub(crate) struct Target<'a> {
+    pub(crate) values: &'a mut [i8],
+    pub(crate) stride: usize,
+}
+
 /// Up to [`ROWS`] rows of `stride` values times one block of outputs.
 fn tile(
     backend: Backend,
@@ -145,10 +153,11 @@ fn tile(
     n_rows: usize,
     block: &Block<'_>,
     range: Range,
-) -> [[i8; BLOCK]; ROWS] {
+    target: Target<'_>,
+) {
     match backend {
-        Backend::Portable => portable::tile(rows, stride, n_rows, block, range),
+        Backend::Portable => portable::tile(rows, stride, n_rows, block, range, target),
         #[cfg(target_arch = "x86_64")]
-        Backend::Avx2 => crate::x86::tile(rows, stride, n_rows, block, range),
+        Backend::Avx2 => crate::x86::tile(rows, stride, n_rows, block, range, target),
     }
 }

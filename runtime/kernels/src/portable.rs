@@ -1,12 +1,12 @@
 //! The inner loops in plain Rust, over the packed weights.
 
-use crate::pack::{BLOCK, Block, ROWS, Range};
+use crate::conv::Target;
+use crate::pack::{BLOCK, Block, Range};
 use crate::requantise::store;
 
-/// Up to [`ROWS`] pixels times one block of outputs; see [`crate::conv`] for the shapes.
-pub(crate) fn tile(rows: &[i16], stride: usize, n_rows: usize, block: &Block<'_>, range: Range) -> [[i8; BLOCK]; ROWS] {
-    let mut out = [[0; BLOCK]; ROWS];
-    for (row, out) in out.iter_mut().enumerate().take(n_rows) {
+/// Up to [`ROWS`](crate::pack::ROWS) pixels times one block of outputs; see [`crate::conv`] for the shapes.
+pub(crate) fn tile(rows: &[i16], stride: usize, n_rows: usize, block: &Block<'_>, range: Range, target: Target<'_>) {
+    for (row, out) in target.values.chunks_mut(target.stride).enumerate().take(n_rows) {
         let mut sums = *block.bias;
         let (weights, _) = block.weights.as_chunks::<{ 2 * BLOCK }>();
         let (values, _) = rows[row * stride..][..2 * weights.len()].as_chunks::<2>();
@@ -16,9 +16,8 @@ pub(crate) fn tile(rows: &[i16], stride: usize, n_rows: usize, block: &Block<'_>
                     + i32::from(values[1]) * i32::from(weights[2 * at + 1]);
             }
         }
-        for (at, out) in out.iter_mut().enumerate() {
+        for (at, out) in out[..BLOCK].iter_mut().enumerate() {
             *out = store(sums[at], block.multipliers[at], range.zero_point, range.low, range.high);
         }
     }
-    out
 }

@@ -2,30 +2,31 @@
 
 use std::arch::x86_64::*;
 
+use crate::conv::Target;
 use crate::depthwise::{PackedDepthwise, firsts};
 use crate::pack::{BLOCK, Block, ROWS, Range};
 
 /// As [`crate::portable::tile`].
-pub(crate) fn tile(rows: &[i16], stride: usize, n_rows: usize, block: &Block<'_>, range: Range) -> [[i8; BLOCK]; ROWS] {
+pub(crate) fn tile(rows: &[i16], stride: usize, n_rows: usize, block: &Block<'_>, range: Range, target: Target<'_>) {
     let pairs = block.weights.len() / (2 * BLOCK);
     assert!((1..=ROWS).contains(&n_rows) && 2 * pairs <= stride && (n_rows - 1) * stride + 2 * pairs <= rows.len());
-    let mut out = [[0; BLOCK]; ROWS];
+    assert!(target.stride >= BLOCK && (n_rows - 1) * target.stride + BLOCK <= target.values.len());
     // SAFETY: `Backend::Avx2` exists only where the processor was seen to have AVX2; the lengths were checked above.
     unsafe {
         match n_rows {
-            1 => rows_times_block::<1>(rows, stride, pairs, block, range, &mut out),
-            2 => rows_times_block::<2>(rows, stride, pairs, block, range, &mut out),
-            3 => rows_times_block::<3>(rows, stride, pairs, block, range, &mut out),
-            4 => rows_times_block::<4>(rows, stride, pairs, block, range, &mut out),
-            5 => rows_times_block::<5>(rows, stride, pairs, block, range, &mut out),
-            _ => rows_times_block::<ROWS>(rows, stride, pairs, block, range, &mut out),
+            1 => rows_times_block::<1>(rows, stride, pairs, block, range, target),
+            2 => rows_times_block::<2>(rows, stride, pairs, block, range, target),
+            3 => rows_times_block::<3>(rows, stride, pairs, block, range, target),
+            4 => rows_times_block::<4>(rows, stride, pairs, block, range, target),
+            5 => rows_times_block::<5>(rows, stride, pairs, block, range, target),
+            _ => rows_times_block::<ROWS>(rows, stride, pairs, block, range, target),
         }
     }
-    out
 }
 
 /// # Safety
-/// AVX2; `rows` holds `N` rows of `2 * pairs` values, `stride` apart; `block.weights` holds `pairs * 32` values.
+/// AVX2; `rows` holds `N` rows of `2 * pairs` values, `stride` apart; `block.weights` holds `pairs * 32` values; `target` holds
+/// `N` rows of 16 values, its stride apart.
 #[target_feature(enable = "avx2")]
 unsafe fn rows_times_block<const N: usize>(
     rows: &[i16],
@@ -33,7 +34,7 @@ unsafe fn rows_times_block<const N: usize>(
     pairs: usize,
     block: &Block<'_>,
     range: Range,
-    out: &mut [[i8; BLOCK]; ROWS],
+    target: Target<'_>,
 ) {
     let bias = [load(&block.bias[..8]), load(&block.bias[8..])];
     let mut sums = [bias; N];
@@ -52,10 +53,11 @@ unsafe fn rows_times_block<const N: usize>(
         }
     }
     let multipliers = [load_floats(&block.multipliers[..8]), load_floats(&block.multipliers[8..])];
-    for (sums, out) in sums.into_iter().zip(out) {
+    for (row, sums) in sums.into_iter().enumerate() {
         // Packing works within 128-bit halves: put the quarters back in order.
         let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(steps(sums, multipliers));
-        *out = stored(packed, range);
+        // SAFETY: sixteen values from here are the target's, and the store needs no alignment.
+        unsafe { _mm_storeu_si128(target.values.as_mut_ptr().add(row * target.stride).cast(), stored(packed, range)) };
     }
 }
 
@@ -128,7 +130,7 @@ unsafe fn all_blocks<const SIDE: usize>(
             add(product(taps - 1), _mm256_setzero_si256());
             let stored = stored(steps(sums, multipliers), layer.range);
             // SAFETY: `output` holds `places` pixels of `channels` values, and `first + 16` is at most `channels`.
-            unsafe { output.as_mut_ptr().add(place * channels + first).cast::<[i8; BLOCK]>().write_unaligned(stored) };
+            unsafe { _mm_storeu_si128(output.as_mut_ptr().add(place * channels + first).cast(), stored) };
         }
     }
 }
@@ -153,14 +155,10 @@ fn steps(sums: [__m256i; 2], multipliers: [__m256; 2]) -> __m256i {
 /// The rest of the rule of [`crate::Requantise`]: zero point and range.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn stored(steps: __m256i, range: Range) -> [i8; BLOCK] {
+fn stored(steps: __m256i, range: Range) -> __m128i {
     let moved = _mm256_adds_epi16(steps, _mm256_set1_epi16(range.zero_point.into()));
     let bytes = _mm_packs_epi16(_mm256_castsi256_si128(moved), _mm256_extracti128_si256::<1>(moved));
-    let clamped = _mm_min_epi8(_mm_max_epi8(bytes, _mm_set1_epi8(range.low)), _mm_set1_epi8(range.high));
-    let mut out = [0; BLOCK];
-    // SAFETY: sixteen bytes are there, and the store needs no alignment.
-    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), clamped) };
-    out
+    _mm_min_epi8(_mm_max_epi8(bytes, _mm_set1_epi8(range.low)), _mm_set1_epi8(range.high))
 }
 
 #[inline]
