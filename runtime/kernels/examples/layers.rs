@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use remedis_kernels::{Backend, Conv, ConvWeights, Depthwise, Requantise, Shape, Window};
+use remedis_kernels::{Backend, Conv, Depthwise, Layer, Requantise, Shape, Window};
 
 const RUNS: usize = 60;
 
@@ -29,8 +29,9 @@ fn main() {
         let shape = Shape { height: side, width: side, channels };
         let requantise = requantise(channels);
         let weights: Vec<i8> = (0..9 * channels).map(|at| (at * 37 % 251) as i8 / 2).collect();
-        let layer = ConvWeights { weights: &weights, bias: &vec![5; channels] };
-        let conv = Depthwise::new(shape, 0, Window::square(3, stride, 1), layer, &requantise).unwrap();
+        let (window, bias) = (Window::square(3, stride, 1), vec![5; channels]);
+        let (weights, bias, requantise) = (&weights, &bias, &requantise);
+        let conv = Depthwise::new(&Layer { input: shape, input_zero: 0, window, weights, bias, requantise }).unwrap();
         let (input, mut output) = (vec![7; shape.volume()], vec![0; conv.output().volume()]);
         let mut scratch = vec![0; conv.scratch()];
         time(&format!("depthwise 3x3/{stride} {channels} @{side}"), conv.n_multiplications(), || {
@@ -47,8 +48,8 @@ fn dense(backend: Backend, name: &str, side: usize, inputs: usize, outputs: usiz
     let shape = Shape { height: side, width: side, channels: inputs };
     let length = window.kernel[0] * window.kernel[1] * inputs * outputs;
     let weights: Vec<i8> = (0..length).map(|at| (at * 37 % 251) as i8 / 2).collect();
-    let layer = ConvWeights { weights: &weights, bias: &vec![5; outputs] };
-    let conv = Conv::new(shape, 0, window, layer, &requantise(outputs)).unwrap();
+    let (weights, bias, requantise) = (&weights, &vec![5; outputs], &requantise(outputs));
+    let conv = Conv::new(&Layer { input: shape, input_zero: 0, window, weights, bias, requantise }).unwrap();
     let (input, mut output) = (vec![7; shape.volume()], vec![0; conv.output().volume()]);
     let mut scratch = vec![0; conv.scratch()];
     time(name, conv.n_multiplications(), || {

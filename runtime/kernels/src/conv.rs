@@ -4,21 +4,12 @@
 //! as `i16`, with real zeros in the padding; then every block of outputs reads the same rows. The gathering costs one pass
 //! over `rows * depth` values and serves all output channels.
 
-use crate::pack::{BLOCK, Block, Packed, ROWS, Range};
-use crate::requantise::{check, check_weights};
-use crate::{Backend, LayerError, Requantise, Shape, Window, portable};
+use crate::backend::Instructions;
+use crate::pack::{BLOCK, Block, Packed, ROWS, Rows, Target};
+use crate::{Backend, Layer, LayerError, Shape, Window, portable};
 
 /// Gathered rows that stay in the first-level cache while all weights pass by, in bytes.
 const CACHED_ROWS: usize = 16 << 10;
-
-/// Weights and biases of a convolution.
-#[derive(Clone, Copy, Debug)]
-pub struct ConvWeights<'a> {
-    /// `[out, tap row, tap column, in]`, from -127 to 127.
-    pub weights: &'a [i8],
-    /// One for each output channel, in steps of input scale times weight scale.
-    pub bias: &'a [i32],
-}
 
 /// A convolution of all input channels with all output channels.
 #[derive(Clone, Debug)]
@@ -29,32 +20,21 @@ pub struct Conv {
     input_zero: i8,
     outputs: usize,
     packed: Packed,
-    range: Range,
     /// Output pixels gathered at once, a multiple of [`ROWS`].
     batch: usize,
 }
 
 impl Conv {
-    /// Packs a layer. `input_zero` is the stored value of a real zero in the input.
+    /// Packs a layer.
     ///
     /// # Errors
     /// If a list has the wrong length, the window does not fit, or the sums could leave 32 bits.
-    pub fn new(
-        input: Shape,
-        input_zero: i8,
-        window: Window,
-        layer: ConvWeights<'_>,
-        requantise: &Requantise,
-    ) -> Result<Self, LayerError> {
-        let fits = window.places(input).filter(|_| input.volume() > 0 && !layer.bias.is_empty());
-        let places = fits.ok_or(LayerError::Window { window, input })?;
-        let depth = window.kernel[0] * window.kernel[1] * input.channels;
-        check_weights(layer.weights, depth * layer.bias.len())?;
-        check(layer.bias, requantise, |channel| layer.weights[channel * depth..][..depth].iter())?;
-        let packed = Packed::new(layer.weights, layer.bias, &requantise.multipliers);
+    pub fn new(layer: &Layer<'_>) -> Result<Self, LayerError> {
+        let places = layer.check(layer.input.channels)?;
+        let packed = Packed::new(layer.weights, layer.bias, layer.requantise);
         let batch = (CACHED_ROWS / (4 * packed.pairs) / ROWS).max(1) * ROWS;
-        let range = Range { zero_point: requantise.zero_point, low: requantise.low, high: requantise.high };
-        Ok(Self { input, window, places, input_zero, outputs: layer.bias.len(), packed, range, batch })
+        let Layer { input, input_zero, window, bias, .. } = *layer;
+        Ok(Self { input, window, places, input_zero, outputs: bias.len(), packed, batch })
     }
 
     /// Shape of the result.
@@ -92,16 +72,15 @@ impl Conv {
             for (number, block) in self.packed.blocks().enumerate() {
                 let first = number * BLOCK;
                 let n_outputs = BLOCK.min(self.outputs - first);
-                for (rows, output) in rows.chunks(ROWS * stride).zip(output.chunks_mut(ROWS * self.outputs)) {
-                    let n_rows = output.len() / self.outputs;
+                for (values, output) in rows.chunks(ROWS * stride).zip(output.chunks_mut(ROWS * self.outputs)) {
+                    let rows = Rows { values, stride, count: output.len() / self.outputs };
                     if n_outputs == BLOCK {
                         let target = Target { values: &mut output[first..], stride: self.outputs };
-                        tile(backend, rows, stride, n_rows, &block, self.range, target);
+                        tile(backend, rows, &block, target);
                         continue;
                     }
                     let mut whole = [0; ROWS * BLOCK];
-                    let target = Target { values: &mut whole, stride: BLOCK };
-                    tile(backend, rows, stride, n_rows, &block, self.range, target);
+                    tile(backend, rows, &block, Target { values: &mut whole, stride: BLOCK });
                     for (whole, pixel) in whole.chunks_exact(BLOCK).zip(output.chunks_exact_mut(self.outputs)) {
                         pixel[first..].copy_from_slice(&whole[..n_outputs]);
                     }
@@ -139,25 +118,11 @@ impl Conv {
     }
 }
 
-/// Where a tile goes: [`BLOCK`] values a row, rows `stride` values apart.
-pub(crate) struct Target<'a> {
-    pub(crate) values: &'a mut [i8],
-    pub(crate) stride: usize,
-}
-
-/// Up to [`ROWS`] rows of `stride` values times one block of outputs.
-fn tile(
-    backend: Backend,
-    rows: &[i16],
-    stride: usize,
-    n_rows: usize,
-    block: &Block<'_>,
-    range: Range,
-    target: Target<'_>,
-) {
-    match backend {
-        Backend::Portable => portable::tile(rows, stride, n_rows, block, range, target),
+/// Gathered pixels times one block of outputs.
+fn tile(backend: Backend, rows: Rows<'_>, block: &Block<'_>, target: Target<'_>) {
+    match backend.instructions() {
+        Instructions::Portable => portable::tile(rows, block, target),
         #[cfg(target_arch = "x86_64")]
-        Backend::Avx2 => crate::x86::tile(rows, stride, n_rows, block, range, target),
+        Instructions::Avx2 => crate::x86::tile(rows, block, target),
     }
 }

@@ -1,8 +1,9 @@
 //! Depthwise convolutions: each channel with its own window.
 
+use crate::backend::Instructions;
 use crate::pack::{BLOCK, Range};
-use crate::requantise::{check, check_weights, store};
-use crate::{Backend, ConvWeights, LayerError, Requantise, Shape, Window};
+use crate::requantise::store;
+use crate::{Backend, Layer, LayerError, Shape, Window};
 
 /// A convolution of each channel with its own weights.
 #[derive(Clone, Debug)]
@@ -35,26 +36,18 @@ pub(crate) struct PackedDepthwise<'a> {
 }
 
 impl Depthwise {
-    /// Packs a layer; the weights are `[channel, tap row, tap column]`. `input_zero` is the stored value of a real zero.
+    /// Packs a layer of as many outputs as inputs; the weights are `[channel, tap row, tap column]`.
     ///
     /// # Errors
     /// If a list has the wrong length, the window does not fit, or the sums could leave 32 bits.
-    pub fn new(
-        input: Shape,
-        input_zero: i8,
-        window: Window,
-        layer: ConvWeights<'_>,
-        requantise: &Requantise,
-    ) -> Result<Self, LayerError> {
+    pub fn new(layer: &Layer<'_>) -> Result<Self, LayerError> {
+        let Layer { input, input_zero, window, requantise, .. } = *layer;
         let (taps, channels) = (window.kernel[0] * window.kernel[1], input.channels);
-        let fits = window.places(input).filter(|_| input.volume() > 0);
-        let places = fits.ok_or(LayerError::Window { window, input })?;
         if layer.bias.len() != channels {
             return Err(LayerError::Length { what: "biases", expected: channels, found: layer.bias.len() });
         }
-        check_weights(layer.weights, taps * channels)?;
+        let places = layer.check(1)?;
         let of = |channel: usize| layer.weights[channel * taps..][..taps].iter();
-        check(layer.bias, requantise, of)?;
         let folded = |channel: usize| {
             layer.bias[channel] - i32::from(input_zero) * of(channel).map(|weight| i32::from(*weight)).sum::<i32>()
         };
@@ -76,7 +69,7 @@ impl Depthwise {
             blocks,
             bias: (0..channels).map(folded).collect(),
             multipliers: requantise.multipliers.clone(),
-            range: Range { zero_point: requantise.zero_point, low: requantise.low, high: requantise.high },
+            range: Range::of(requantise),
             input_zero,
         })
     }
@@ -150,9 +143,9 @@ impl Depthwise {
     /// `row_step` values apart.
     fn places(&self, backend: Backend, input: &[i8], row_step: usize, output: &mut [i8]) {
         let step = self.window.stride[1] * self.input.channels;
-        match backend {
+        match backend.instructions() {
             #[cfg(target_arch = "x86_64")]
-            Backend::Avx2 if !self.blocks.is_empty() => {
+            Instructions::Avx2 if !self.blocks.is_empty() => {
                 let Self { blocks: weights, bias, multipliers, range, .. } = self;
                 let layer = PackedDepthwise { weights, bias, multipliers, range: *range };
                 crate::x86::depthwise(input, self.window.kernel[0], [row_step, step], layer, output);

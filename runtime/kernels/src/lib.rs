@@ -21,7 +21,7 @@ mod requantise;
 mod x86;
 
 pub use backend::Backend;
-pub use conv::{Conv, ConvWeights};
+pub use conv::Conv;
 pub use depthwise::Depthwise;
 pub use geometry::{Shape, Window};
-pub use requantise::{LayerError, Requantise};
+pub use requantise::{Layer, LayerError, Requantise};

@@ -1,4 +1,6 @@
-//! Weights in the order in which the inner loops read them.
+//! Weights in the order in which the inner loops read them, and what else a loop is handed.
+
+use crate::Requantise;
 
 /// Output channels that an inner loop computes at once.
 pub(crate) const BLOCK: usize = 16;
@@ -14,8 +16,23 @@ pub(crate) struct Packed {
     /// Padded to whole blocks.
     bias: Vec<i32>,
     multipliers: Vec<f32>,
+    range: Range,
     /// Pairs along the depth.
     pub(crate) pairs: usize,
+}
+
+/// Up to [`ROWS`] gathered pixels: [`Packed::pairs`] pairs of values each, rows `stride` values apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) values: &'a [i16],
+    pub(crate) stride: usize,
+    pub(crate) count: usize,
+}
+
+/// Where a tile goes: [`BLOCK`] values a row, rows `stride` values apart.
+pub(crate) struct Target<'a> {
+    pub(crate) values: &'a mut [i8],
+    pub(crate) stride: usize,
 }
 
 /// What one block of outputs needs.
@@ -24,6 +41,7 @@ pub(crate) struct Block<'a> {
     pub(crate) weights: &'a [i8],
     pub(crate) bias: &'a [i32; BLOCK],
     pub(crate) multipliers: &'a [f32; BLOCK],
+    pub(crate) range: Range,
 }
 
 /// The part of [`Requantise`](crate::Requantise) that all channels share.
@@ -34,8 +52,14 @@ pub(crate) struct Range {
     pub(crate) high: i8,
 }
 
+impl Range {
+    pub(crate) fn of(requantise: &Requantise) -> Self {
+        Self { zero_point: requantise.zero_point, low: requantise.low, high: requantise.high }
+    }
+}
+
 impl Packed {
-    pub(crate) fn new(weights: &[i8], bias: &[i32], multipliers: &[f32]) -> Self {
+    pub(crate) fn new(weights: &[i8], bias: &[i32], requantise: &Requantise) -> Self {
         let (outputs, depth) = (bias.len(), weights.len() / bias.len());
         let (blocks, pairs) = (outputs.div_ceil(BLOCK), depth.div_ceil(2));
         let mut packed = vec![0; blocks * pairs * BLOCK * 2];
@@ -44,10 +68,10 @@ impl Packed {
                 packed[((out / BLOCK * pairs + at / 2) * BLOCK + out % BLOCK) * 2 + at % 2] = weight;
             }
         }
-        let (mut bias, mut multipliers) = (bias.to_vec(), multipliers.to_vec());
+        let (mut bias, mut multipliers) = (bias.to_vec(), requantise.multipliers.clone());
         bias.resize(blocks * BLOCK, 0);
         multipliers.resize(blocks * BLOCK, 0.0);
-        Self { weights: packed, bias, multipliers, pairs }
+        Self { weights: packed, bias, multipliers, range: Range::of(requantise), pairs }
     }
 
     pub(crate) fn blocks(&self) -> impl Iterator<Item = Block<'_>> {
@@ -58,6 +82,7 @@ impl Packed {
             weights,
             bias,
             multipliers,
+            range: self.range,
         })
     }
 }

@@ -94,44 +94,60 @@ pub enum LayerError {
     },
 }
 
-/// Refuses a layer whose arithmetic could differ between processors: sums beyond 32 bits, steps beyond 32 bits.
-///
-/// `weights_of` gives the weights of one output channel.
-pub(crate) fn check<'a, W: Iterator<Item = &'a i8>>(
-    bias: &[i32],
-    requantise: &Requantise,
-    weights_of: impl Fn(usize) -> W,
-) -> Result<(), LayerError> {
-    if requantise.low > requantise.high {
-        return Err(LayerError::Range { low: requantise.low, high: requantise.high });
-    }
-    if requantise.multipliers.len() != bias.len() {
-        let (expected, found) = (bias.len(), requantise.multipliers.len());
-        return Err(LayerError::Length { what: "multipliers", expected, found });
-    }
-    for (channel, (&bias, &multiplier)) in bias.iter().zip(&requantise.multipliers).enumerate() {
-        // A value less its zero point is from -255 to 255; the zero point times the weights may be folded into the bias.
-        let magnitude: u64 = weights_of(channel).map(|weight| u64::from(weight.unsigned_abs())).sum();
-        let bound = u64::from(bias.unsigned_abs()) + 2 * 255 * magnitude;
-        if bound >= 1 << 31 {
-            return Err(LayerError::Overflow { channel, bound });
-        }
-        let is_usable = multiplier > 0.0 && f64::from(multiplier) * (bound.max(1) as f64) < f64::from(1 << 30);
-        if !is_usable {
-            return Err(LayerError::Multiplier { channel, found: multiplier });
-        }
-    }
-    Ok(())
+/// What a convolution is made of, as the quantised network has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a> {
+    /// Shape of what it reads.
+    pub input: Shape,
+    /// The stored value of a real zero there.
+    pub input_zero: i8,
+    /// What it slides over that.
+    pub window: Window,
+    /// `[out, tap row, tap column, in]`, from -127 to 127; a depthwise layer has one `in` for each `out`.
+    pub weights: &'a [i8],
+    /// One for each output channel, in steps of input scale times weight scale.
+    pub bias: &'a [i32],
+    /// How its sums become stored values.
+    pub requantise: &'a Requantise,
 }
 
-/// Refuses -128: its absolute value does not fit, and pairs of products could leave 16 bits on ARM.
-pub(crate) fn check_weights(weights: &[i8], expected: usize) -> Result<(), LayerError> {
-    if weights.len() != expected {
-        return Err(LayerError::Length { what: "weights", expected, found: weights.len() });
-    }
-    match weights.iter().position(|weight| *weight == i8::MIN) {
-        Some(position) => Err(LayerError::Weight { position }),
-        None => Ok(()),
+impl Layer<'_> {
+    /// Rows and columns of the result of a layer whose outputs read `inner` input channels each.
+    ///
+    /// Refuses arithmetic that could differ between processors: sums or steps beyond 32 bits, and -128, whose absolute value
+    /// does not fit and with which pairs of products could leave 16 bits.
+    pub(crate) fn check(&self, inner: usize) -> Result<[usize; 2], LayerError> {
+        let Self { input, window, requantise, .. } = *self;
+        let fits = window.places(input).filter(|_| input.volume() > 0 && !self.bias.is_empty());
+        let places = fits.ok_or(LayerError::Window { window, input })?;
+        let depth = window.kernel[0] * window.kernel[1] * inner;
+        let lengths = [
+            ("weights", depth * self.bias.len(), self.weights.len()),
+            ("multipliers", self.bias.len(), requantise.multipliers.len()),
+        ];
+        if let Some((what, expected, found)) = lengths.into_iter().find(|(_, expected, found)| expected != found) {
+            return Err(LayerError::Length { what, expected, found });
+        }
+        if let Some(position) = self.weights.iter().position(|weight| *weight == i8::MIN) {
+            return Err(LayerError::Weight { position });
+        }
+        if requantise.low > requantise.high {
+            return Err(LayerError::Range { low: requantise.low, high: requantise.high });
+        }
+        let channels = self.weights.chunks_exact(depth).zip(self.bias.iter().zip(&requantise.multipliers));
+        for (channel, (weights, (bias, &multiplier))) in channels.enumerate() {
+            // A value less its zero point is from -255 to 255; the zero point times the weights may be folded into the bias.
+            let magnitude: u64 = weights.iter().map(|weight| u64::from(weight.unsigned_abs())).sum();
+            let bound = u64::from(bias.unsigned_abs()) + 2 * 255 * magnitude;
+            if bound >= 1 << 31 {
+                return Err(LayerError::Overflow { channel, bound });
+            }
+            let is_usable = multiplier > 0.0 && f64::from(multiplier) * (bound.max(1) as f64) < f64::from(1 << 30);
+            if !is_usable {
+                return Err(LayerError::Multiplier { channel, found: multiplier });
+            }
+        }
+        Ok(places)
     }
 }
 

@@ -2,43 +2,35 @@
 
 use std::arch::x86_64::*;
 
-use crate::conv::Target;
 use crate::depthwise::{PackedDepthwise, firsts};
-use crate::pack::{BLOCK, Block, ROWS, Range};
+use crate::pack::{BLOCK, Block, ROWS, Range, Rows, Target};
 
-/// As [`crate::portable::tile`].
-pub(crate) fn tile(rows: &[i16], stride: usize, n_rows: usize, block: &Block<'_>, range: Range, target: Target<'_>) {
-    let pairs = block.weights.len() / (2 * BLOCK);
-    assert!((1..=ROWS).contains(&n_rows) && 2 * pairs <= stride && (n_rows - 1) * stride + 2 * pairs <= rows.len());
-    assert!(target.stride >= BLOCK && (n_rows - 1) * target.stride + BLOCK <= target.values.len());
-    // SAFETY: `Backend::Avx2` exists only where the processor was seen to have AVX2; the lengths were checked above.
+/// As [`crate::portable::tile`]; only for [`Instructions::Avx2`](crate::backend::Instructions).
+pub(crate) fn tile(rows: Rows<'_>, block: &Block<'_>, target: Target<'_>) {
+    assert!((1..=ROWS).contains(&rows.count));
+    let (pairs, last) = (block.weights.len() / (2 * BLOCK), rows.count - 1);
+    assert!(2 * pairs <= rows.stride && last * rows.stride + 2 * pairs <= rows.values.len());
+    assert!(target.stride >= BLOCK && last * target.stride + BLOCK <= target.values.len());
+    // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
     unsafe {
-        match n_rows {
-            1 => rows_times_block::<1>(rows, stride, pairs, block, range, target),
-            2 => rows_times_block::<2>(rows, stride, pairs, block, range, target),
-            3 => rows_times_block::<3>(rows, stride, pairs, block, range, target),
-            4 => rows_times_block::<4>(rows, stride, pairs, block, range, target),
-            5 => rows_times_block::<5>(rows, stride, pairs, block, range, target),
-            _ => rows_times_block::<ROWS>(rows, stride, pairs, block, range, target),
+        match rows.count {
+            1 => rows_times_block::<1>(rows, pairs, block, target),
+            2 => rows_times_block::<2>(rows, pairs, block, target),
+            3 => rows_times_block::<3>(rows, pairs, block, target),
+            4 => rows_times_block::<4>(rows, pairs, block, target),
+            5 => rows_times_block::<5>(rows, pairs, block, target),
+            _ => rows_times_block::<ROWS>(rows, pairs, block, target),
         }
     }
 }
 
 /// # Safety
-/// AVX2; `rows` holds `N` rows of `2 * pairs` values, `stride` apart; `block.weights` holds `pairs * 32` values; `target` holds
-/// `N` rows of 16 values, its stride apart.
+/// AVX2; `rows` holds `N` rows of `2 * pairs` values; `block.weights` holds `pairs * 32` values; `target` holds `N` rows of 16.
 #[target_feature(enable = "avx2")]
-unsafe fn rows_times_block<const N: usize>(
-    rows: &[i16],
-    stride: usize,
-    pairs: usize,
-    block: &Block<'_>,
-    range: Range,
-    target: Target<'_>,
-) {
+unsafe fn rows_times_block<const N: usize>(rows: Rows<'_>, pairs: usize, block: &Block<'_>, target: Target<'_>) {
     let bias = [load(&block.bias[..8]), load(&block.bias[8..])];
     let mut sums = [bias; N];
-    let (rows, weights) = (rows.as_ptr(), block.weights.as_ptr());
+    let (values, weights) = (rows.values.as_ptr(), block.weights.as_ptr());
     for pair in 0..pairs {
         // SAFETY: `pair` is below `pairs`, so 32 weights from `32 * pair` and two values from `2 * pair` of each row are there.
         unsafe {
@@ -46,7 +38,8 @@ unsafe fn rows_times_block<const N: usize>(
             let low = _mm256_cvtepi8_epi16(_mm_loadu_si128(weights.cast()));
             let high = _mm256_cvtepi8_epi16(_mm_loadu_si128(weights.add(16).cast()));
             for (row, sums) in sums.iter_mut().enumerate() {
-                let values = _mm256_set1_epi32(rows.add(row * stride + 2 * pair).cast::<i32>().read_unaligned());
+                let two = values.add(row * rows.stride + 2 * pair).cast::<i32>();
+                let values = _mm256_set1_epi32(two.read_unaligned());
                 sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(low, values));
                 sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(high, values));
             }
@@ -57,7 +50,9 @@ unsafe fn rows_times_block<const N: usize>(
         // Packing works within 128-bit halves: put the quarters back in order.
         let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(steps(sums, multipliers));
         // SAFETY: sixteen values from here are the target's, and the store needs no alignment.
-        unsafe { _mm_storeu_si128(target.values.as_mut_ptr().add(row * target.stride).cast(), stored(packed, range)) };
+        unsafe {
+            _mm_storeu_si128(target.values.as_mut_ptr().add(row * target.stride).cast(), stored(packed, block.range))
+        };
     }
 }
 
@@ -76,7 +71,7 @@ pub(crate) fn depthwise(
     assert!(layer.weights.len() == channels.div_ceil(BLOCK) * side * side * BLOCK);
     assert!(places > 0 && output.len() == places * channels);
     assert!((places - 1) * step + (side - 1) * row_step + side * channels <= input.len());
-    // SAFETY: `Backend::Avx2` exists only where the processor was seen to have AVX2; the lengths were checked above.
+    // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
     unsafe {
         match side {
             3 => all_blocks::<3>(input.as_ptr(), [row_step, step], places, layer, output),

@@ -1,7 +1,7 @@
 //! Every kernel on every back end of this processor gives the bytes of the plain reference.
 
 use proptest::prelude::*;
-use remedis_kernels::{Backend, Conv, ConvWeights, Depthwise, LayerError, Requantise, Shape, Window, reference};
+use remedis_kernels::{Backend, Conv, Depthwise, Layer, LayerError, Requantise, Shape, Window, reference};
 
 /// Where the values of a layer come from: anything, or the extremes.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,11 @@ impl Case {
         let (multiplier, zero_point, low, high) = self.requantise;
         let multipliers = (0..outputs).map(|channel| multiplier * (1.0 + 0.07 * (channel % 11) as f32)).collect();
         Requantise { multipliers, zero_point, low: low.min(high), high: high.max(low) }
+    }
+
+    fn layer<'a>(&self, weights: &'a [i8], bias: &'a [i32], requantise: &'a Requantise) -> Layer<'a> {
+        let (input, input_zero, window) = (self.shape, self.input_zero, self.window);
+        Layer { input, input_zero, window, weights, bias, requantise }
     }
 
     fn bias(&self, outputs: usize) -> Vec<i32> {
@@ -109,13 +114,12 @@ proptest! {
         let input = case.values.list(case.shape.volume(), false);
         let weights = case.values.list(depth * case.outputs, true);
         let (bias, requantise) = (case.bias(case.outputs), case.requantise(case.outputs));
-        let layer = ConvWeights { weights: &weights, bias: &bias };
-        let conv = match Conv::new(case.shape, case.input_zero, case.window, layer, &requantise) {
+        let layer = case.layer(&weights, &bias, &requantise);
+        let conv = match Conv::new(&layer) {
             Ok(conv) => conv,
             Err(error) => { prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"); return Ok(()); }
         };
-        let expected =
-            reference::convolution((&input, case.shape, case.input_zero), case.window, (&weights, 1), &bias, &requantise);
+        let expected = reference::convolution(&layer, 1, &input);
         for backend in Backend::all() {
             // What an earlier layer left behind must not matter.
             let (mut output, mut scratch) = (vec![99; conv.output().volume()], vec![-7; conv.scratch()]);
@@ -130,13 +134,12 @@ proptest! {
         let input = case.values.list(case.shape.volume(), false);
         let weights = case.values.list(taps * channels, true);
         let (bias, requantise) = (case.bias(channels), case.requantise(channels));
-        let layer = ConvWeights { weights: &weights, bias: &bias };
-        let conv = match Depthwise::new(case.shape, case.input_zero, case.window, layer, &requantise) {
+        let layer = case.layer(&weights, &bias, &requantise);
+        let conv = match Depthwise::new(&layer) {
             Ok(conv) => conv,
             Err(error) => { prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"); return Ok(()); }
         };
-        let expected = reference::convolution(
-            (&input, case.shape, case.input_zero), case.window, (&weights, channels), &bias, &requantise);
+        let expected = reference::convolution(&layer, channels, &input);
         for backend in Backend::all() {
             let (mut output, mut scratch) = (vec![99; conv.output().volume()], vec![-7; conv.scratch()]);
             conv.run(backend, &input, &mut output, &mut scratch);
@@ -151,9 +154,10 @@ fn the_longest_sums_of_extremes_are_exact() {
     let requantise = Requantise { multipliers: vec![2.0_f32.powi(-19); 17], zero_point: 3, low: -128, high: 127 };
     for (value, weight, zero) in [(127, -127, -128), (-128, 127, 127), (-128, -127, 127), (127, 127, -128)] {
         let (input, weights, bias) = (vec![value; shape.volume()], vec![weight; 1280 * 17], vec![1 << 20; 17]);
-        let layer = ConvWeights { weights: &weights, bias: &bias };
-        let conv = Conv::new(shape, zero, Window::POINT, layer, &requantise).unwrap();
-        let expected = reference::convolution((&input, shape, zero), Window::POINT, (&weights, 1), &bias, &requantise);
+        let (weights, bias, requantise) = (&weights, &bias, &requantise);
+        let layer = Layer { input: shape, input_zero: zero, window: Window::POINT, weights, bias, requantise };
+        let conv = Conv::new(&layer).unwrap();
+        let expected = reference::convolution(&layer, 1, &input);
         for backend in Backend::all() {
             let (mut output, mut scratch) = (vec![0; conv.output().volume()], vec![0; conv.scratch()]);
             conv.run(backend, &input, &mut output, &mut scratch);
@@ -168,7 +172,8 @@ fn layers_that_could_leave_32_bits_are_refused() {
     let requantise = Requantise { multipliers: vec![0.001], zero_point: 0, low: -128, high: 127 };
     let weights = vec![127; 40_000];
     let refusal = |weights: &[i8], bias: &[i32], requantise: &Requantise| {
-        Conv::new(shape, 0, Window::POINT, ConvWeights { weights, bias }, requantise).unwrap_err()
+        let window = Window::POINT;
+        Conv::new(&Layer { input: shape, input_zero: 0, window, weights, bias, requantise }).unwrap_err()
     };
     assert!(matches!(refusal(&weights, &[0], &requantise), LayerError::Overflow { channel: 0, .. }));
     let ones = vec![1; 40_000];

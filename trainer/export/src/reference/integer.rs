@@ -191,18 +191,25 @@ mod tests {
         result
     }
 
+    /// Calls `check` with each convolution of `graph` on `image`: its node, what it reads, what it gives.
+    fn each_convolution(graph: &QuantGraph, image: &[f32], mut check: impl FnMut(usize, &Geometry, &[i8], &[i8])) {
+        let mut values = Vec::new();
+        graph.watch(image, |_, stored| values.push(stored.to_vec()));
+        for (index, node) in graph.nodes.iter().enumerate() {
+            if let Op::Conv { input, geometry, .. } = &node.op {
+                check(index, geometry, &values[*input], &values[index + 1]);
+            }
+        }
+    }
+
     #[test]
     fn every_convolution_equals_the_slow_one_bit_for_bit() {
         let (graph, images) = quantised(11);
-        let mut values = Vec::new();
-        graph.watch(&images[0], |_, stored| values.push(stored.to_vec()));
         let mut n_checked = 0;
-        for (index, node) in graph.nodes.iter().enumerate() {
-            if let Op::Conv { input, .. } = &node.op {
-                assert_eq!(values[index + 1], slow_convolution(&graph, index, &values[*input]), "{}", node.name);
-                n_checked += 1;
-            }
-        }
+        each_convolution(&graph, &images[0], |index, _, input, stored| {
+            assert_eq!(stored, slow_convolution(&graph, index, input), "{}", graph.nodes[index].name);
+            n_checked += 1;
+        });
         assert_eq!(n_checked, 6);
     }
 
@@ -214,7 +221,7 @@ mod tests {
 
     /// The device's kernel for one convolution of the graph, on the best instructions of this processor.
     fn on_the_device(graph: &QuantGraph, node: usize, input: &[i8]) -> Vec<i8> {
-        use remedis_kernels::{Backend, Conv, ConvWeights, Requantise, Shape as Pixels, Window};
+        use remedis_kernels::{Backend, Conv, Layer, Requantise, Shape as Pixels, Window};
         let Op::Conv { input: read, geometry: g, weights, .. } = &graph.nodes[node].op else { panic!("a convolution") };
         let (from, to, shape) = (graph.activations[*read], graph.activations[node + 1], graph.shape(*read));
         let [_, inner, rows, columns] = g.kernel;
@@ -227,9 +234,15 @@ mod tests {
             high: i8::MAX,
         };
         let pixels = Pixels { height: shape[1], width: shape[2], channels: shape[0] };
-        let layer = ConvWeights { weights: &filters, bias: &weights.bias };
-        let window = Window::square(rows, g.stride, g.padding);
-        let conv = Conv::new(pixels, from.zero_point, window, layer, &requantise).unwrap();
+        let layer = Layer {
+            input: pixels,
+            input_zero: from.zero_point,
+            window: Window::square(rows, g.stride, g.padding),
+            weights: &filters,
+            bias: &weights.bias,
+            requantise: &requantise,
+        };
+        let conv = Conv::new(&layer).unwrap();
         let (mut output, mut scratch) = (vec![0; conv.output().volume()], vec![0; conv.scratch()]);
         conv.run(Backend::detect(), &channels_last(input, shape), &mut output, &mut scratch);
         output
@@ -238,18 +251,14 @@ mod tests {
     #[test]
     fn the_devices_kernels_compute_the_same_bytes() {
         let (graph, images) = quantised(7);
-        let mut values = Vec::new();
-        graph.watch(&images[0], |_, stored| values.push(stored.to_vec()));
         let mut n_checked = 0;
-        for (index, node) in graph.nodes.iter().enumerate() {
-            if let Op::Conv { input, geometry, .. } = &node.op
-                && geometry.groups == 1
-            {
-                let expected = channels_last(&values[index + 1], node.shape);
-                assert_eq!(on_the_device(&graph, index, &values[*input]), expected, "{}", node.name);
+        each_convolution(&graph, &images[0], |index, geometry, input, stored| {
+            if geometry.groups == 1 {
+                let node = &graph.nodes[index];
+                assert_eq!(on_the_device(&graph, index, input), channels_last(stored, node.shape), "{}", node.name);
                 n_checked += 1;
             }
-        }
+        });
         assert!(n_checked >= 4, "{n_checked}");
     }
 
