@@ -6,7 +6,8 @@
 //!
 //! Read: implicit and explicit little endian, explicit big endian, deflated, run-length, and the JPEG processes 1, 2
 //! (8 bits) and 14. Not read, and said so by name: JPEG 2000, JPEG-LS, 12-bit JPEG, video, float pixel data, pixels
-//! that share chroma without compression, sequences of unknown representation and length, and JPEG whose colours its stream and its attributes tell differently.
+//! that share chroma without compression, sequences of unknown representation and length, and JPEG whose colours its
+//! stream and its attributes tell differently.
 
 mod attributes;
 mod colour;
@@ -160,8 +161,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Image, DecodeError> {
     let object = open(&bytes[start..], &syntax, uid)?;
     let data = Attributes(&object);
     let geometry = frame::Geometry::read(data)?;
-    let photometric =
-        guard::required(data.text(attributes::PHOTOMETRIC_INTERPRETATION), attributes::PHOTOMETRIC_INTERPRETATION)?;
+    let photometric = data.required_text(attributes::PHOTOMETRIC_INTERPRETATION)?;
     let frame = Frame::first(&object, geometry, syntax.pixels, &photometric)?;
     let (channels, pixels) = match (geometry.samples, photometric.as_str()) {
         (1, "PALETTE COLOR") => (Channels::Rgb, colour::palette(data, &frame)?),

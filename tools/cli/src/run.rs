@@ -216,7 +216,7 @@ fn search(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
         if path.is_dir() {
             search(&path, files)?;
-        } else if ENDINGS.contains(&ending.as_str()) || is_dicom(&path) {
+        } else if ENDINGS.contains(&ending.as_str()) || (path.is_file() && is_dicom(&path)) {
             files.push(path);
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 use dicom_object::mem::InMemElement;
 use dicom_object::{InMemDicomObject, Tag as Number};
 
+use super::DicomError;
+
 /// Group and element number, with the name for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag(u16, u16, &'static str);
@@ -77,6 +79,14 @@ impl<'a> Attributes<'a> {
 
     pub(super) fn u16(self, tag: Tag) -> Option<u16> {
         self.element(tag)?.to_int().ok()
+    }
+
+    pub(super) fn required_u16(self, tag: Tag) -> Result<u16, DicomError> {
+        self.u16(tag).ok_or(DicomError::Missing { tag })
+    }
+
+    pub(super) fn required_text(self, tag: Tag) -> Result<String, DicomError> {
+        self.text(tag).ok_or(DicomError::Missing { tag })
     }
 
     pub(super) fn text(self, tag: Tag) -> Option<String> {

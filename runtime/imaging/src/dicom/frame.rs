@@ -29,7 +29,7 @@ pub(super) struct Geometry {
 
 impl Geometry {
     pub(super) fn read(data: Attributes<'_>) -> Result<Self, DecodeError> {
-        let number = |tag| guard::required(data.u16(tag), tag).map(u32::from);
+        let number = |tag| data.required_u16(tag).map(u32::from);
         let (columns, rows) = (number(attributes::COLUMNS)?, number(attributes::ROWS)?);
         check_size(columns.into(), rows.into())?;
         let samples = number(attributes::SAMPLES_PER_PIXEL)?;
@@ -89,7 +89,7 @@ impl Frame {
         let pixel_data = object.get(Number::from(attributes::PIXEL_DATA));
         let fragment = || {
             let fragments = pixel_data.and_then(|element| element.fragments());
-            guard::required(fragments.and_then(<[_]>::first), attributes::PIXEL_DATA)
+            fragments.and_then(<[_]>::first).ok_or(DicomError::Missing { tag: attributes::PIXEL_DATA })
         };
         let geometry = match coding {
             PixelCoding::Native if photometric == "YBR_FULL_422" => {

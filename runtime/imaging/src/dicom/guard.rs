@@ -11,7 +11,7 @@ use dicom_object::Tag as Number;
 use dicom_parser::dataset::{DataSetReader, DataToken};
 use dicom_transfer_syntax_registry::TransferSyntax;
 
-use super::{DicomError, attributes, attributes::Tag, printable};
+use super::{DicomError, attributes, printable};
 
 /// Sequences inside sequences.
 pub(super) const MAX_DEPTH: usize = 32;
@@ -135,9 +135,4 @@ pub(super) fn check_run_length(fragment: &[u8], expected_segments: usize) -> Res
         return Err(DicomError::RunLength { expected: expected_segments, found });
     }
     Ok(())
-}
-
-/// For messages: which attribute a number is.
-pub(super) fn required<T>(value: Option<T>, tag: Tag) -> Result<T, DicomError> {
-    value.ok_or(DicomError::Missing { tag })
 }
