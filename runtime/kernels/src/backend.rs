@@ -1,4 +1,6 @@
-//! Which instructions a layer runs on.
+//! Which instructions a layer runs on, and which order of weights they want.
+
+use serde::{Deserialize, Serialize};
 
 /// Instructions that compute the same bytes at different speeds. A value is the proof that this processor has them, so only
 /// [`Backend::detect`] and [`Backend::all`] make one of more than plain Rust.
@@ -7,18 +9,42 @@ pub struct Backend(Instructions);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Instructions {
-    /// Plain Rust.
-    Portable,
+    /// Plain Rust, on the weights of any family.
+    Portable(Family),
     /// 256-bit `pmaddwd` of x86-64: pairs of products summed in 32 bits, which cannot saturate. The 8-bit `pmaddubsw` can,
     /// and gives wrong sums for large weights.
     #[cfg(target_arch = "x86_64")]
     Avx2,
 }
 
-impl Backend {
-    /// Plain Rust, for every processor.
-    pub const PORTABLE: Self = Self(Instructions::Portable);
+/// Processors that want their weights in one order. Plans are made for a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Family {
+    /// Vectors without a dot product: pairs of products (NEON of every ARM, and plain Rust anywhere).
+    Pairs,
+    /// x86-64 with AVX2.
+    Avx2,
+    /// ARM with the 8-bit dot product (ARMv8.2 `SDOT`): four products a lane.
+    Dot,
+}
 
+impl Family {
+    /// Every family, for compiling ahead.
+    pub const ALL: [Self; 3] = [Self::Pairs, Self::Avx2, Self::Dot];
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pairs => "pairs",
+            Self::Avx2 => "avx2",
+            Self::Dot => "dot",
+        }
+    }
+}
+
+impl Backend {
     /// The fastest one of this processor.
     #[must_use]
     pub fn detect() -> Self {
@@ -26,15 +52,37 @@ impl Backend {
         if std::arch::is_x86_feature_detected!("avx2") {
             return Self(Instructions::Avx2);
         }
-        Self::PORTABLE
+        Self::portable(Family::Pairs)
+    }
+
+    /// Plain Rust on the weights of any family, for every processor.
+    #[must_use]
+    pub const fn portable(family: Family) -> Self {
+        Self(Instructions::Portable(family))
     }
 
     /// Every one that this processor has.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let mut all = vec![Self::PORTABLE];
-        all.extend(Some(Self::detect()).filter(|found| *found != Self::PORTABLE));
+        let mut all: Vec<Self> = Family::ALL.map(Self::portable).to_vec();
+        all.extend(Some(Self::detect()).filter(|found| !all.contains(found)));
         all
+    }
+
+    /// The order of weights that it reads.
+    #[must_use]
+    pub fn family(self) -> Family {
+        match self.0 {
+            Instructions::Portable(family) => family,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => Family::Avx2,
+        }
+    }
+
+    /// The fastest one of this processor that reads the weights of `family`.
+    #[must_use]
+    pub fn for_family(family: Family) -> Self {
+        Some(Self::detect()).filter(|found| found.family() == family).unwrap_or(Self::portable(family))
     }
 
     pub(crate) fn instructions(self) -> Instructions {

@@ -1,38 +1,52 @@
 //! Depthwise convolutions: each channel with its own window.
 
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
 use crate::backend::Instructions;
-use crate::pack::{BLOCK, Range};
-use crate::requantise::store;
-use crate::{Backend, Layer, LayerError, Shape, Window};
+use crate::picture::BLOCK;
+use crate::requantise::Limits;
+use crate::{Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable};
+
+/// Rows of a window at most.
+const MOST_ROWS: usize = 16;
 
 /// A convolution of each channel with its own weights.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Depthwise {
-    input: Shape,
     window: Window,
-    places: [usize; 2],
-    /// `[tap, channel]`.
-    weights: Vec<i8>,
-    /// [`BLOCK`] channels at a time: `[block][tap][channel]`. The last block ends at the last channel and may lie over the one
-    /// before. Empty below [`BLOCK`] channels, and for windows that have no kernel of their own.
-    blocks: Vec<i16>,
-    /// Less the zero point times the weights, so that padding stands for the zero point.
-    bias: Vec<i32>,
-    multipliers: Vec<f32>,
-    range: Range,
-    /// The stored value of a real zero, which padding stands for.
-    input_zero: i8,
+    channels: usize,
+    /// `[tap, channel]`, channels rounded up to 16.
+    weights: Span,
+    /// Pairs of taps for AVX2, see [`taps_in_pairs`]; empty for other families, and for windows without a kernel of their own.
+    pairs: Span,
+    bias: Span,
+    multipliers: Span,
+    limits: Limits,
 }
 
-/// A packed layer as an inner loop reads it.
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy)]
-pub(crate) struct PackedDepthwise<'a> {
-    /// `[block][tap][channel]`, blocks beginning at [`firsts`].
-    pub(crate) weights: &'a [i16],
+/// A row of results, as inner loops compute it.
+pub(crate) struct Row<'a> {
+    /// Rows of the window, from the first value under the first window on.
+    pub(crate) inputs: &'a [&'a [i8]],
+    /// Columns of the window.
+    pub(crate) columns: usize,
+    /// Pixels from one window to the next.
+    pub(crate) stride: usize,
+    /// Bytes from one pixel to the next, a multiple of 16.
+    pub(crate) step: usize,
+    /// `[tap, channel]`.
+    pub(crate) weights: &'a [i8],
+    /// `[block][pair][channel][2]`, or empty.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "for x86"))]
+    pub(crate) pairs: &'a [i16],
+    /// `step` of them, as of multipliers.
     pub(crate) bias: &'a [i32],
     pub(crate) multipliers: &'a [f32],
-    pub(crate) range: Range,
+    pub(crate) limits: Limits,
+    /// Whole pixels.
+    pub(crate) output: &'a mut [i8],
 }
 
 impl Depthwise {
@@ -40,138 +54,146 @@ impl Depthwise {
     ///
     /// # Errors
     /// If a list has the wrong length, the window does not fit, or the sums could leave 32 bits.
-    pub fn new(layer: &Layer<'_>) -> Result<Self, LayerError> {
-        let Layer { input, input_zero, window, requantise, .. } = *layer;
-        let (taps, channels) = (window.kernel[0] * window.kernel[1], input.channels);
+    pub fn new(layer: &Layer<'_>, family: Family, store: &mut Store) -> Result<Self, LayerError> {
+        let Layer { input, window, requantise, .. } = *layer;
+        let (taps, channels, step) =
+            (window.kernel[0] * window.kernel[1], input.channels, input.channels.next_multiple_of(BLOCK));
         if layer.bias.len() != channels {
             return Err(LayerError::Length { what: "biases", expected: channels, found: layer.bias.len() });
         }
-        let places = layer.check(1)?;
-        let of = |channel: usize| layer.weights[channel * taps..][..taps].iter();
-        let folded = |channel: usize| {
-            layer.bias[channel] - i32::from(input_zero) * of(channel).map(|weight| i32::from(*weight)).sum::<i32>()
-        };
-        let mut by_tap = vec![0; taps * channels];
-        for (at, &weight) in layer.weights.iter().enumerate() {
-            by_tap[at % taps * channels + at / taps] = weight;
+        if window.kernel[0] > MOST_ROWS {
+            return Err(LayerError::Window { window, input });
         }
-        let firsts = firsts(channels).filter(|_| [[3, 3], [5, 5]].contains(&window.kernel));
-        let blocks = firsts.flat_map(|first| {
-            let weights = by_tap.chunks_exact(channels).flat_map(move |tap| &tap[first..first + BLOCK]);
-            weights.map(|weight| i16::from(*weight)).collect::<Vec<_>>()
-        });
-        let blocks = blocks.collect();
+        layer.check(1)?;
+        let mut by_tap = vec![0; taps * step];
+        for (at, &weight) in layer.weights.iter().enumerate() {
+            by_tap[at % taps * step + at / taps] = weight;
+        }
+        let pairs = match window.kernel {
+            [3, 3] | [5, 5] if family == Family::Avx2 => taps_in_pairs(window.kernel[0], &by_tap, step),
+            _ => vec![],
+        };
+        let (mut bias, mut multipliers) = (layer.folded_bias(), requantise.multipliers.clone());
+        bias.resize(step, 0);
+        multipliers.resize(step, 0.0);
         Ok(Self {
-            input,
             window,
-            places,
-            weights: by_tap,
-            blocks,
-            bias: (0..channels).map(folded).collect(),
-            multipliers: requantise.multipliers.clone(),
-            range: Range::of(requantise),
-            input_zero,
+            channels,
+            weights: store.add(&by_tap),
+            pairs: store.add(&pairs),
+            bias: store.add(&bias),
+            multipliers: store.add(&multipliers),
+            limits: Limits::of(requantise),
         })
     }
 
-    /// Shape of the result.
+    /// What it slides.
     #[must_use]
-    pub fn output(&self) -> Shape {
-        Shape { height: self.places[0], width: self.places[1], channels: self.input.channels }
+    pub fn window(&self) -> &Window {
+        &self.window
     }
 
-    /// Multiplications of one run.
+    /// Shape of the result; `None` where the window or the channels do not fit.
+    #[must_use]
+    pub fn output(&self, input: Shape) -> Option<Shape> {
+        let [height, width] = self.window.places(input)?;
+        (input.channels == self.channels).then_some(Shape { height, width, channels: self.channels })
+    }
+
+    /// Multiplications for one pixel of the result.
     #[must_use]
     pub fn n_multiplications(&self) -> usize {
-        self.output().volume() * self.window.kernel[0] * self.window.kernel[1]
+        self.window.kernel[0] * self.window.kernel[1] * self.channels
     }
 
-    /// Bytes of scratch that [`Depthwise::run`] needs.
+    /// Whether the constants that it names are there, with the lengths that it needs: for layers from a file.
     #[must_use]
-    pub fn scratch(&self) -> usize {
-        self.weights.len()
+    pub fn fits(&self, constants: &Constants) -> bool {
+        let [rows, columns] = self.window.kernel;
+        let step = self.channels.checked_next_multiple_of(BLOCK);
+        let taps = rows.checked_mul(columns).and_then(|taps| taps.checked_mul(step?));
+        let (Some(step), Some(length)) = (step, taps) else { return false };
+        let n_pairs = n_pairs(self.window.kernel);
+        rows <= MOST_ROWS
+            && length > 0
+            && constants.holds::<i8>(self.weights, length)
+            && (constants.holds::<i16>(self.pairs, 0)
+                || n_pairs.is_some_and(|pairs| constants.holds::<i16>(self.pairs, 2 * pairs * step)))
+            && constants.holds::<i32>(self.bias, step)
+            && constants.holds::<f32>(self.multipliers, step)
     }
 
-    /// Computes the layer. What `scratch` holds does not matter.
+    /// Computes the given rows of the result.
     ///
     /// # Panics
-    /// If `input` or `output` has another length than its shape, or `scratch` is shorter than [`Depthwise::scratch`].
-    pub fn run(&self, backend: Backend, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
-        assert_eq!((input.len(), output.len()), (self.input.volume(), self.output().volume()), "input and output");
-        let channels = self.input.channels;
-        let scratch = &mut scratch[..self.scratch()];
-        let [rows, columns] = [0, 1].map(|axis| self.inner(axis));
-        for (row, output) in output.chunks_exact_mut(self.places[1] * channels).enumerate() {
-            let columns = if rows.contains(&row) { columns.clone() } else { 0..0 };
-            let (border, rest) = output.split_at_mut(columns.start * channels);
-            let (inner, other_border) = rest.split_at_mut(columns.len() * channels);
-            if !inner.is_empty() {
-                let [down, right] = self.window.stride;
-                let [top, left] = self.window.before;
-                let first = (row * down - top) * self.input.width + columns.start * right - left;
-                self.places(backend, &input[first * channels..], self.input.width * channels, inner);
+    /// If a picture has another shape than the layer or too small a margin.
+    pub fn run(
+        &self,
+        backend: Backend,
+        constants: &Constants,
+        input: View<'_>,
+        rows: Range<usize>,
+        output: &mut ViewMut<'_>,
+    ) {
+        let shape = input.layout.shape;
+        assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
+        let step = self.channels.next_multiple_of(BLOCK);
+        assert_eq!([input.layout.step, output.layout.step], [step; 2], "bytes a pixel");
+        assert!(
+            input.layout.margin >= self.window.margin(shape),
+            "margins of {:?} for {:?}",
+            input.layout,
+            self.window
+        );
+        let kernel_rows = self.window.kernel[0];
+        let mut inputs: [&[i8]; MOST_ROWS] = [&[]; MOST_ROWS];
+        for place in rows {
+            let first = (place * self.window.stride[0]) as isize - self.window.before[0] as isize;
+            for (values, row) in inputs[..kernel_rows].iter_mut().zip(first..) {
+                *values = &input.values[input.layout.offset(row, -(self.window.before[1] as isize))..];
             }
-            for (first, output) in [(0, border), (columns.end, other_border)] {
-                for (at, output) in output.chunks_exact_mut(channels).enumerate() {
-                    self.gather(input, [row, first + at], scratch);
-                    self.places(backend, scratch, self.window.kernel[1] * channels, output);
-                }
-            }
-        }
-    }
-
-    /// The places along an axis whose window touches no padding.
-    fn inner(&self, axis: usize) -> std::ops::Range<usize> {
-        let (size, stride) = ([self.input.height, self.input.width][axis], self.window.stride[axis]);
-        let (before, kernel) = (self.window.before[axis], self.window.kernel[axis]);
-        let end = (size + before).checked_sub(kernel).map_or(0, |room| room / stride + 1).min(self.places[axis]);
-        before.div_ceil(stride).min(end)..end
-    }
-
-    /// The values under the window at `place`, padding among them, as a picture of the window's size.
-    fn gather(&self, input: &[i8], place: [usize; 2], taps: &mut [i8]) {
-        let channels = self.input.channels;
-        for (to, tap) in taps.chunks_exact_mut(channels).zip(self.window.taps()) {
-            match self.window.pixel(self.input, place, tap) {
-                Some(pixel) => to.copy_from_slice(&input[pixel * channels..][..channels]),
-                None => to.fill(self.input_zero),
-            }
-        }
-    }
-
-    /// Neighbouring places without padding. `input` begins with the first value under the first window, and its rows are
-    /// `row_step` values apart.
-    fn places(&self, backend: Backend, input: &[i8], row_step: usize, output: &mut [i8]) {
-        let step = self.window.stride[1] * self.input.channels;
-        match backend.instructions() {
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 if !self.blocks.is_empty() => {
-                let Self { blocks: weights, bias, multipliers, range, .. } = self;
-                let layer = PackedDepthwise { weights, bias, multipliers, range: *range };
-                crate::x86::depthwise(input, self.window.kernel[0], [row_step, step], layer, output);
-            }
-            _ => self.plain(input, [row_step, step], output),
-        }
-    }
-
-    fn plain(&self, input: &[i8], [row_step, step]: [usize; 2], output: &mut [i8]) {
-        let (channels, Range { zero_point, low, high }) = (self.input.channels, self.range);
-        for (place, output) in output.chunks_exact_mut(channels).enumerate() {
-            for (channel, output) in output.iter_mut().enumerate() {
-                let mut sum = self.bias[channel];
-                for ([row, column], weights) in self.window.taps().zip(self.weights.chunks_exact(channels)) {
-                    let value = input[row * row_step + column * channels + place * step + channel];
-                    sum += i32::from(value) * i32::from(weights[channel]);
-                }
-                *output = store(sum, self.multipliers[channel], zero_point, low, high);
+            let row = Row {
+                inputs: &inputs[..kernel_rows],
+                columns: self.window.kernel[1],
+                stride: self.window.stride[1],
+                step: input.layout.step,
+                weights: constants.get(self.weights),
+                pairs: constants.get(self.pairs),
+                bias: constants.get(self.bias),
+                multipliers: constants.get(self.multipliers),
+                limits: self.limits,
+                output: output.row(place),
+            };
+            match backend.instructions() {
+                #[cfg(target_arch = "x86_64")]
+                Instructions::Avx2 if !row.pairs.is_empty() => crate::x86::depthwise(row),
+                _ => portable::depthwise(row),
             }
         }
     }
 }
 
-/// Where the blocks begin: every [`BLOCK`] channels, and the last one at the end.
-pub(crate) fn firsts(channels: usize) -> impl Iterator<Item = usize> {
-    let whole = channels / BLOCK * BLOCK;
-    let last = (channels > BLOCK && whole < channels).then(|| channels - BLOCK);
-    (0..whole).step_by(BLOCK).chain(last)
+/// Pairs of taps of a window that has a kernel of its own.
+fn n_pairs(kernel: [usize; 2]) -> Option<usize> {
+    matches!(kernel, [3, 3] | [5, 5]).then_some((kernel[0] * kernel[1]).div_ceil(2))
+}
+
+/// `[block][pair][channel][2]` from `[tap, channel]`: pairs of rows, column by column (rows 0 and 1, then 2 and 3, ...); then the
+/// last row, two columns at a time, and its last column with a zero.
+fn taps_in_pairs(side: usize, by_tap: &[i8], step: usize) -> Vec<i16> {
+    let row_pairs = (0..side - 1)
+        .step_by(2)
+        .flat_map(|row| (0..side).map(move |column| [row * side + column, (row + 1) * side + column]));
+    let last = (0..side).step_by(2).map(|column| {
+        let first = (side - 1) * side + column;
+        [first, if column + 1 < side { first + 1 } else { usize::MAX }]
+    });
+    let pairs: Vec<[usize; 2]> = row_pairs.chain(last).collect();
+    let weight = |tap: usize, channel: usize| {
+        by_tap.get(tap.saturating_mul(step).saturating_add(channel)).map_or(0, |weight| i16::from(*weight))
+    };
+    let of_block = |block: usize| {
+        pairs.iter().flat_map(move |pair| (0..BLOCK).flat_map(move |at| pair.map(|tap| (tap, block + at))))
+    };
+    (0..step).step_by(BLOCK).flat_map(of_block).map(|(tap, channel)| weight(tap, channel)).collect()
 }

@@ -1,7 +1,9 @@
 //! Shapes of values and windows.
 
+use serde::{Deserialize, Serialize};
+
 /// Size of one value, stored `[row, column, channel]`. One image: there is no batch axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// Rows.
     pub height: usize,
@@ -17,10 +19,16 @@ impl Shape {
     pub fn volume(&self) -> usize {
         self.height * self.width * self.channels
     }
+
+    /// The same, `None` where it does not fit: for shapes from a file.
+    #[must_use]
+    pub fn checked_volume(&self) -> Option<usize> {
+        self.height.checked_mul(self.width)?.checked_mul(self.channels)
+    }
 }
 
 /// The window that a convolution slides over a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Rows and columns under it.
     pub kernel: [usize; 2],
@@ -51,6 +59,25 @@ impl Window {
             (self.kernel[axis] > 0 && self.stride[axis] > 0).then(|| room / self.stride[axis] + 1)
         };
         Some([along(0, input.height)?, along(1, input.width)?])
+    }
+
+    /// Input rows `from..to` that output rows `rows` read, in the padding too.
+    #[must_use]
+    pub fn reads(&self, rows: &std::ops::Range<usize>) -> std::ops::Range<isize> {
+        let first = (rows.start * self.stride[0]) as isize - self.before[0] as isize;
+        let length = (rows.len().max(1) - 1) * self.stride[0] + self.kernel[0];
+        first..first + if rows.is_empty() { 0 } else { length as isize }
+    }
+
+    /// The margin that an image of this shape needs, so that every place lies within it.
+    #[must_use]
+    pub fn margin(&self, input: Shape) -> usize {
+        let Some(places) = self.places(input) else { return 0 };
+        let beyond = |axis: usize, size: usize| {
+            let end = (places[axis] - 1) * self.stride[axis] + self.kernel[axis];
+            end.saturating_sub(size + self.before[axis])
+        };
+        self.before[0].max(self.before[1]).max(beyond(0, input.height)).max(beyond(1, input.width))
     }
 
     /// The input pixel under tap `[row, column]` of the window at `[row, column]`, as its position; `None` in the padding.

@@ -1,27 +1,33 @@
-//! Integer kernels of the device: 8-bit convolutions on `[row, column, channel]` (NHWC) values, exact on every processor.
+//! Integer kernels of the device: 8-bit layers on `[row, column, channel]` (NHWC) values, exact on every processor.
 //!
 //! **The contract**: whatever [`Backend`] runs a layer, the bytes are those of [`reference`](mod@reference), the plain Rust that anyone
 //! can read. Sums are exact in 32 bits (constructors refuse layers that could overflow) and there is one rounding rule,
 //! in [`Requantise`].
 //!
-//! A layer is built once ([`Conv::new`], [`Depthwise::new`] pack the weights) and runs without allocating: the caller owns
-//! input, output and scratch. This is one of the two crates that may hold `unsafe`; it stands in the modules named after
-//! a processor, whose functions check every length before they touch a pointer.
-#![expect(unsafe_code, reason = "processor instructions; see the crate's documentation")]
+//! A layer is packed once for a [`Family`] of processors into a [`Store`] and runs without allocating on whatever rows it is
+//! asked for: the caller owns pictures ([`Layout`]) and scratch. This is one of the two crates that may hold `unsafe`; it stands
+//! in the modules named after a processor, whose functions check every length before they touch a pointer, and in the mapping
+//! of files.
+#![expect(unsafe_code, reason = "processor instructions and mapped files; see the crate's documentation")]
 
 mod backend;
+mod constants;
 mod conv;
 mod depthwise;
 mod geometry;
-mod pack;
+mod linear;
+mod picture;
 mod portable;
 pub mod reference;
 mod requantise;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use backend::Backend;
+pub use backend::{Backend, Family};
+pub use constants::{ALIGNMENT, Constants, Lines, Span, Store, map};
 pub use conv::Conv;
 pub use depthwise::Depthwise;
 pub use geometry::{Shape, Window};
-pub use requantise::{Layer, LayerError, Requantise};
+pub use linear::Linear;
+pub use picture::{Layout, SLACK, View, ViewMut};
+pub use requantise::{Layer, LayerError, Limits, Requantise};

@@ -1,23 +1,63 @@
-//! The inner loops in plain Rust, over the packed weights.
+//! The inner loops in plain Rust, over the packed weights of any family.
 
-use crate::pack::{BLOCK, Block, Range, Rows, Target};
-use crate::requantise::store;
+use crate::Family;
+use crate::conv::{Job, Matrix, group};
+use crate::depthwise::Row;
+use crate::picture::BLOCK;
 
-/// Gathered pixels times one block of outputs.
-pub(crate) fn tile(rows: Rows<'_>, block: &Block<'_>, target: Target<'_>) {
-    let Range { zero_point, low, high } = block.range;
-    for (row, out) in target.values.chunks_mut(target.stride).enumerate().take(rows.count) {
-        let mut sums = *block.bias;
-        let (weights, _) = block.weights.as_chunks::<{ 2 * BLOCK }>();
-        let (values, _) = rows.values[row * rows.stride..][..2 * weights.len()].as_chunks::<2>();
-        for (weights, values) in weights.iter().zip(values) {
-            for (at, sum) in sums.iter_mut().enumerate() {
-                *sum += i32::from(values[0]) * i32::from(weights[2 * at])
-                    + i32::from(values[1]) * i32::from(weights[2 * at + 1]);
+/// As the specification of every `conv` of a processor.
+pub(crate) fn conv(job: Job<'_>, family: Family) {
+    let Matrix { run, kernel_rows, weights, bias } = job.matrix;
+    let (depth, group) = (kernel_rows * run, group(family));
+    for (starts, &target) in job.starts.chunks_exact(kernel_rows).zip(job.targets) {
+        for (block, weights) in weights.chunks_exact(depth * BLOCK).enumerate() {
+            let mut sums = [0; BLOCK];
+            sums.copy_from_slice(&bias[block * BLOCK..][..BLOCK]);
+            for (start, weights) in starts.iter().zip(weights.chunks_exact(run * BLOCK)) {
+                add_products(&job.input[*start as usize..][..run], weights, group, &mut sums);
+            }
+            let output = &mut job.output[target as usize + block * BLOCK..][..BLOCK];
+            for ((output, sum), multiplier) in output.iter_mut().zip(sums).zip(&job.multipliers[block * BLOCK..]) {
+                *output = job.limits.store(sum as f32 * multiplier);
             }
         }
-        for (at, out) in out[..BLOCK].iter_mut().enumerate() {
-            *out = store(sums[at], block.multipliers[at], zero_point, low, high);
+    }
+}
+
+/// One run times all weights, as sums.
+pub(crate) fn sums(values: &[i8], matrix: Matrix<'_>, family: Family, sums: &mut [i32]) {
+    sums.copy_from_slice(matrix.bias);
+    let (sums, _) = sums.as_chunks_mut::<BLOCK>();
+    for (sums, weights) in sums.iter_mut().zip(matrix.weights.chunks_exact(matrix.run * BLOCK)) {
+        add_products(&values[..matrix.run], weights, group(family), sums);
+    }
+}
+
+fn add_products(values: &[i8], weights: &[i8], group: usize, sums: &mut [i32; BLOCK]) {
+    for (values, weights) in values.chunks_exact(group).zip(weights.chunks_exact(group * BLOCK)) {
+        for (sum, weights) in sums.iter_mut().zip(weights.chunks_exact(group)) {
+            for (value, weight) in values.iter().zip(weights) {
+                *sum += i32::from(*value) * i32::from(*weight);
+            }
+        }
+    }
+}
+
+/// As the specification of every `depthwise` of a processor.
+pub(crate) fn depthwise(row: Row<'_>) {
+    let weight = |tap: usize, channel: usize| i32::from(row.weights[tap * row.step + channel]);
+    for (place, output) in row.output.chunks_exact_mut(row.step).enumerate() {
+        for (channel, output) in output.iter_mut().enumerate() {
+            let mut sum = row.bias[channel];
+            let mut tap = 0;
+            for values in row.inputs {
+                for column in 0..row.columns {
+                    let value = values[(place * row.stride + column) * row.step + channel];
+                    sum += i32::from(value) * weight(tap, channel);
+                    tap += 1;
+                }
+            }
+            *output = row.limits.store(sum as f32 * row.multipliers[channel]);
         }
     }
 }

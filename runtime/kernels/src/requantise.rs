@@ -1,5 +1,7 @@
 //! From an exact 32-bit sum to the stored 8-bit value: the one rounding rule.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Shape, Window};
 
 /// How sums become stored values.
@@ -29,13 +31,35 @@ impl Requantise {
     /// If there is no such channel.
     #[must_use]
     pub fn store(&self, sum: i32, channel: usize) -> i8 {
-        store(sum, self.multipliers[channel], self.zero_point, self.low, self.high)
+        Limits::of(self).store(sum as f32 * self.multipliers[channel])
     }
 }
 
-pub(crate) fn store(sum: i32, multiplier: f32, zero_point: i8, low: i8, high: i8) -> i8 {
-    let steps = (sum as f32 * multiplier).round_ties_even() as i32;
-    steps.saturating_add(zero_point.into()).clamp(low.into(), high.into()) as i8
+/// The part of [`Requantise`] that all channels share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The stored value of a real zero.
+    pub zero_point: i8,
+    /// The least stored value.
+    pub low: i8,
+    /// The largest stored value.
+    pub high: i8,
+}
+
+impl Limits {
+    /// Of a layer's results.
+    #[must_use]
+    pub fn of(requantise: &Requantise) -> Self {
+        Self { zero_point: requantise.zero_point, low: requantise.low, high: requantise.high }
+    }
+
+    /// The stored value of a number of steps; what is no number becomes the zero point.
+    #[inline]
+    #[must_use]
+    pub fn store(self, steps: f32) -> i8 {
+        let steps = steps.round_ties_even() as i32;
+        steps.saturating_add(self.zero_point.into()).clamp(self.low.into(), self.high.into()) as i8
+    }
 }
 
 /// Why a layer cannot be built.
@@ -149,11 +173,24 @@ impl Layer<'_> {
         }
         Ok(places)
     }
+
+    /// Each bias less the zero point times its weights: then sums of stored values are sums of real ones, and the zero point
+    /// itself stands in the padding.
+    pub(crate) fn folded_bias(&self) -> Vec<i32> {
+        let depth = self.weights.len() / self.bias.len();
+        let of =
+            |filter: &[i8]| filter.iter().map(|weight| i32::from(*weight)).sum::<i32>() * i32::from(self.input_zero);
+        self.weights.chunks_exact(depth).zip(self.bias).map(|(filter, bias)| bias - of(filter)).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::store;
+    use super::Limits;
+
+    fn store(sum: i32, multiplier: f32, zero_point: i8, low: i8, high: i8) -> i8 {
+        Limits { zero_point, low, high }.store(sum as f32 * multiplier)
+    }
 
     #[test]
     fn halves_go_to_even_and_the_range_holds() {

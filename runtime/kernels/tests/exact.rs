@@ -1,7 +1,10 @@
 //! Every kernel on every back end of this processor gives the bytes of the plain reference.
 
 use proptest::prelude::*;
-use remedis_kernels::{Backend, Conv, Depthwise, Layer, LayerError, Requantise, Shape, Window, reference};
+use remedis_kernels::{
+    Backend, Conv, Depthwise, Family, Layer, LayerError, Layout, Linear, Requantise, Shape, Store, View, ViewMut,
+    Window, reference,
+};
 
 /// Where the values of a layer come from: anything, or the extremes.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +108,65 @@ fn case() -> impl Strategy<Value = Case> {
     )
 }
 
+/// Values as they lie in memory, with garbage wherever nothing may be read for its value.
+fn picture(values: &[i8], layout: Layout, zero: i8) -> Vec<i8> {
+    let Layout { shape, margin, .. } = layout;
+    let mut bytes = vec![101; layout.length()];
+    let mut view = ViewMut::new(&mut bytes, layout);
+    (0..layout.rows).for_each(|row| view.fill_row(row as isize - margin as isize, zero));
+    for (pixel, channels) in values.chunks_exact(shape.channels).enumerate() {
+        let [row, column] = [pixel / shape.width, pixel % shape.width];
+        let first = (row + margin) * layout.row_bytes() + (column + margin) * layout.step;
+        bytes[first..][..layout.step].fill(77);
+        bytes[first..][..shape.channels].copy_from_slice(channels);
+    }
+    bytes
+}
+
+fn pixels(view: View<'_>, shape: Shape) -> Vec<i8> {
+    let places = (0..shape.height).flat_map(|row| (0..shape.width).map(move |column| (row, column)));
+    places.flat_map(|(row, column)| view.pixel(row, column).to_vec()).collect()
+}
+
+/// Runs a layer in two parts, as two workers would.
+fn in_parts(shape: Shape, mut run: impl FnMut(std::ops::Range<usize>, &mut ViewMut<'_>)) -> Vec<i8> {
+    let layout = Layout::whole(shape, 1);
+    let mut bytes = vec![99; layout.length()];
+    let cut = shape.height / 2;
+    let (mut upper, mut lower) = ViewMut::new(&mut bytes, layout).split(cut);
+    run(0..cut, &mut upper);
+    run(cut..shape.height, &mut lower);
+    pixels(View::new(&bytes, layout), shape)
+}
+
+fn conv(layer: &Layer<'_>, input: &[i8], backend: Backend) -> Result<Vec<i8>, LayerError> {
+    let mut store = Store::default();
+    let margin = layer.window.margin(layer.input);
+    let is_thin = layer.input.channels <= 4;
+    let layout = if is_thin { Layout::thin(layer.input, margin) } else { Layout::whole(layer.input, margin) };
+    let conv = Conv::new(layer, layout.step, backend.family(), &mut store)?;
+    let constants = store.finish();
+    assert!(conv.fits(&constants));
+    let bytes = picture(input, layout, layer.input_zero);
+    let mut scratch = vec![0x55; conv.scratch() + 64];
+    let aligned = scratch.as_ptr().align_offset(64);
+    let output = conv.output(layer.input).unwrap();
+    Ok(in_parts(output, |rows, part| {
+        conv.run(backend, &constants, View::new(&bytes, layout), rows, part, &mut scratch[aligned..]);
+    }))
+}
+
+fn depthwise(layer: &Layer<'_>, input: &[i8], backend: Backend) -> Result<Vec<i8>, LayerError> {
+    let mut store = Store::default();
+    let conv = Depthwise::new(layer, backend.family(), &mut store)?;
+    let constants = store.finish();
+    assert!(conv.fits(&constants));
+    let layout = Layout::whole(layer.input, layer.window.margin(layer.input));
+    let bytes = picture(input, layout, layer.input_zero);
+    let output = conv.output(layer.input).unwrap();
+    Ok(in_parts(output, |rows, part| conv.run(backend, &constants, View::new(&bytes, layout), rows, part)))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
 
@@ -115,16 +177,12 @@ proptest! {
         let weights = case.values.list(depth * case.outputs, true);
         let (bias, requantise) = (case.bias(case.outputs), case.requantise(case.outputs));
         let layer = case.layer(&weights, &bias, &requantise);
-        let conv = match Conv::new(&layer) {
-            Ok(conv) => conv,
-            Err(error) => { prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"); return Ok(()); }
-        };
         let expected = reference::convolution(&layer, 1, &input);
         for backend in Backend::all() {
-            // What an earlier layer left behind must not matter.
-            let (mut output, mut scratch) = (vec![99; conv.output().volume()], vec![-7; conv.scratch()]);
-            conv.run(backend, &input, &mut output, &mut scratch);
-            prop_assert_eq!(&output, &expected, "{:?}", backend);
+            match conv(&layer, &input, backend) {
+                Ok(found) => prop_assert_eq!(&found, &expected, "{:?}", backend),
+                Err(error) => prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"),
+            }
         }
     }
 
@@ -135,15 +193,41 @@ proptest! {
         let weights = case.values.list(taps * channels, true);
         let (bias, requantise) = (case.bias(channels), case.requantise(channels));
         let layer = case.layer(&weights, &bias, &requantise);
-        let conv = match Depthwise::new(&layer) {
-            Ok(conv) => conv,
-            Err(error) => { prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"); return Ok(()); }
-        };
         let expected = reference::convolution(&layer, channels, &input);
         for backend in Backend::all() {
-            let (mut output, mut scratch) = (vec![99; conv.output().volume()], vec![-7; conv.scratch()]);
-            conv.run(backend, &input, &mut output, &mut scratch);
-            prop_assert_eq!(&output, &expected, "{:?}", backend);
+            match depthwise(&layer, &input, backend) {
+                Ok(found) => prop_assert_eq!(&found, &expected, "{:?}", backend),
+                Err(error) => prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn last_layers_are_exact(channels in 1..200_usize, outputs in 1..50_usize, values in values(), input_zero: i8) {
+        let shape = Shape { height: 1, width: 1, channels };
+        let (input, weights) = (values.list(channels, false), values.list(channels * outputs, true));
+        let bias: Vec<i32> = (0..outputs as i32).map(|at| at * 7919 - 3000).collect();
+        let scales: Vec<f32> = (0..outputs).map(|at| 0.001 * (1.0 + at as f32)).collect();
+        let requantise = Requantise { multipliers: scales.clone(), zero_point: 0, low: -128, high: 127 };
+        let (weights, bias, requantise) = (&weights, &bias, &requantise);
+        let layer = Layer { input: shape, input_zero, window: Window::POINT, weights, bias, requantise };
+        let sum = |out: usize| {
+            let products = input.iter().zip(&weights[out * channels..]);
+            let products = products.map(|(value, weight)| (i32::from(*value) - i32::from(input_zero)) * i32::from(*weight));
+            bias[out] + products.sum::<i32>()
+        };
+        let expected: Vec<f32> = (0..outputs).map(|out| sum(out) as f32 * scales[out]).collect();
+        let layout = Layout::whole(shape, 0);
+        let bytes = picture(&input, layout, input_zero);
+        for backend in Backend::all() {
+            let mut store = Store::default();
+            let linear = Linear::new(&layer, backend.family(), &mut store).unwrap();
+            let constants = store.finish();
+            prop_assert!(linear.fits(&constants));
+            let (mut found, mut scratch) = (vec![0.0; outputs], vec![3; linear.scratch() + 64]);
+            let aligned = scratch.as_ptr().align_offset(64);
+            linear.run(backend, &constants, View::new(&bytes, layout), &mut found, &mut scratch[aligned..]);
+            prop_assert_eq!(&found, &expected, "{:?}", backend);
         }
     }
 }
@@ -156,12 +240,9 @@ fn the_longest_sums_of_extremes_are_exact() {
         let (input, weights, bias) = (vec![value; shape.volume()], vec![weight; 1280 * 17], vec![1 << 20; 17]);
         let (weights, bias, requantise) = (&weights, &bias, &requantise);
         let layer = Layer { input: shape, input_zero: zero, window: Window::POINT, weights, bias, requantise };
-        let conv = Conv::new(&layer).unwrap();
         let expected = reference::convolution(&layer, 1, &input);
         for backend in Backend::all() {
-            let (mut output, mut scratch) = (vec![0; conv.output().volume()], vec![0; conv.scratch()]);
-            conv.run(backend, &input, &mut output, &mut scratch);
-            assert_eq!(output, expected, "{backend:?}");
+            assert_eq!(conv(&layer, &input, backend).unwrap(), expected, "{backend:?}");
         }
     }
 }
@@ -173,7 +254,8 @@ fn layers_that_could_leave_32_bits_are_refused() {
     let weights = vec![127; 40_000];
     let refusal = |weights: &[i8], bias: &[i32], requantise: &Requantise| {
         let window = Window::POINT;
-        Conv::new(&Layer { input: shape, input_zero: 0, window, weights, bias, requantise }).unwrap_err()
+        let layer = Layer { input: shape, input_zero: 0, window, weights, bias, requantise };
+        Conv::new(&layer, shape.channels, Family::Pairs, &mut Store::default()).unwrap_err()
     };
     assert!(matches!(refusal(&weights, &[0], &requantise), LayerError::Overflow { channel: 0, .. }));
     let ones = vec![1; 40_000];

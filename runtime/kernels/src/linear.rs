@@ -1,0 +1,107 @@
+//! The last layer: sums that become real numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Instructions;
+use crate::constants::{Scratch, scratch_bytes};
+use crate::conv::{Matrix, pack, padded, run};
+use crate::picture::BLOCK;
+use crate::{Backend, Constants, Family, Layer, LayerError, Span, Store, View, Window, portable};
+
+/// A fully connected layer on one pixel, with real results: `f32(sum) * scale`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Linear {
+    channels: usize,
+    outputs: usize,
+    weights: Span,
+    bias: Span,
+    scales: Span,
+}
+
+impl Linear {
+    /// Packs a layer for `family`; the weights are `[out, in]`, and the multipliers the scales of the results.
+    ///
+    /// # Errors
+    /// If a list has the wrong length, the input is not one pixel, or the sums could leave 32 bits.
+    pub fn new(layer: &Layer<'_>, family: Family, store: &mut Store) -> Result<Self, LayerError> {
+        let Layer { input, window, .. } = *layer;
+        if [input.height, input.width] != [1, 1] || window != Window::POINT {
+            return Err(LayerError::Window { window, input });
+        }
+        layer.check(input.channels)?;
+        let (weights, bias) = pack(layer, input.channels.next_multiple_of(BLOCK), family);
+        Ok(Self {
+            channels: input.channels,
+            outputs: layer.bias.len(),
+            weights: store.add(&weights),
+            bias: store.add(&bias),
+            scales: store.add(&padded(&layer.requantise.multipliers, 0.0)),
+        })
+    }
+
+    /// How many values it reads.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// How many results there are.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Whether the constants that it names are there, with the lengths that it needs: for layers from a file.
+    #[must_use]
+    pub fn fits(&self, constants: &Constants) -> bool {
+        let outputs = self.outputs.next_multiple_of(BLOCK);
+        let length = self.run_length().and_then(|depth| depth.checked_mul(outputs));
+        self.outputs > 0
+            && length.is_some_and(|length| length > 0 && constants.holds::<i8>(self.weights, length))
+            && constants.holds::<i32>(self.bias, outputs)
+            && constants.holds::<f32>(self.scales, outputs)
+    }
+
+    fn run_length(&self) -> Option<usize> {
+        run(&Window::POINT, self.channels, self.channels.checked_next_multiple_of(BLOCK)?)
+    }
+
+    /// Bytes of scratch that [`Linear::run`] needs.
+    #[must_use]
+    pub fn scratch(&self) -> usize {
+        scratch_bytes::<i32>(self.outputs.next_multiple_of(BLOCK)) + scratch_bytes::<i16>(self.channels + 2 * BLOCK)
+    }
+
+    /// Computes the layer.
+    ///
+    /// # Panics
+    /// If the input is another one than the layer's, or `scratch` is shorter than [`Linear::scratch`].
+    pub fn run(
+        &self,
+        backend: Backend,
+        constants: &Constants,
+        input: View<'_>,
+        output: &mut [f32],
+        scratch: &mut [u8],
+    ) {
+        let shape = input.layout.shape;
+        assert_eq!([shape.height, shape.width, shape.channels], [1, 1, self.channels], "the input of the last layer");
+        assert_eq!(output.len(), self.outputs, "results of the last layer");
+        let mut scratch = Scratch::new(scratch);
+        let sums = scratch.take::<i32>(self.outputs.next_multiple_of(BLOCK));
+        let gathered = scratch.take::<i16>(self.channels + 2 * BLOCK);
+        let run = self.run_length().expect("checked when it was made or read");
+        let (weights, bias) = (constants.get(self.weights), constants.get(self.bias));
+        let matrix = Matrix { run, kernel_rows: 1, weights, bias };
+        let values = &input.values[input.layout.offset(0, 0)..];
+        match backend.instructions() {
+            Instructions::Portable(family) => portable::sums(values, matrix, family, sums),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => crate::x86::sums(values, matrix, gathered, sums),
+        }
+        let _unused_by_some = gathered;
+        for ((output, sum), scale) in output.iter_mut().zip(sums).zip(constants.get::<f32>(self.scales)) {
+            *output = *sum as f32 * scale;
+        }
+    }
+}

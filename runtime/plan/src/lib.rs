@@ -1,0 +1,3 @@
+//! Plans.
+mod graph;
+pub use graph::*;
