@@ -16,7 +16,7 @@ pub(crate) struct Line([u8; ALIGNMENT]);
 
 /// Memory that begins on a cache line, as bytes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Lines(Vec<Line>);
+pub struct Lines(Vec<Line>);
 
 impl Lines {
     /// Zeros, at least `length` of them.
