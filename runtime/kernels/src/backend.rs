@@ -89,3 +89,19 @@ impl Backend {
         self.0
     }
 }
+
+/// Calls a plain function, compiled for the instructions of `$backend` where that makes it faster: the body is the same Rust, so the
+/// result is too (the compiler never fuses or reorders floating point on its own).
+macro_rules! vectorised {
+    ($backend:expr, $function:ident($($argument:expr),*)) => {
+        match $backend.instructions() {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => {
+                // SAFETY: `Backend` carries these instructions only where the processor was seen to have them.
+                unsafe { crate::x86::with_avx2(|| $function($($argument),*)) }
+            }
+            _ => $function($($argument),*),
+        }
+    };
+}
+pub(crate) use vectorised;

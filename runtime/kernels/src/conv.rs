@@ -89,6 +89,34 @@ impl Conv {
         &self.window
     }
 
+    /// Bytes from one pixel of the input to the next.
+    #[must_use]
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// The margin that it needs around an input of `shape`.
+    #[must_use]
+    pub fn margin(&self, shape: Shape) -> usize {
+        self.window.margin(shape)
+    }
+
+    /// Rows of the result that are computed together.
+    #[must_use]
+    pub fn rows_together(&self) -> usize {
+        1
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn kernel(&self) -> String {
+        let [rows, columns] = self.window.kernel;
+        match [rows, columns] {
+            [1, 1] if self.window.stride == [1, 1] => "pointwise".to_owned(),
+            _ => format!("dense {rows}x{columns}/{}", self.window.stride[0]),
+        }
+    }
+
     /// Shape of the result; `None` where the window or the channels do not fit.
     #[must_use]
     pub fn output(&self, input: Shape) -> Option<Shape> {

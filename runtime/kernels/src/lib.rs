@@ -10,24 +10,30 @@
 //! of files.
 #![expect(unsafe_code, reason = "processor instructions and mapped files; see the crate's documentation")]
 
+mod add;
 mod backend;
+mod border;
 mod constants;
 mod conv;
 mod depthwise;
 mod geometry;
 mod linear;
 mod picture;
+mod pool;
 mod portable;
 pub mod reference;
 mod requantise;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use add::Add;
 pub use backend::{Backend, Family};
+pub use border::{Dequantise, Quantise};
 pub use constants::{ALIGNMENT, Constants, Lines, Span, Store, map};
 pub use conv::Conv;
 pub use depthwise::Depthwise;
 pub use geometry::{Shape, Window};
 pub use linear::Linear;
 pub use picture::{Layout, SLACK, View, ViewMut};
+pub use pool::{AveragePool, MaxPool};
 pub use requantise::{Layer, LayerError, Limits, Requantise};

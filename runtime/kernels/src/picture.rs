@@ -77,6 +77,12 @@ impl<'a> View<'a> {
         Self { values, layout }
     }
 
+    /// The pixels of an image row, without its margins.
+    #[inline]
+    pub(crate) fn row(&self, row: usize) -> &'a [i8] {
+        &self.values[self.layout.offset(row as isize, 0)..][..self.layout.shape.width * self.layout.step]
+    }
+
     /// The channels of a pixel.
     #[must_use]
     pub fn pixel(&self, row: usize, column: usize) -> &'a [i8] {

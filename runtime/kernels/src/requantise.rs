@@ -53,6 +53,14 @@ impl Limits {
         Self { zero_point: requantise.zero_point, low: requantise.low, high: requantise.high }
     }
 
+    /// As [`Limits::store`] for at most 2^30 steps, in a form that compilers turn into vectors.
+    #[inline(always)]
+    pub(crate) fn store_small(self, steps: f32) -> i8 {
+        let steps = if steps.is_nan() { 0.0 } else { steps.round_ties_even() };
+        let moved = steps + f32::from(self.zero_point);
+        moved.max(self.low.into()).min(self.high.into()) as i8
+    }
+
     /// The stored value of a number of steps; what is no number becomes the zero point.
     #[inline]
     #[must_use]

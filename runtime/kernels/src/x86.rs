@@ -13,6 +13,15 @@ use crate::requantise::Limits;
 /// Two vectors of eight sums, in order.
 type Sums = [__m256i; 2];
 
+/// Compiles what `work` inlines with AVX2.
+///
+/// # Safety
+/// AVX2.
+#[target_feature(enable = "avx2")]
+pub(crate) unsafe fn with_avx2<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
 /// Sixteen sums times their multipliers, rounded to nearest, ties to even: the mode that Rust guarantees. As `i16` in the order
 /// 0-3, 8-11, 4-7, 12-15, with the zero point added. Constructors have made sure that no step leaves 32 bits; what leaves 16 bits
 /// saturates, far outside the range that follows.

@@ -1,4 +1,5 @@
 //! Every kernel on every back end of this processor gives the bytes of the plain reference.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use proptest::prelude::*;
 use remedis_kernels::{

@@ -1,0 +1,56 @@
+//! Sums of two values.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{Instructions, vectorised};
+use crate::requantise::Limits;
+use crate::{Backend, LayerError, View, ViewMut};
+
+/// `store(f32(a - zero_a) * multiplier_a + f32(b - zero_b) * multiplier_b)`, nothing fused.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Add {
+    /// Stored zeros of the two.
+    pub zeros: [i8; 2],
+    /// Their scales over the result's.
+    pub multipliers: [f32; 2],
+    /// Of the result.
+    pub limits: Limits,
+}
+
+impl Add {
+    /// # Errors
+    /// If a multiplier is no positive number, or so large that steps could leave 32 bits.
+    pub fn check(&self) -> Result<(), LayerError> {
+        let is_usable = |multiplier: f32| multiplier > 0.0 && multiplier < 4e6;
+        match self.multipliers.iter().position(|multiplier| !is_usable(*multiplier)) {
+            Some(channel) => Err(LayerError::Multiplier { channel, found: self.multipliers[channel] }),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds the given rows of two pictures of the same shape.
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn run(&self, backend: Backend, inputs: [View<'_>; 2], rows: Range<usize>, output: &mut ViewMut<'_>) {
+        let layout = output.layout;
+        assert!(inputs.iter().all(|input| input.layout.shape == layout.shape), "shapes of an addition");
+        assert!(inputs.iter().all(|input| input.layout.step == layout.step), "bytes a pixel");
+        for row in rows {
+            let [a, b] = inputs.map(|input| input.row(row));
+            let output = output.row(row);
+            vectorised!(backend, add(self, a, b, output));
+        }
+    }
+}
+
+#[inline(always)]
+fn add(layer: &Add, a: &[i8], b: &[i8], output: &mut [i8]) {
+    let Add { zeros, multipliers, limits } = *layer;
+    let real = |value: i8, of: usize| f32::from(i16::from(value) - i16::from(zeros[of])) * multipliers[of];
+    for ((output, a), b) in output.iter_mut().zip(a).zip(b) {
+        *output = limits.store_small(real(*a, 0) + real(*b, 1));
+    }
+}

@@ -1,0 +1,122 @@
+//! Pools: the largest value under a window, and the mean of a whole picture.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{Instructions, vectorised};
+use crate::constants::{Scratch, scratch_bytes};
+use crate::requantise::Limits;
+use crate::{Backend, LayerError, Shape, View, ViewMut, Window};
+
+/// The largest stored value under a window; padding never wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaxPool {
+    /// What it slides.
+    pub window: Window,
+}
+
+impl MaxPool {
+    /// Shape of the result; `None` where the window does not fit, or a place would see only padding.
+    #[must_use]
+    pub fn output(&self, input: Shape) -> Option<Shape> {
+        let Window { kernel, before, after, .. } = self.window;
+        let sees_pixels = (0..2).all(|axis| before[axis] < kernel[axis] && after[axis] < kernel[axis]);
+        let [height, width] = self.window.places(input).filter(|_| sees_pixels)?;
+        Some(Shape { height, width, channels: input.channels })
+    }
+
+    /// Computes the given rows of the result. What the margins of the input hold does not matter.
+    ///
+    /// # Panics
+    /// If a picture has another shape than it should.
+    pub fn run(&self, backend: Backend, input: View<'_>, rows: Range<usize>, output: &mut ViewMut<'_>) {
+        let (shape, step) = (input.layout.shape, input.layout.step);
+        assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
+        assert_eq!(step, output.layout.step, "bytes a pixel");
+        for row in rows {
+            let output = output.row(row);
+            output.fill(i8::MIN);
+            for tap in self.window.taps() {
+                for (column, output) in output.chunks_exact_mut(step).enumerate() {
+                    if let Some(pixel) = self.window.pixel(shape, [row, column], tap) {
+                        let first = input.layout.offset((pixel / shape.width) as isize, (pixel % shape.width) as isize);
+                        let values = &input.values[first..][..step];
+                        vectorised!(backend, largest(values, output));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn largest(values: &[i8], output: &mut [i8]) {
+    for (output, value) in output.iter_mut().zip(values) {
+        *output = (*output).max(*value);
+    }
+}
+
+/// `store(f32(sum of all pixels less their zero) * multiplier)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AveragePool {
+    /// The stored value of a real zero in the input.
+    pub zero: i8,
+    /// Input scale over number of pixels times output scale.
+    pub multiplier: f32,
+    /// Of the result.
+    pub limits: Limits,
+}
+
+impl AveragePool {
+    /// # Errors
+    /// If sums or steps could leave 32 bits, or the multiplier is no positive number.
+    pub fn check(&self, input: Shape) -> Result<(), LayerError> {
+        let bound = (input.height as u64).saturating_mul(input.width as u64).saturating_mul(255);
+        if bound >= 1 << 31 {
+            return Err(LayerError::Overflow { channel: 0, bound });
+        }
+        let is_usable = self.multiplier > 0.0 && f64::from(self.multiplier) * (bound as f64) < f64::from(1 << 30);
+        if is_usable { Ok(()) } else { Err(LayerError::Multiplier { channel: 0, found: self.multiplier }) }
+    }
+
+    /// Bytes of scratch that [`AveragePool::run`] needs.
+    #[must_use]
+    pub fn scratch(&self, channels: usize) -> usize {
+        scratch_bytes::<i32>(channels.next_multiple_of(16))
+    }
+
+    /// Computes the one pixel of the result.
+    ///
+    /// # Panics
+    /// If the output is not one pixel of as many channels, or `scratch` is too short.
+    pub fn run(&self, backend: Backend, input: View<'_>, output: &mut ViewMut<'_>, scratch: &mut [u8]) {
+        let Shape { height, width, channels } = input.layout.shape;
+        assert_eq!(output.layout.shape, Shape { height: 1, width: 1, channels }, "the result of an average");
+        assert_eq!(input.layout.step, output.layout.step, "bytes a pixel");
+        let sums = Scratch::new(scratch).take::<i32>(input.layout.step);
+        sums.fill(-((height * width) as i32) * i32::from(self.zero));
+        for row in 0..height {
+            let row = input.row(row);
+            vectorised!(backend, accumulate(row, sums));
+        }
+        let output = output.row(0);
+        vectorised!(backend, finish(self, sums, output));
+    }
+}
+
+#[inline(always)]
+fn finish(layer: &AveragePool, sums: &[i32], output: &mut [i8]) {
+    for (output, sum) in output.iter_mut().zip(sums) {
+        *output = layer.limits.store_small(*sum as f32 * layer.multiplier);
+    }
+}
+
+#[inline(always)]
+fn accumulate(row: &[i8], sums: &mut [i32]) {
+    for pixel in row.chunks_exact(sums.len()) {
+        for (sum, value) in sums.iter_mut().zip(pixel) {
+            *sum += i32::from(*value);
+        }
+    }
+}

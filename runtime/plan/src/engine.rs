@@ -1,0 +1,310 @@
+//! Runs a program: one memory allocated once, none per answer.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use remedis_kernels::{Backend, Constants, Lines, View, ViewMut};
+
+use crate::arrange::{Arrangement, Place, ProgramError};
+use crate::program::{Link, Operation, Program};
+
+/// A program with its constants, checked, and shared by engines.
+#[derive(Clone, Debug)]
+pub struct Plan(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    program: Program,
+    constants: Constants,
+    arrangement: Arrangement,
+}
+
+impl Plan {
+    /// # Errors
+    /// If a layer does not fit what it reads, or its constants are not there.
+    pub fn new(program: Program, constants: Constants) -> Result<Self, ProgramError> {
+        let arrangement = Arrangement::of(&program, &constants)?;
+        Ok(Self(Arc::new(Parts { program, constants, arrangement })))
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.0.program
+    }
+
+    /// Its packed weights.
+    #[must_use]
+    pub fn constants(&self) -> &Constants {
+        &self.0.constants
+    }
+
+    /// Bytes that an engine for `workers` workers allocates.
+    #[must_use]
+    pub fn memory(&self, workers: usize) -> usize {
+        self.0.arrangement.memory + workers * self.0.arrangement.scratch
+    }
+}
+
+/// A plan with the memory to run it. One answer at a time; workers share the rows of each layer.
+#[derive(Debug)]
+pub struct Engine {
+    plan: Plan,
+    backend: Backend,
+    memory: Lines,
+    workers: Vec<Lines>,
+    pool: Option<rayon::ThreadPool>,
+}
+
+/// Links in a chain at most.
+pub(crate) const MOST_LINKS: usize = 16;
+
+/// What a worker is told about a chain.
+#[derive(Clone, Copy)]
+struct Chain<'a> {
+    parts: &'a Parts,
+    backend: Backend,
+    links: &'a [Link],
+    /// Number of the first link.
+    first: usize,
+    tile: usize,
+    inputs: &'a [&'a [f32]],
+    memory: Memory<'a>,
+}
+
+/// Everything in memory but the picture being written.
+#[derive(Clone, Copy)]
+struct Memory<'a> {
+    before: &'a [i8],
+    after: &'a [i8],
+    /// Where `after` begins.
+    first_after: usize,
+}
+
+impl<'a> Memory<'a> {
+    fn view(&self, place: Place) -> View<'a> {
+        let Place::Memory(first, layout) = place else { panic!("{place:?} is no whole picture") };
+        let length = layout.length();
+        let values = match first.checked_sub(self.first_after) {
+            Some(first) => &self.after[first..][..length],
+            None => &self.before[first..][..length],
+        };
+        View::new(values, layout)
+    }
+}
+
+impl Engine {
+    /// Allocates for up to `threads` threads.
+    ///
+    /// # Panics
+    /// If the operating system starts no threads.
+    #[must_use]
+    pub fn new(plan: Plan, threads: usize) -> Self {
+        let Parts { program, arrangement, .. } = &*plan.0;
+        let threads = threads.max(1);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = (threads > 1).then(|| pool.build().expect("threads start"));
+        Self {
+            backend: Backend::for_family(program.family),
+            memory: Lines::new(arrangement.memory),
+            workers: vec![Lines::new(arrangement.scratch); threads],
+            pool,
+            plan,
+        }
+    }
+
+    /// The plan that it runs.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Instructions that it runs on.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// The outputs for the given inputs, `[channel, height, width]` each.
+    ///
+    /// # Panics
+    /// If an input or output is missing or of another size than the program's.
+    pub fn run(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) {
+        self.watch(inputs, outputs, |_, _| {});
+    }
+
+    /// As [`Engine::run`], telling `seen` after each chain of the program what it was, so that its time can be taken.
+    ///
+    /// # Panics
+    /// If an input or output is missing or of another size than the program's.
+    pub fn watch(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]], mut seen: impl FnMut(usize, &[Link]) + Send) {
+        let Self { plan, backend, memory, workers, pool } = self;
+        let parts = &*plan.0;
+        let mut all = || {
+            let mut first = 0;
+            for (number, links) in parts.program.chains.iter().enumerate() {
+                run_chain(parts, *backend, [number, first], inputs, outputs, memory, workers);
+                seen(number, links);
+                first += links.len();
+            }
+        };
+        match pool {
+            Some(pool) => pool.install(all),
+            None => all(),
+        }
+    }
+}
+
+fn run_chain(
+    parts: &Parts,
+    backend: Backend,
+    [number, first]: [usize; 2],
+    inputs: &[&[f32]],
+    outputs: &mut [&mut [f32]],
+    memory: &mut Lines,
+    workers: &mut [Lines],
+) {
+    let links = &parts.program.chains[number];
+    let values: &mut [i8] = bytemuck::cast_slice_mut(memory.bytes_mut());
+    let place = parts.arrangement.places[first + links.len() - 1];
+    let Place::Memory(start, layout) = place else {
+        let memory = Memory { before: values, after: &[], first_after: usize::MAX };
+        return run_output(parts, backend, &links[0], memory, outputs, &mut workers[0]);
+    };
+    let (before, rest) = values.split_at_mut(start);
+    let (written, after) = rest.split_at_mut(layout.length());
+    let memory = Memory { before, after, first_after: start + layout.length() };
+    let tile = parts.arrangement.tiles[number];
+    let chain = Chain { parts, backend, links, first, tile, inputs, memory };
+    let together = links.iter().map(|link| link.operation.rows_together()).max().unwrap_or(1);
+    chain.share(0..layout.shape.height, together, ViewMut::new(written, layout), workers);
+}
+
+/// A link that gives real numbers.
+fn run_output(
+    parts: &Parts,
+    backend: Backend,
+    link: &Link,
+    memory: Memory<'_>,
+    outputs: &mut [&mut [f32]],
+    worker: &mut Lines,
+) {
+    let view = |from: u32| memory.view(parts.arrangement.places[from as usize]);
+    match &link.operation {
+        Operation::Linear { from, layer, output } => {
+            let scratch = &mut worker.bytes_mut()[parts.arrangement.behind_rings..];
+            layer.run(backend, &parts.constants, view(*from), outputs[*output as usize], scratch);
+        }
+        Operation::Dequantise { from, layer, output } => layer.run(view(*from), outputs[*output as usize]),
+        other => unreachable!("{other:?} gives a picture"),
+    }
+}
+
+impl Chain<'_> {
+    /// Splits rows of the last result among workers.
+    fn share(self, rows: Range<usize>, together: usize, output: ViewMut<'_>, workers: &mut [Lines]) {
+        let half = workers.len() / 2;
+        let cut = (rows.len() * half).div_ceil(workers.len().max(1)).next_multiple_of(together);
+        if half == 0 || cut >= rows.len() {
+            return self.run(rows, output, &mut workers[0]);
+        }
+        let cut = rows.start + cut;
+        let (upper, lower) = output.split(cut);
+        let (some, others) = workers.split_at_mut(half);
+        rayon::join(
+            || self.share(rows.start..cut, together, upper, some),
+            || self.share(cut..rows.end, together, lower, others),
+        );
+    }
+
+    /// Computes rows of the last result, tile by tile.
+    fn run(self, rows: Range<usize>, mut output: ViewMut<'_>, worker: &mut Lines) {
+        let places = &self.parts.arrangement.places[self.first..][..self.links.len()];
+        let (rings, scratch) = worker.bytes_mut().split_at_mut(self.parts.arrangement.behind_rings);
+        let rings: &mut [i8] = bytemuck::cast_slice_mut(rings);
+        for (link, place) in self.links.iter().zip(places) {
+            if let Place::Ring(first, layout) = *place {
+                ViewMut::new(&mut rings[first..][..layout.length()], layout).fill_sides(link.zero);
+            }
+        }
+        let Place::Memory(_, layout) = places[places.len() - 1] else { unreachable!("outputs are no chains") };
+        output.fill_sides(self.links[self.links.len() - 1].zero);
+        let (height, margin) = (layout.shape.height, layout.margin);
+        let zero = self.links[self.links.len() - 1].zero;
+        for row in 1..=margin {
+            if rows.start == 0 {
+                output.fill_row(-(row as isize), zero);
+            }
+            if rows.end == height {
+                output.fill_row((height + row - 1) as isize, zero);
+            }
+        }
+        let mut done = [isize::MIN; MOST_LINKS];
+        let mut needed: [Range<isize>; MOST_LINKS] = std::array::from_fn(|_| 0..0);
+        let mut start = rows.start;
+        while start < rows.end {
+            let end = (start + self.tile).min(rows.end);
+            needed[self.links.len() - 1] = start as isize..end as isize;
+            for at in (1..self.links.len()).rev() {
+                needed[at - 1] = self.links[at].operation.reads(&self.image_rows(places[at], &needed[at], at));
+            }
+            for at in 0..self.links.len() {
+                let from = needed[at].start.max(done[at]);
+                let new = from..needed[at].end.max(from);
+                let image = self.image_rows(places[at], &new, at);
+                done[at] = new.end.max(image.end as isize);
+                let Place::Ring(first, layout) = places[at] else {
+                    self.run_link(at, image, places, rings, &mut output, scratch);
+                    continue;
+                };
+                let (before, ring) = rings.split_at_mut(first);
+                let mut ring = ViewMut::new(&mut ring[..layout.length()], layout);
+                for row in new.filter(|row| *row < 0 || *row >= layout.shape.height as isize) {
+                    ring.fill_row(row, self.links[at].zero);
+                }
+                self.run_link(at, image, places, before, &mut ring, scratch);
+            }
+            start = end;
+        }
+    }
+
+    /// The rows of the image among `rows`, widened to what is computed together.
+    fn image_rows(self, place: Place, rows: &Range<isize>, at: usize) -> Range<usize> {
+        let height = place.layout().map_or(0, |layout| layout.shape.height);
+        let together = self.links[at].operation.rows_together();
+        let start = rows.start.clamp(0, height as isize) as usize / together * together;
+        let end = (rows.end.clamp(0, height as isize) as usize).next_multiple_of(together).min(height);
+        start..end.max(start)
+    }
+
+    /// Computes rows of one link. `rings` are those before it.
+    fn run_link(
+        self,
+        at: usize,
+        rows: Range<usize>,
+        places: &[Place],
+        rings: &[i8],
+        output: &mut ViewMut<'_>,
+        scratch: &mut [u8],
+    ) {
+        if rows.is_empty() {
+            return;
+        }
+        let view = |source: u32| match places.get((source as usize).wrapping_sub(self.first)) {
+            Some(Place::Ring(first, layout)) => View::new(&rings[*first..][..layout.length()], *layout),
+            _ => self.memory.view(self.parts.arrangement.places[source as usize]),
+        };
+        let (backend, constants) = (self.backend, &self.parts.constants);
+        match &self.links[at].operation {
+            Operation::Quantise { input, layer } => {
+                layer.run(backend, self.inputs[*input as usize], rows, output, scratch);
+            }
+            Operation::Conv { from, layer } => layer.run(backend, constants, view(*from), rows, output, scratch),
+            Operation::Depthwise { from, layer } => layer.run(backend, constants, view(*from), rows, output),
+            Operation::Add { from, layer } => layer.run(backend, from.map(view), rows, output),
+            Operation::MaxPool { from, layer } => layer.run(backend, view(*from), rows, output),
+            Operation::AveragePool { from, layer } => layer.run(backend, view(*from), output, scratch),
+            other => unreachable!("{other:?} gives no picture"),
+        }
+    }
+}
