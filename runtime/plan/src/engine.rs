@@ -39,6 +39,26 @@ impl Plan {
         &self.0.constants
     }
 
+    /// Chains of layers: each layer, its result's size in words, and its multiplications.
+    pub fn chains(&self) -> impl Iterator<Item = Vec<(&Link, String, u64)>> {
+        let mut first = 0;
+        self.0.program.chains.iter().map(move |links| {
+            let places = &self.0.arrangement.places[first..][..links.len()];
+            first += links.len();
+            let describe = |(link, place): (&'_ Link, &Place)| {
+                let shape = match &link.operation {
+                    Operation::Linear { output, .. } | Operation::Dequantise { output, .. } => {
+                        self.0.program.outputs[*output as usize].shape
+                    }
+                    _ => place.layout().expect("every other result is a picture").shape,
+                };
+                let size = format!("{}x{}x{}", shape.height, shape.width, shape.channels);
+                (link.operation.n_multiplications(shape), size)
+            };
+            links.iter().zip(places).map(|pair| { let (n, size) = describe(pair); (pair.0, size, n) }).collect()
+        })
+    }
+
     /// Bytes that an engine for `workers` workers allocates.
     #[must_use]
     pub fn memory(&self, workers: usize) -> usize {

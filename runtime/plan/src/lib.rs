@@ -1,12 +1,14 @@
 //! Integer networks: what a file says ([`Graph`]), what a processor does ([`Program`]), and an engine that does it.
 mod arrange;
 mod engine;
+mod file;
 mod graph;
 mod lower;
 mod program;
 
 pub use arrange::ProgramError;
 pub use engine::{Engine, Plan};
+pub use file::{MAGIC, OpenPlanError, VERSION};
 pub use graph::{Affine, Graph, Node, Op, Output as GraphOutput, Stored, Weights};
 pub use lower::LowerError;
 pub use program::{Input, Link, Operation, Output, Program};
