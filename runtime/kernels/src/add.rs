@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Instructions, vectorised};
+use crate::picture::Value;
 use crate::requantise::Limits;
 use crate::{Backend, LayerError, View, ViewMut};
 
@@ -37,9 +38,16 @@ impl Add {
     pub fn run(&self, backend: Backend, inputs: [View<'_>; 2], rows: Range<usize>, output: &mut ViewMut<'_>) {
         let layout = output.layout;
         assert!(inputs.iter().all(|input| input.layout.shape == layout.shape), "shapes of an addition");
-        assert!(inputs.iter().all(|input| input.layout.step == layout.step), "bytes a pixel");
+        assert!(inputs.iter().all(|input| input.layout.step == layout.step), "values a pixel");
+        match layout.value_bytes {
+            1 => self.rows::<i8>(backend, inputs, rows, output),
+            _ => self.rows::<i16>(backend, inputs, rows, output),
+        }
+    }
+
+    fn rows<T: Value>(&self, backend: Backend, inputs: [View<'_>; 2], rows: Range<usize>, output: &mut ViewMut<'_>) {
         for row in rows {
-            let [a, b] = inputs.map(|input| input.row(row));
+            let [a, b] = inputs.map(|input| input.row::<T>(row));
             let output = output.row(row);
             vectorised!(backend, add(self, a, b, output));
         }
@@ -47,10 +55,10 @@ impl Add {
 }
 
 #[inline(always)]
-fn add(layer: &Add, a: &[i8], b: &[i8], output: &mut [i8]) {
+fn add<T: Value>(layer: &Add, a: &[T], b: &[T], output: &mut [T]) {
     let Add { zeros, multipliers, limits } = *layer;
-    let real = |value: i8, of: usize| f32::from(i16::from(value) - i16::from(zeros[of])) * multipliers[of];
+    let real = |value: T, of: usize| (value.number() - i32::from(zeros[of])) as f32 * multipliers[of];
     for ((output, a), b) in output.iter_mut().zip(a).zip(b) {
-        *output = limits.store_small(real(*a, 0) + real(*b, 1));
+        *output = T::of(limits.store_number(real(*a, 0) + real(*b, 1)));
     }
 }

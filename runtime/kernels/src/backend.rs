@@ -33,6 +33,15 @@ impl Family {
     /// Every family, for compiling ahead.
     pub const ALL: [Self; 3] = [Self::Pairs, Self::Avx2, Self::Dot];
 
+    /// Bytes of a stored value in memory.
+    #[must_use]
+    pub const fn value_bytes(self) -> usize {
+        match self {
+            Self::Pairs | Self::Dot => 1,
+            Self::Avx2 => 2,
+        }
+    }
+
     /// What people call it.
     #[must_use]
     pub fn name(self) -> &'static str {

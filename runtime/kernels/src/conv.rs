@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Instructions;
 use crate::constants::{Scratch, scratch_bytes};
-use crate::picture::BLOCK;
+use crate::picture::{BLOCK, Value};
 use crate::requantise::Limits;
 use crate::{Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable};
 
-/// Bytes of gathered rows that stay near while all weights pass by.
+/// Bytes of values that stay near while all weights pass by.
 const CACHED: usize = 24 << 10;
 /// Pixels computed at once at most.
 const MOST_PIXELS: usize = 192;
@@ -34,9 +34,9 @@ pub struct Conv {
 }
 
 /// Pixels that an inner loop computes with all outputs.
-pub(crate) struct Job<'a> {
+pub(crate) struct Job<'a, T = i8> {
     /// Values of the whole input.
-    pub(crate) input: &'a [i8],
+    pub(crate) input: &'a [T],
     /// `[pixel][kernel row]`: where the run begins in `input`. From each, `run` rounded up to 16 values are there.
     pub(crate) starts: &'a [u32],
     pub(crate) matrix: Matrix<'a>,
@@ -45,7 +45,7 @@ pub(crate) struct Job<'a> {
     /// For each pixel, where its outputs begin.
     pub(crate) targets: &'a [u32],
     /// A whole number of blocks fits from every target.
-    pub(crate) output: &'a mut [i8],
+    pub(crate) output: &'a mut [T],
 }
 
 /// Packed weights and what belongs to them.
@@ -54,7 +54,7 @@ pub(crate) struct Matrix<'a> {
     /// Values in a run, a multiple of 4.
     pub(crate) run: usize,
     pub(crate) kernel_rows: usize,
-    /// `[block][depth / n][output][n]`, `n` by [`group`], depth being `kernel_rows * run`.
+    /// `[block][depth / n][output][n]`, `n` by [`group`] and outputs in the order of [`slot`], depth being `kernel_rows * run`.
     pub(crate) weights: &'a [i8],
     /// Whole blocks of 16, less the zero point times the weights.
     pub(crate) bias: &'a [i32],
@@ -89,7 +89,7 @@ impl Conv {
         &self.window
     }
 
-    /// Bytes from one pixel of the input to the next.
+    /// Values from one pixel of the input to the next.
     #[must_use]
     pub fn step(&self) -> usize {
         self.step
@@ -156,7 +156,6 @@ impl Conv {
         let batch = self.batch();
         scratch_bytes::<u32>(batch * self.window.kernel[0])
             + scratch_bytes::<u32>(batch)
-            + scratch_bytes::<i16>(batch * self.depth() + BLOCK)
     }
 
     /// Computes the given rows of the result. What `scratch` holds does not matter.
@@ -172,9 +171,31 @@ impl Conv {
         output: &mut ViewMut<'_>,
         scratch: &mut [u8],
     ) {
+        match backend.instructions() {
+            Instructions::Portable(Family::Avx2) => {
+                self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i16>| portable::conv(job, Family::Avx2));
+            }
+            Instructions::Portable(family) => {
+                self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i8>| portable::conv(job, family));
+            }
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => self.jobs(constants, input, rows, output, scratch, crate::x86::conv),
+        }
+    }
+
+    /// Calls `work` for some pixels after the other.
+    fn jobs<T: Value>(
+        &self,
+        constants: &Constants,
+        input: View<'_>,
+        rows: Range<usize>,
+        output: &mut ViewMut<'_>,
+        scratch: &mut [u8],
+        work: impl Fn(Job<'_, T>),
+    ) {
         let shape = input.layout.shape;
         assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
-        assert_eq!((input.layout.step, output.layout.step % BLOCK), (self.step, 0), "bytes a pixel");
+        assert_eq!((input.layout.step, output.layout.step % BLOCK), (self.step, 0), "values a pixel");
         assert!(
             input.layout.margin >= self.window.margin(shape),
             "margins of {:?} for {:?}",
@@ -185,7 +206,6 @@ impl Conv {
         let (batch, kernel_rows, width) = (self.batch(), self.window.kernel[0], output.layout.shape.width);
         let starts = scratch.take::<u32>(batch * kernel_rows);
         let targets = scratch.take::<u32>(batch);
-        let gathered = scratch.take::<i16>(batch * self.depth() + BLOCK);
         let run = run(&self.window, self.channels, self.step).expect("checked when it was made or read");
         let (weights, bias) = (constants.get(self.weights), constants.get(self.bias));
         let matrix = Matrix { run, kernel_rows, weights, bias };
@@ -200,16 +220,10 @@ impl Conv {
                 *target = output.offset(place[0], place[1]) as u32;
             }
             let (starts, targets) = (&starts[..count * kernel_rows], &targets[..count]);
-            let (input, output) = (input.values, &mut *output.values);
-            let job = Job { input, starts, matrix, multipliers, limits: self.limits, targets, output };
-            match backend.instructions() {
-                Instructions::Portable(family) => portable::conv(job, family),
-                #[cfg(target_arch = "x86_64")]
-                Instructions::Avx2 => crate::x86::conv(job, gathered),
-            }
+            let (input, output) = (input.values(), output.values());
+            work(Job { input, starts, matrix, multipliers, limits: self.limits, targets, output });
             pixel += count;
         }
-        let _unused_by_some = gathered;
     }
 
     /// Where the runs under the window at `place` begin.
@@ -236,6 +250,16 @@ pub(crate) const fn group(family: Family) -> usize {
     }
 }
 
+/// Where an output's weights stand in their block, and the other way round: AVX2 packs within halves of a vector, so its blocks
+/// hold outputs 0-3, 8-11, 4-7, 12-15.
+pub(crate) const fn slot(family: Family, output: usize) -> usize {
+    match (family, output / 4) {
+        (Family::Avx2, 1) => output + 4,
+        (Family::Avx2, 2) => output - 4,
+        _ => output,
+    }
+}
+
 /// Weights in the order of [`Matrix::weights`], and the bias less what the zero point contributes.
 pub(crate) fn pack(layer: &Layer<'_>, step: usize, family: Family) -> (Vec<i8>, Vec<i32>) {
     let Layer { input, window, weights, .. } = *layer;
@@ -248,7 +272,7 @@ pub(crate) fn pack(layer: &Layer<'_>, step: usize, family: Family) -> (Vec<i8>, 
         for (tap, values) in filter.chunks_exact(channels).enumerate() {
             for (channel, &weight) in values.iter().enumerate() {
                 let at = tap / columns * run + tap % columns * step + channel;
-                let place = (out / BLOCK * (depth / group) + at / group) * BLOCK + out % BLOCK;
+                let place = (out / BLOCK * (depth / group) + at / group) * BLOCK + slot(family, out % BLOCK);
                 packed[place * group + at % group] = weight;
             }
         }

@@ -91,7 +91,7 @@ impl Arrangement {
     pub(crate) fn of(program: &Program, constants: &Constants) -> Result<Self, ProgramError> {
         let shapes = shapes(program, constants)?;
         let links: Vec<_> = program.chains.iter().flatten().collect();
-        let mut layouts: Vec<Option<Layout>> = shapes.iter().map(|shape| shape.map(|shape| Layout::whole(shape, 0))).collect();
+        let mut layouts: Vec<Option<Layout>> = shapes.iter().map(|shape| shape.map(|shape| Layout::whole(shape, 0, program.family))).collect();
         for link in &links {
             for source in link.operation.from() {
                 let layout = layouts[source].as_mut().expect("shapes were checked");
@@ -109,9 +109,9 @@ impl Arrangement {
                 && readers.peek().is_some()
                 && readers.all(|link| reads_thinly(&link.operation))
             {
-                *layout = Layout::thin(layout.shape, layout.margin);
+                *layout = Layout::thin(layout.shape, layout.margin, program.family);
             } else if let Some(layout) = layout {
-                *layout = Layout::whole(layout.shape, layout.margin);
+                *layout = Layout::whole(layout.shape, layout.margin, program.family);
             }
         }
         let mut arrangement = Self { places: vec![], tiles: vec![], memory: 0, scratch: 0, behind_rings: 0 };
