@@ -12,12 +12,16 @@ use crate::backend::Instructions;
 use crate::constants::{Scratch, scratch_bytes};
 use crate::picture::{BLOCK, Value};
 use crate::requantise::Limits;
-use crate::{Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable};
+use crate::{
+    Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable, winograd,
+};
 
 /// Bytes of values that stay near while all weights pass by.
 const CACHED: usize = 24 << 10;
 /// Pixels computed at once at most.
 const MOST_PIXELS: usize = 192;
+/// Tiles computed at once at most.
+pub(crate) const MOST_TILES: usize = 48;
 
 /// A convolution of all input channels with all output channels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,10 +31,39 @@ pub struct Conv {
     /// Of the input, as in [`Layout`](crate::Layout).
     step: usize,
     outputs: usize,
+    form: Form,
     weights: Span,
     bias: Span,
     multipliers: Span,
     limits: Limits,
+}
+
+/// How the sums are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Form {
+    /// One product after the other.
+    Direct,
+    /// By [`winograd`].
+    Winograd,
+}
+
+/// Tiles of four results each that an inner loop computes with all outputs.
+pub(crate) struct Tiles<'a> {
+    /// Values of the whole input.
+    pub(crate) input: &'a [i16],
+    /// Where the four rows of four pixels under each tile begin in `input`.
+    pub(crate) starts: &'a [[u32; 4]],
+    /// Values from one pixel to the next.
+    pub(crate) step: usize,
+    pub(crate) channels: usize,
+    /// By [`winograd::transform`].
+    pub(crate) weights: &'a [i16],
+    pub(crate) bias: &'a [i32],
+    pub(crate) multipliers: &'a [f32],
+    pub(crate) limits: Limits,
+    /// For each tile, where the outputs of its pixels begin; not all of them are in the picture.
+    pub(crate) targets: &'a [[[Option<u32>; 2]; 2]],
+    pub(crate) output: &'a mut [i16],
 }
 
 /// Pixels that an inner loop computes with all outputs.
@@ -69,14 +102,19 @@ impl Conv {
     pub fn new(layer: &Layer<'_>, step: usize, family: Family, store: &mut Store) -> Result<Self, LayerError> {
         layer.check(layer.input.channels)?;
         let Layer { input, window, requantise, .. } = *layer;
-        let (weights, bias) = pack(layer, step, family);
+        let form = if winograd::pays(layer, step, family) { Form::Winograd } else { Form::Direct };
+        let (weights, bias) = match form {
+            Form::Direct => (store.add(&pack(layer, step, family)), padded(&layer.folded_bias(), 0)),
+            Form::Winograd => (store.add(&winograd::transform(layer, family)), padded(&layer.folded_bias(), 0)),
+        };
         let multipliers = padded(&requantise.multipliers, 0.0);
         Ok(Self {
             window,
             channels: input.channels,
             step,
             outputs: layer.bias.len(),
-            weights: store.add(&weights),
+            form,
+            weights,
             bias: store.add(&bias),
             multipliers: store.add(&multipliers),
             limits: Limits::of(requantise),
@@ -98,13 +136,25 @@ impl Conv {
     /// The margin that it needs around an input of `shape`.
     #[must_use]
     pub fn margin(&self, shape: Shape) -> usize {
-        self.window.margin(shape)
+        match self.form {
+            Form::Direct => self.window.margin(shape),
+            Form::Winograd => winograd::margin(&self.window, shape),
+        }
+    }
+
+    /// Input rows that output rows `rows` read, in the padding too.
+    #[must_use]
+    pub fn reads(&self, rows: &Range<usize>) -> Range<isize> {
+        self.window.reads(&(rows.start..rows.end.next_multiple_of(self.rows_together())))
     }
 
     /// Rows of the result that are computed together.
     #[must_use]
     pub fn rows_together(&self) -> usize {
-        1
+        match self.form {
+            Form::Direct => 1,
+            Form::Winograd => 2,
+        }
     }
 
     /// What people call it.
@@ -113,6 +163,7 @@ impl Conv {
         let [rows, columns] = self.window.kernel;
         match [rows, columns] {
             [1, 1] if self.window.stride == [1, 1] => "pointwise".to_owned(),
+            _ if self.form == Form::Winograd => format!("winograd {rows}x{columns}"),
             _ => format!("dense {rows}x{columns}/{}", self.window.stride[0]),
         }
     }
@@ -135,14 +186,27 @@ impl Conv {
     pub fn fits(&self, constants: &Constants) -> bool {
         let outputs = self.outputs.next_multiple_of(BLOCK);
         let depth = run(&self.window, self.channels, self.step).and_then(|run| run.checked_mul(self.window.kernel[0]));
-        let length = depth.and_then(|depth| depth.checked_mul(outputs));
+        let length = depth.and_then(|depth| depth.checked_mul(outputs)).filter(|length| *length > 0);
+        let has_weights = match (self.form, length) {
+            (_, None) => false,
+            (Form::Direct, Some(length)) => constants.holds::<i8>(self.weights, length),
+            (Form::Winograd, Some(_)) => {
+                let is_whole = self.channels == self.step && self.channels.is_multiple_of(BLOCK);
+                let length = (winograd::POSITIONS * self.channels).checked_mul(outputs);
+                let is_3x3 = (self.window.kernel, self.window.stride) == ([3, 3], [1, 1]);
+                is_whole && is_3x3 && length.is_some_and(|length| constants.holds::<i16>(self.weights, length))
+            }
+        };
         self.outputs > 0
-            && length.is_some_and(|length| length > 0 && constants.holds::<i8>(self.weights, length))
+            && has_weights
             && constants.holds::<i32>(self.bias, outputs)
             && constants.holds::<f32>(self.multipliers, outputs)
     }
 
     fn batch(&self) -> usize {
+        if self.form == Form::Winograd {
+            return winograd::batch(self.channels);
+        }
         (CACHED / (2 * self.depth()) / 6).clamp(1, MOST_PIXELS / 6) * 6
     }
 
@@ -154,8 +218,13 @@ impl Conv {
     #[must_use]
     pub fn scratch(&self) -> usize {
         let batch = self.batch();
-        scratch_bytes::<u32>(batch * self.window.kernel[0])
-            + scratch_bytes::<u32>(batch)
+        match self.form {
+            Form::Direct => scratch_bytes::<u32>(batch * self.window.kernel[0]) + scratch_bytes::<u32>(batch),
+            Form::Winograd => {
+                scratch_bytes::<i16>(winograd::POSITIONS * batch * self.channels)
+                    + scratch_bytes::<i32>(winograd::POSITIONS * batch * BLOCK)
+            }
+        }
     }
 
     /// Computes the given rows of the result. What `scratch` holds does not matter.
@@ -172,8 +241,17 @@ impl Conv {
         scratch: &mut [u8],
     ) {
         match backend.instructions() {
+            Instructions::Portable(Family::Avx2) if self.form == Form::Winograd => {
+                self.tiles(constants, input, rows, output, scratch, |tiles, _, _| portable::winograd(tiles));
+            }
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 if self.form == Form::Winograd => {
+                self.tiles(constants, input, rows, output, scratch, crate::x86::winograd);
+            }
             Instructions::Portable(Family::Avx2) => {
-                self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i16>| portable::conv(job, Family::Avx2));
+                self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i16>| {
+                    portable::conv(job, Family::Avx2)
+                });
             }
             Instructions::Portable(family) => {
                 self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i8>| portable::conv(job, family));
@@ -226,6 +304,61 @@ impl Conv {
         }
     }
 
+    /// Calls `work` for some tiles after the other, with room for their transforms.
+    fn tiles(
+        &self,
+        constants: &Constants,
+        input: View<'_>,
+        rows: Range<usize>,
+        output: &mut ViewMut<'_>,
+        scratch: &mut [u8],
+        work: impl Fn(Tiles<'_>, &mut [i16], &mut [i32]),
+    ) {
+        let shape = input.layout.shape;
+        assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
+        assert_eq!((input.layout.step, output.layout.step % BLOCK), (self.step, 0), "values a pixel");
+        assert!(input.layout.margin >= self.margin(shape), "margins of {:?} for {:?}", input.layout, self.window);
+        assert!(rows.start.is_multiple_of(2), "tiles begin at even rows");
+        let mut scratch = Scratch::new(scratch);
+        let most = self.batch();
+        let transformed = scratch.take::<i16>(winograd::POSITIONS * most * self.channels);
+        let products = scratch.take::<i32>(winograd::POSITIONS * most * BLOCK);
+        let (bias, multipliers) = (constants.get(self.bias), constants.get(self.multipliers));
+        let (width, before) = (output.layout.shape.width, self.window.before.map(|before| before as isize));
+        let across = width.div_ceil(2);
+        // Batches of the same size, whole sixes of tiles where possible.
+        let count = rows.len().div_ceil(2) * across;
+        let n_batches = count.div_ceil(most).max(1);
+        let batch = count.div_ceil(n_batches).next_multiple_of(6).clamp(1, most);
+        let (mut starts, mut targets) = ([[0; 4]; MOST_TILES], [[[None; 2]; 2]; MOST_TILES]);
+        for first in (0..count).step_by(batch) {
+            let n_tiles = batch.min(count - first);
+            for (at, tile) in (first..first + n_tiles).enumerate() {
+                let place = [rows.start + tile / across * 2, tile % across * 2];
+                let [row, column] = [0, 1].map(|axis| place[axis] as isize - before[axis]);
+                starts[at] = [0, 1, 2, 3].map(|down| input.layout.offset(row + down, column) as u32);
+                let target = |down: usize, right: usize| {
+                    let (row, column) = (place[0] + down, place[1] + right);
+                    (row < rows.end && column < width).then(|| output.offset(row, column) as u32)
+                };
+                targets[at] = [[target(0, 0), target(0, 1)], [target(1, 0), target(1, 1)]];
+            }
+            let tiles = Tiles {
+                input: input.values(),
+                starts: &starts[..n_tiles],
+                step: self.step,
+                channels: self.channels,
+                weights: constants.get(self.weights),
+                bias,
+                multipliers,
+                limits: self.limits,
+                targets: &targets[..n_tiles],
+                output: output.values(),
+            };
+            work(tiles, transformed, products);
+        }
+    }
+
     /// Where the runs under the window at `place` begin.
     fn starts(&self, input: View<'_>, place: [usize; 2], starts: &mut [u32]) {
         let [row, column] =
@@ -260,8 +393,8 @@ pub(crate) const fn slot(family: Family, output: usize) -> usize {
     }
 }
 
-/// Weights in the order of [`Matrix::weights`], and the bias less what the zero point contributes.
-pub(crate) fn pack(layer: &Layer<'_>, step: usize, family: Family) -> (Vec<i8>, Vec<i32>) {
+/// Weights in the order of [`Matrix::weights`].
+pub(crate) fn pack(layer: &Layer<'_>, step: usize, family: Family) -> Vec<i8> {
     let Layer { input, window, weights, .. } = *layer;
     let [rows, columns] = window.kernel;
     let (channels, group) = (input.channels, group(family));
@@ -277,7 +410,7 @@ pub(crate) fn pack(layer: &Layer<'_>, step: usize, family: Family) -> (Vec<i8>, 
             }
         }
     }
-    (packed, padded(&layer.folded_bias(), 0))
+    packed
 }
 
 /// Lengthened to whole blocks.

@@ -214,7 +214,9 @@ fn taps_in_pairs(side: usize, by_tap: &[i8], step: usize) -> Vec<i16> {
         by_tap.get(tap.saturating_mul(step).saturating_add(channel)).map_or(0, |weight| i16::from(*weight))
     };
     let of_block = |block: usize| {
-        pairs.iter().flat_map(move |pair| (0..BLOCK).flat_map(move |at| pair.map(|tap| (tap, block + slot(Family::Avx2, at)))))
+        pairs
+            .iter()
+            .flat_map(move |pair| (0..BLOCK).flat_map(move |at| pair.map(|tap| (tap, block + slot(Family::Avx2, at)))))
     };
     (0..step).step_by(BLOCK).flat_map(of_block).map(|(tap, channel)| weight(tap, channel)).collect()
 }

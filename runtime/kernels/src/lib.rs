@@ -23,6 +23,7 @@ mod pool;
 mod portable;
 pub mod reference;
 mod requantise;
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

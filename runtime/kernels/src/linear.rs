@@ -29,12 +29,12 @@ impl Linear {
             return Err(LayerError::Window { window, input });
         }
         layer.check(input.channels)?;
-        let (weights, bias) = pack(layer, input.channels.next_multiple_of(BLOCK), family);
+        let weights = pack(layer, input.channels.next_multiple_of(BLOCK), family);
         Ok(Self {
             channels: input.channels,
             outputs: layer.bias.len(),
             weights: store.add(&weights),
-            bias: store.add(&bias),
+            bias: store.add(&padded(&layer.folded_bias(), 0)),
             scales: store.add(&padded(&layer.requantise.multipliers, 0.0)),
         })
     }

@@ -1,9 +1,12 @@
 //! The inner loops in plain Rust, over the packed weights of any family.
 
+use std::array::from_fn;
+
 use crate::Family;
-use crate::conv::{Job, Matrix, group, slot};
+use crate::conv::{Job, Matrix, Tiles, group, slot};
 use crate::depthwise::Row;
 use crate::picture::{BLOCK, Value};
+use crate::winograd::POSITIONS;
 
 /// As the specification of every `conv` of a processor.
 pub(crate) fn conv<T: Value>(job: Job<'_, T>, family: Family) {
@@ -40,6 +43,42 @@ fn add_products<T: Value>(values: &[T], weights: &[i8], family: Family, sums: &m
             let sum = &mut sums[slot(family, at)];
             for (value, weight) in values.iter().zip(weights) {
                 *sum += value.number() * i32::from(*weight);
+            }
+        }
+    }
+}
+
+/// As the specification of every `winograd` of a processor.
+pub(crate) fn winograd(tiles: Tiles<'_>) {
+    let forward = |[a, b, c, d]: [i32; 4]| [a - c, b + c, c - b, b - d];
+    let back = |[a, b, c, d]: [i32; 4]| [a + b + c, b - c - d];
+    for (starts, targets) in tiles.starts.iter().zip(tiles.targets) {
+        for output in 0..tiles.bias.len() {
+            let mut sums = [[0_i32; 4]; 4];
+            for channel in 0..tiles.channels {
+                let value = |row: usize, column: usize| {
+                    tiles.input[starts[row] as usize + column * tiles.step + channel].number()
+                };
+                let columns: [[i32; 4]; 4] =
+                    from_fn(|at| forward([value(0, at), value(1, at), value(2, at), value(3, at)]));
+                for row in 0..4 {
+                    let transformed = forward(from_fn(|at| columns[at][row]));
+                    for (column, value) in transformed.into_iter().enumerate() {
+                        let position =
+                            (output / BLOCK * POSITIONS + 4 * row + column) * tiles.channels + channel / 2 * 2;
+                        let slot = slot(Family::Avx2, output % BLOCK);
+                        let weight = tiles.weights[position * BLOCK + slot * 2 + channel % 2];
+                        sums[row][column] += value * i32::from(weight);
+                    }
+                }
+            }
+            let columns: [[i32; 2]; 4] = from_fn(|at| back(from_fn(|row| sums[row][at])));
+            for (at, target) in targets.iter().flatten().enumerate() {
+                let found = back(from_fn(|column| columns[column][at / 2]))[at % 2] >> 2;
+                if let Some(target) = target {
+                    let steps = (found + tiles.bias[output]) as f32 * tiles.multipliers[output];
+                    tiles.output[*target as usize + output] = tiles.limits.store(steps).into();
+                }
             }
         }
     }

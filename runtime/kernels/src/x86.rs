@@ -5,11 +5,13 @@
 
 mod conv;
 mod depthwise;
+mod winograd;
 
 use std::arch::x86_64::*;
 
 pub(crate) use conv::{conv, sums};
 pub(crate) use depthwise::depthwise;
+pub(crate) use winograd::winograd;
 
 use crate::requantise::Limits;
 

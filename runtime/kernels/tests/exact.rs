@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use remedis_kernels::{
-    Backend, Conv, Depthwise, Family, Layer, LayerError, Layout, Linear, Lines, Requantise, Shape, Store, View, ViewMut,
-    Window, reference,
+    Backend, Conv, Depthwise, Family, Layer, LayerError, Layout, Linear, Lines, Requantise, Shape, Store, View,
+    ViewMut, Window, reference,
 };
 
 /// Where the values of a layer come from: anything, or the extremes.
@@ -149,10 +149,10 @@ fn in_parts(
 
 fn conv(layer: &Layer<'_>, input: &[i8], backend: Backend) -> Result<Vec<i8>, LayerError> {
     let mut store = Store::default();
-    let margin = layer.window.margin(layer.input);
-    let is_thin = layer.input.channels <= 4;
-    let layout = if is_thin { Layout::thin } else { Layout::whole }(layer.input, margin, backend.family());
-    let conv = Conv::new(layer, layout.step, backend.family(), &mut store)?;
+    let layout = if layer.input.channels <= 4 { Layout::thin } else { Layout::whole };
+    let step = layout(layer.input, 0, backend.family()).step;
+    let conv = Conv::new(layer, step, backend.family(), &mut store)?;
+    let layout = layout(layer.input, conv.margin(layer.input), backend.family());
     let constants = store.finish();
     assert!(conv.fits(&constants));
     let bytes = picture(input, layout, layer.input_zero);
@@ -177,11 +177,24 @@ fn depthwise(layer: &Layer<'_>, input: &[i8], backend: Backend) -> Result<Vec<i8
     }))
 }
 
+/// Layers that [`Conv`] computes by Winograd's transform.
+fn tiled_case() -> impl Strategy<Value = Case> {
+    let numbers = (1..=11_usize, 1..=13_usize, 2..=5_usize, 1..=50_usize, values(), any::<i8>());
+    (numbers, 0..3_usize, (-20.0_f32..-8.0).prop_map(f32::exp2), any::<i8>()).prop_filter_map(
+        "the window fits",
+        |((height, width, channels, outputs, values, input_zero), padding, multiplier, zero)| {
+            let (shape, window) = (Shape { height, width, channels: 16 * channels }, Window::square(3, 1, padding));
+            window.places(shape)?;
+            Some(Case { shape, window, outputs, values, input_zero, requantise: (multiplier, zero, -128, 127) })
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
 
     #[test]
-    fn convolutions_are_exact(case in case()) {
+    fn convolutions_are_exact(case in prop_oneof![3 => case(), 1 => tiled_case()]) {
         let depth = case.window.kernel[0] * case.window.kernel[1] * case.shape.channels;
         let input = case.values.list(case.shape.volume(), false);
         let weights = case.values.list(depth * case.outputs, true);

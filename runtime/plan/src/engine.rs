@@ -55,7 +55,14 @@ impl Plan {
                 let size = format!("{}x{}x{}", shape.height, shape.width, shape.channels);
                 (link.operation.n_multiplications(shape), size)
             };
-            links.iter().zip(places).map(|pair| { let (n, size) = describe(pair); (pair.0, size, n) }).collect()
+            links
+                .iter()
+                .zip(places)
+                .map(|pair| {
+                    let (n, size) = describe(pair);
+                    (pair.0, size, n)
+                })
+                .collect()
         })
     }
 
@@ -157,7 +164,12 @@ impl Engine {
     ///
     /// # Panics
     /// If an input or output is missing or of another size than the program's.
-    pub fn watch(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]], mut seen: impl FnMut(usize, &[Link]) + Send) {
+    pub fn watch(
+        &mut self,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+        mut seen: impl FnMut(usize, &[Link]) + Send,
+    ) {
         let Self { plan, backend, memory, workers, pool } = self;
         let parts = &*plan.0;
         let mut all = || {

@@ -96,8 +96,9 @@ impl Tile {
         for row in 0..self.kernel_rows {
             // SAFETY: promised.
             unsafe {
-                let values = std::array::from_fn(|pixel| self.input.add(starts[pixel * self.kernel_rows + row] as usize));
-                add_products::<N>(values, self.run, self.weights.add(row * self.run * BLOCK), &mut sums);
+                let values: [_; N] =
+                    std::array::from_fn(|pixel| self.input.add(starts[pixel * self.kernel_rows + row] as usize));
+                add_products(values, self.run, self.weights.add(row * self.run * BLOCK), &mut sums);
             }
         }
         for (sums, target) in sums.into_iter().zip(targets) {
@@ -110,21 +111,49 @@ impl Tile {
     }
 }
 
+/// Weights in memory, two depths of sixteen outputs as two vectors of `i16`.
+pub(super) trait Weight: Copy {
+    /// # Safety
+    /// AVX2; 32 weights from `from` on.
+    unsafe fn two_depths(from: *const Self) -> [__m256i; 2];
+}
+
+impl Weight for i8 {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn two_depths(from: *const Self) -> [__m256i; 2] {
+        // SAFETY: promised; loads need no alignment.
+        [0, 16].map(|at| _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(from.add(at).cast()) }))
+    }
+}
+
+impl Weight for i16 {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn two_depths(from: *const Self) -> [__m256i; 2] {
+        // SAFETY: promised; loads need no alignment.
+        [0, 16].map(|at| unsafe { _mm256_loadu_si256(from.add(at).cast()) })
+    }
+}
+
 /// Adds `N` runs times sixteen columns.
 ///
 /// # Safety
 /// AVX2; `run` (a multiple of 4, not 0) values at each of `N` places; `16 * run` weights.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn add_products<const N: usize>(values: [*const i16; N], run: usize, weights: *const i8, sums: &mut [Sums; N]) {
+pub(super) unsafe fn add_products<const N: usize, W: Weight>(
+    values: [*const i16; N],
+    run: usize,
+    weights: *const W,
+    sums: &mut [Sums; N],
+) {
     let mut at = 0;
     while at < run {
         for pair in [at, at + 2] {
             // SAFETY: 32 weights from `16 * pair` and two values from `pair` of each run are there.
             unsafe {
-                let weights = weights.add(16 * pair);
-                let low = _mm256_cvtepi8_epi16(_mm_loadu_si128(weights.cast()));
-                let high = _mm256_cvtepi8_epi16(_mm_loadu_si128(weights.add(16).cast()));
+                let [low, high] = W::two_depths(weights.add(16 * pair));
                 for (values, sums) in values.iter().zip(&mut *sums) {
                     let two = values.add(pair).cast::<i32>();
                     let values = _mm256_set1_epi32(two.read_unaligned());

@@ -95,8 +95,7 @@ impl<const SIDE: usize> Block<SIDE> {
         let mut pair = 0;
         // SAFETY: promised; the column behind the last one is the last one again, with weights of zero.
         unsafe {
-            let rows: [*const i16; SIDE] =
-                std::array::from_fn(|row| kept(self.inputs[row].add(place * self.stride)));
+            let rows: [*const i16; SIDE] = std::array::from_fn(|row| kept(self.inputs[row].add(place * self.stride)));
             let values = |row: usize, window: usize, column: usize| {
                 _mm256_loadu_si256(rows[row].add(window * self.stride + column * self.step).cast())
             };
