@@ -20,6 +20,8 @@ use crate::{
 const CACHED: usize = 24 << 10;
 /// Pixels computed at once at most.
 const MOST_PIXELS: usize = 192;
+/// Rows of a window at most.
+pub(crate) const MOST_ROWS: usize = 16;
 /// Tiles computed at once at most.
 pub(crate) const MOST_TILES: usize = 48;
 
@@ -102,6 +104,9 @@ impl Conv {
     pub fn new(layer: &Layer<'_>, step: usize, family: Family, store: &mut Store) -> Result<Self, LayerError> {
         layer.check(layer.input.channels)?;
         let Layer { input, window, requantise, .. } = *layer;
+        if window.kernel[0] > MOST_ROWS {
+            return Err(LayerError::Window { window, input });
+        }
         let form = if winograd::pays(layer, step, family) { Form::Winograd } else { Form::Direct };
         let (weights, bias) = match form {
             Form::Direct => (store.add(&pack(layer, step, family)), padded(&layer.folded_bias(), 0)),
@@ -198,6 +203,7 @@ impl Conv {
             }
         };
         self.outputs > 0
+            && self.window.kernel[0] <= MOST_ROWS
             && has_weights
             && constants.holds::<i32>(self.bias, outputs)
             && constants.holds::<f32>(self.multipliers, outputs)
@@ -288,19 +294,37 @@ impl Conv {
         let (weights, bias) = (constants.get(self.weights), constants.get(self.bias));
         let matrix = Matrix { run, kernel_rows, weights, bias };
         let multipliers = constants.get(self.multipliers);
-        let end = rows.end * width;
-        let mut pixel = rows.start * width;
-        while pixel < end {
-            let count = batch.min(end - pixel);
-            let places = (pixel..pixel + count).map(|pixel| [pixel / width, pixel % width]);
-            for ((place, starts), target) in places.zip(starts.chunks_exact_mut(kernel_rows)).zip(&mut *targets) {
-                self.starts(input, place, starts);
-                *target = output.offset(place[0], place[1]) as u32;
+        // Where kernel rows and results begin for the present row of the result, without its columns.
+        let mut below = [0; MOST_ROWS];
+        let mut target = 0;
+        let [mut row, mut column] = [rows.start, 0];
+        while row < rows.end {
+            let mut count = 0;
+            while count < batch && row < rows.end {
+                if column == 0 || count == 0 {
+                    let first = (row * self.window.stride[0]) as isize - self.window.before[0] as isize;
+                    for (below, row) in below[..kernel_rows].iter_mut().zip(first..) {
+                        *below = input.layout.offset(row, -(self.window.before[1] as isize));
+                    }
+                    target = output.offset(row, 0);
+                }
+                let more = (width - column).min(batch - count);
+                for column in column..column + more {
+                    let across = column * self.window.stride[1] * self.step;
+                    for (start, below) in starts[count * kernel_rows..].iter_mut().zip(&below[..kernel_rows]) {
+                        *start = (below + across) as u32;
+                    }
+                    targets[count] = (target + column * output.layout.step) as u32;
+                    count += 1;
+                }
+                column += more;
+                if column == width {
+                    [row, column] = [row + 1, 0];
+                }
             }
             let (starts, targets) = (&starts[..count * kernel_rows], &targets[..count]);
             let (input, output) = (input.values(), output.values());
             work(Job { input, starts, matrix, multipliers, limits: self.limits, targets, output });
-            pixel += count;
         }
     }
 
@@ -356,15 +380,6 @@ impl Conv {
                 output: output.values(),
             };
             work(tiles, transformed, products);
-        }
-    }
-
-    /// Where the runs under the window at `place` begin.
-    fn starts(&self, input: View<'_>, place: [usize; 2], starts: &mut [u32]) {
-        let [row, column] =
-            [0, 1].map(|axis| (place[axis] * self.window.stride[axis]) as isize - self.window.before[axis] as isize);
-        for (start, row) in starts.iter_mut().zip(row..) {
-            *start = input.layout.offset(row, column) as u32;
         }
     }
 }

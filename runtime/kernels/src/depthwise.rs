@@ -5,13 +5,10 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Instructions;
-use crate::conv::slot;
+use crate::conv::{MOST_ROWS, slot};
 use crate::picture::{BLOCK, Value};
 use crate::requantise::Limits;
 use crate::{Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable};
-
-/// Rows of a window at most.
-const MOST_ROWS: usize = 16;
 
 /// A convolution of each channel with its own weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

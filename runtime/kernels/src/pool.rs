@@ -52,12 +52,18 @@ impl MaxPool {
 #[inline(always)]
 fn pool_row<T: Value>(window: &Window, input: View<'_>, row: usize, output: &mut [T]) {
     let Layout { shape, step, .. } = input.layout;
+    // What of the window lies in the picture, along one axis.
+    let under = |axis: usize, place: usize, size: usize| {
+        let first = place * window.stride[axis];
+        let end = (first + window.kernel[axis]).saturating_sub(window.before[axis]).min(size);
+        first.saturating_sub(window.before[axis])..end
+    };
     output.fill(T::of(i8::MIN.into()));
-    for (column, output) in output.chunks_exact_mut(step).enumerate() {
-        for tap in window.taps() {
-            if let Some(pixel) = window.pixel(shape, [row, column], tap) {
-                let first = input.layout.offset((pixel / shape.width) as isize, (pixel % shape.width) as isize);
-                largest(&input.values::<T>()[first..][..step], output);
+    for row in under(0, row, shape.height) {
+        let row = input.row::<T>(row);
+        for (column, output) in output.chunks_exact_mut(step).enumerate() {
+            for column in under(1, column, shape.width) {
+                largest(&row[column * step..][..step], output);
             }
         }
     }
