@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Ends, Sums, mixed_float_vectors, mixed_vectors, stored};
+use super::{Ends, Sums, kept, mixed_float_vectors, mixed_vectors, stored};
 use crate::depthwise::Row;
 use crate::picture::BLOCK;
 
@@ -141,14 +141,4 @@ fn add(sums: &mut Sums, first: __m256i, second: __m256i, weights: [__m256i; 2]) 
     for half in 0..2 {
         sums[half] = _mm256_add_epi32(sums[half], _mm256_madd_epi16(values[half], weights[half]));
     }
-}
-
-/// The same pointer, which the compiler may not see through: it would keep one pointer a tap, more than there are registers.
-#[inline(always)]
-fn kept(mut pointer: *const i16) -> *const i16 {
-    // SAFETY: no instruction at all.
-    unsafe {
-        std::arch::asm!("/* {0} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
-    }
-    pointer
 }

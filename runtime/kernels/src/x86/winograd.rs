@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::conv::add_products;
-use super::{Ends, mixed_float_vectors, mixed_vectors, stored};
+use super::{Ends, kept, mixed_float_vectors, mixed_vectors, stored};
 use crate::conv::Tiles;
 use crate::picture::BLOCK;
 use crate::winograd::POSITIONS;
@@ -79,13 +79,13 @@ unsafe fn all(tiles: Tiles<'_>, transformed: *mut i16, products: *mut i32) {
 
 /// # Safety
 /// AVX2; `N` rows of `channels` values; as many weights for sixteen outputs; room for `N` times sixteen sums.
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "avx2")]
 unsafe fn multiply<const N: usize>(rows: *const i16, channels: usize, weights: *const i16, to: *mut i32) {
     let mut sums = [[_mm256_setzero_si256(); 2]; N];
     // SAFETY: promised.
     unsafe {
-        add_products(std::array::from_fn(|row| rows.add(row * channels)), channels, weights, &mut sums);
+        add_products(std::array::from_fn(|row| kept(rows.add(row * channels))), channels, weights, &mut sums);
         for (row, sums) in sums.into_iter().enumerate() {
             _mm256_storeu_si256(to.add(row * BLOCK).cast(), sums[0]);
             _mm256_storeu_si256(to.add(row * BLOCK + 8).cast(), sums[1]);
