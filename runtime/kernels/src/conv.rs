@@ -178,6 +178,10 @@ impl Conv {
                 Instructions::Portable(family) => portable::conv(job, family),
                 #[cfg(target_arch = "x86_64")]
                 Instructions::Avx2 => crate::x86::conv(job, gathered),
+                #[cfg(target_arch = "aarch64")]
+                Instructions::Neon => crate::aarch64::conv::<crate::aarch64::Pairs>(job),
+                #[cfg(target_arch = "aarch64")]
+                Instructions::Dot => crate::aarch64::conv::<crate::aarch64::Dot>(job),
             }
             pixel += count;
         }

@@ -167,6 +167,8 @@ impl Depthwise {
             match backend.instructions() {
                 #[cfg(target_arch = "x86_64")]
                 Instructions::Avx2 if !row.pairs.is_empty() => crate::x86::depthwise(row),
+                #[cfg(target_arch = "aarch64")]
+                Instructions::Neon | Instructions::Dot => crate::aarch64::depthwise(row),
                 _ => portable::depthwise(row),
             }
         }

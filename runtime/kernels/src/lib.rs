@@ -10,6 +10,8 @@
 //! of files.
 #![expect(unsafe_code, reason = "processor instructions and mapped files; see the crate's documentation")]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod backend;
 mod constants;
 mod conv;
