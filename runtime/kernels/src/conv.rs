@@ -179,9 +179,9 @@ impl Conv {
                 #[cfg(target_arch = "x86_64")]
                 Instructions::Avx2 => crate::x86::conv(job, gathered),
                 #[cfg(target_arch = "aarch64")]
-                Instructions::Neon => crate::aarch64::conv::<crate::aarch64::Pairs>(job),
+                Instructions::Neon => crate::aarch64::conv::<crate::aarch64::Pairs, _, _>(job),
                 #[cfg(target_arch = "aarch64")]
-                Instructions::Dot => crate::aarch64::conv::<crate::aarch64::Dot>(job),
+                Instructions::Dot => crate::aarch64::conv::<crate::aarch64::Dot, _, _>(job),
             }
             pixel += count;
         }

@@ -99,9 +99,9 @@ impl Linear {
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => crate::x86::sums(values, matrix, gathered, sums),
             #[cfg(target_arch = "aarch64")]
-            Instructions::Neon => crate::aarch64::sums::<crate::aarch64::Pairs>(values, matrix, sums),
+            Instructions::Neon => crate::aarch64::sums::<crate::aarch64::Pairs, _, _>(values, matrix, sums),
             #[cfg(target_arch = "aarch64")]
-            Instructions::Dot => crate::aarch64::sums::<crate::aarch64::Dot>(values, matrix, sums),
+            Instructions::Dot => crate::aarch64::sums::<crate::aarch64::Dot, _, _>(values, matrix, sums),
         }
         let _unused_by_some = gathered;
         for ((output, sum), scale) in output.iter_mut().zip(sums).zip(constants.get::<f32>(self.scales)) {

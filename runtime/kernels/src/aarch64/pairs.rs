@@ -2,82 +2,172 @@
 //!
 //! `SMULL` multiplies a pair of values with a pair of weights for four outputs, `SMLAL` adds the products of the next pair (at most
 //! 2 * 127 * 128 in magnitude), and `SADALP` adds neighbours to the 32-bit sums: sixteen products in three instructions.
+//! These loops are written out because compilers load all weights early and then spill sums.
 
-use std::arch::aarch64::*;
+use std::arch::asm;
 
 use super::{Products, Sums};
-use crate::picture::BLOCK;
 
 /// The instructions that every 64-bit ARM has.
 pub(crate) struct Pairs;
 
-impl Products for Pairs {
-    /// Sixteen vectors of sums, and eight of weights for two pairs; a pair of values is spread over a vector for eight products.
-    const PIXELS_OF_TWO_BLOCKS: usize = 2;
-    const PIXELS_OF_ONE_BLOCK: usize = 4;
-
-    #[inline(always)]
-    unsafe fn add<const N: usize, const B: usize>(
-        sums: &mut [[Sums; B]; N],
-        values: [*const i8; N],
-        run: usize,
-        weights: *const i8,
-        stride: usize,
-    ) {
-        let whole = run / BLOCK * BLOCK;
-        // SAFETY: promised; sixteen values may be read at the end of a run, too.
-        unsafe {
-            let sixteen = |at: usize| values.map(|values| vld1q_s16(values.add(at).cast()));
-            let weights = |at: usize| weights.add(at * BLOCK);
-            for at in (0..whole).step_by(BLOCK) {
-                let values = sixteen(at);
-                four_depths::<N, B, 0, 1>(sums, values, weights(at), stride);
-                four_depths::<N, B, 2, 3>(sums, values, weights(at + 4), stride);
-                four_depths::<N, B, 4, 5>(sums, values, weights(at + 8), stride);
-                four_depths::<N, B, 6, 7>(sums, values, weights(at + 12), stride);
-            }
-            let rest = run - whole;
-            if rest > 0 {
-                let values = sixteen(whole);
-                four_depths::<N, B, 0, 1>(sums, values, weights(whole), stride);
-                if rest > 4 {
-                    four_depths::<N, B, 2, 3>(sums, values, weights(whole + 4), stride);
-                }
-                if rest > 8 {
-                    four_depths::<N, B, 4, 5>(sums, values, weights(whole + 8), stride);
-                }
-            }
-        }
-    }
+/// Four depths of a pixel, its pairs in `{x}` and `{y}`, for a block of outputs.
+macro_rules! block {
+    ($s0:literal, $s1:literal, $s2:literal, $s3:literal, $w0:literal, $w1:literal, $w2:literal, $w3:literal) => {
+        concat!(
+            "smull {t0:v}.8h, {",
+            $w0,
+            ":v}.8b, {x:v}.8b\n",
+            "smull2 {t1:v}.8h, {",
+            $w0,
+            ":v}.16b, {x:v}.16b\n",
+            "smull {t2:v}.8h, {",
+            $w1,
+            ":v}.8b, {x:v}.8b\n",
+            "smull2 {t3:v}.8h, {",
+            $w1,
+            ":v}.16b, {x:v}.16b\n",
+            "smlal {t0:v}.8h, {",
+            $w2,
+            ":v}.8b, {y:v}.8b\n",
+            "smlal2 {t1:v}.8h, {",
+            $w2,
+            ":v}.16b, {y:v}.16b\n",
+            "smlal {t2:v}.8h, {",
+            $w3,
+            ":v}.8b, {y:v}.8b\n",
+            "smlal2 {t3:v}.8h, {",
+            $w3,
+            ":v}.16b, {y:v}.16b\n",
+            "sadalp {",
+            $s0,
+            ":v}.4s, {t0:v}.8h\n",
+            "sadalp {",
+            $s1,
+            ":v}.4s, {t1:v}.8h\n",
+            "sadalp {",
+            $s2,
+            ":v}.4s, {t2:v}.8h\n",
+            "sadalp {",
+            $s3,
+            ":v}.4s, {t3:v}.8h\n",
+        )
+    };
 }
 
-/// Pairs `FIRST` and `SECOND` of the values of each pixel.
-///
-/// # Safety
-/// 64 weights for each of `B` blocks.
-#[inline(always)]
-unsafe fn four_depths<const N: usize, const B: usize, const FIRST: i32, const SECOND: i32>(
-    sums: &mut [[Sums; B]; N],
-    values: [int16x8_t; N],
-    weights: *const i8,
-    stride: usize,
-) {
-    for (sums, values) in sums.iter_mut().zip(values) {
-        // SAFETY: promised; every 64-bit ARM has these instructions.
+/// Spreads two pairs of values over `{x}` and `{y}`.
+macro_rules! spread {
+    ($values:literal, $first:literal, $second:literal) => {
+        concat!(
+            "dup {x:v}.8h, {",
+            $values,
+            ":v}.h[",
+            $first,
+            "]\n",
+            "dup {y:v}.8h, {",
+            $values,
+            ":v}.h[",
+            $second,
+            "]\n",
+        )
+    };
+}
+
+/// Four depths of weights of a block.
+macro_rules! weights {
+    ($from:literal, $w0:literal, $w1:literal, $w2:literal, $w3:literal) => {
+        concat!(
+            "ldp {",
+            $w0,
+            ":q}, {",
+            $w1,
+            ":q}, [{",
+            $from,
+            "}], #32\n",
+            "ldp {",
+            $w2,
+            ":q}, {",
+            $w3,
+            ":q}, [{",
+            $from,
+            "}], #32\n",
+        )
+    };
+}
+
+macro_rules! two_by_two {
+    ($first:literal, $second:literal) => {
+        concat!(
+            weights!("weights0", "w0", "w1", "w2", "w3"),
+            spread!("v0", $first, $second),
+            block!("a0", "a1", "a2", "a3", "w0", "w1", "w2", "w3"),
+            weights!("weights1", "u0", "u1", "u2", "u3"),
+            block!("b0", "b1", "b2", "b3", "u0", "u1", "u2", "u3"),
+            spread!("v1", $first, $second),
+            block!("c0", "c1", "c2", "c3", "w0", "w1", "w2", "w3"),
+            block!("d0", "d1", "d2", "d3", "u0", "u1", "u2", "u3"),
+        )
+    };
+}
+
+macro_rules! one_by_one {
+    ($first:literal, $second:literal) => {
+        concat!(
+            weights!("weights", "w0", "w1", "w2", "w3"),
+            spread!("v0", $first, $second),
+            block!("a0", "a1", "a2", "a3", "w0", "w1", "w2", "w3"),
+        )
+    };
+}
+
+/// Two pixels by two blocks: sixteen vectors of sums and eight of weights. A pair of values that was spread serves eight products.
+impl Products<2, 2> for Pairs {
+    #[inline(always)]
+    unsafe fn tile(sums: &mut [[Sums; 2]; 2], values: [*const i8; 2], run: usize, weights: [*const i8; 2]) {
+        let [[a, b], [c, d]] = sums;
+        let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]] = [a, b, c, d];
+        // SAFETY: promised; nothing is written to memory.
         unsafe {
-            let first = vreinterpretq_s8_s16(vdupq_laneq_s16::<FIRST>(values));
-            let second = vreinterpretq_s8_s16(vdupq_laneq_s16::<SECOND>(values));
-            for (block, sums) in sums.iter_mut().enumerate() {
-                let weights = weights.add(block * stride);
-                for half in 0..2 {
-                    let [one, other] = [vld1q_s8(weights.add(16 * half)), vld1q_s8(weights.add(32 + 16 * half))];
-                    let low = vmull_s8(vget_low_s8(one), vget_low_s8(first));
-                    let low = vmlal_s8(low, vget_low_s8(other), vget_low_s8(second));
-                    sums[2 * half] = vpadalq_s16(sums[2 * half], low);
-                    let high = vmlal_high_s8(vmull_high_s8(one, first), other, second);
-                    sums[2 * half + 1] = vpadalq_s16(sums[2 * half + 1], high);
-                }
-            }
+            asm!(
+                over_run!(
+                    "ldr {v0:q}, [{values0}], #16\nldr {v1:q}, [{values1}], #16\n",
+                    two_by_two!("0", "1"), two_by_two!("2", "3"), two_by_two!("4", "5"), two_by_two!("6", "7")
+                ),
+                run = inout(reg) run => _,
+                values0 = inout(reg) values[0] => _, values1 = inout(reg) values[1] => _,
+                weights0 = inout(reg) weights[0] => _, weights1 = inout(reg) weights[1] => _,
+                a0 = inout(vreg) *a0, a1 = inout(vreg) *a1, a2 = inout(vreg) *a2, a3 = inout(vreg) *a3,
+                b0 = inout(vreg) *b0, b1 = inout(vreg) *b1, b2 = inout(vreg) *b2, b3 = inout(vreg) *b3,
+                c0 = inout(vreg) *c0, c1 = inout(vreg) *c1, c2 = inout(vreg) *c2, c3 = inout(vreg) *c3,
+                d0 = inout(vreg) *d0, d1 = inout(vreg) *d1, d2 = inout(vreg) *d2, d3 = inout(vreg) *d3,
+                w0 = out(vreg) _, w1 = out(vreg) _, w2 = out(vreg) _, w3 = out(vreg) _,
+                u0 = out(vreg) _, u1 = out(vreg) _, u2 = out(vreg) _, u3 = out(vreg) _,
+                t0 = out(vreg) _, t1 = out(vreg) _, t2 = out(vreg) _, t3 = out(vreg) _,
+                v0 = out(vreg) _, v1 = out(vreg) _, x = out(vreg) _, y = out(vreg) _,
+                options(pure, readonly, nostack),
+            );
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn one(sums: &mut Sums, values: *const i8, run: usize, weights: *const i8) {
+        let [a0, a1, a2, a3] = sums;
+        // SAFETY: promised; nothing is written to memory.
+        unsafe {
+            asm!(
+                over_run!(
+                    "ldr {v0:q}, [{values}], #16\n",
+                    one_by_one!("0", "1"), one_by_one!("2", "3"), one_by_one!("4", "5"), one_by_one!("6", "7")
+                ),
+                run = inout(reg) run => _,
+                values = inout(reg) values => _,
+                weights = inout(reg) weights => _,
+                a0 = inout(vreg) *a0, a1 = inout(vreg) *a1, a2 = inout(vreg) *a2, a3 = inout(vreg) *a3,
+                w0 = out(vreg) _, w1 = out(vreg) _, w2 = out(vreg) _, w3 = out(vreg) _,
+                t0 = out(vreg) _, t1 = out(vreg) _, t2 = out(vreg) _, t3 = out(vreg) _,
+                v0 = out(vreg) _, x = out(vreg) _, y = out(vreg) _,
+                options(pure, readonly, nostack),
+            );
         }
     }
 }
