@@ -15,6 +15,12 @@ pub(crate) enum Instructions {
     /// and gives wrong sums for large weights.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// 128-bit NEON: two pairs of products summed in 16 bits, then in 32.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// NEON with the 8-bit dot product.
+    #[cfg(target_arch = "aarch64")]
+    Dot,
 }
 
 /// Processors that want their weights in one order. Plans are made for a family.
@@ -61,6 +67,12 @@ impl Backend {
         if std::arch::is_x86_feature_detected!("avx2") {
             return Self(Instructions::Avx2);
         }
+        #[cfg(target_arch = "aarch64")]
+        {
+            let has_dot = std::arch::is_aarch64_feature_detected!("dotprod");
+            return Self(if has_dot { Instructions::Dot } else { Instructions::Neon });
+        }
+        #[cfg(not(target_arch = "aarch64"))]
         Self::portable(Family::Pairs)
     }
 
@@ -74,7 +86,11 @@ impl Backend {
     #[must_use]
     pub fn all() -> Vec<Self> {
         let mut all: Vec<Self> = Family::ALL.map(Self::portable).to_vec();
-        all.extend(Some(Self::detect()).filter(|found| !all.contains(found)));
+        for found in Family::ALL.map(Self::for_family) {
+            if !all.contains(&found) {
+                all.push(found);
+            }
+        }
         all
     }
 
@@ -85,13 +101,22 @@ impl Backend {
             Instructions::Portable(family) => family,
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => Family::Avx2,
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => Family::Pairs,
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Dot => Family::Dot,
         }
     }
 
     /// The fastest one of this processor that reads the weights of `family`.
     #[must_use]
     pub fn for_family(family: Family) -> Self {
-        Some(Self::detect()).filter(|found| found.family() == family).unwrap_or(Self::portable(family))
+        match family {
+            // Every 64-bit ARM has NEON, also one whose fastest instructions are others.
+            #[cfg(target_arch = "aarch64")]
+            Family::Pairs => Self(Instructions::Neon),
+            _ => Some(Self::detect()).filter(|found| found.family() == family).unwrap_or(Self::portable(family)),
+        }
     }
 
     pub(crate) fn instructions(self) -> Instructions {

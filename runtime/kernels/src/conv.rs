@@ -264,6 +264,14 @@ impl Conv {
             }
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => self.jobs(constants, input, rows, output, scratch, crate::x86::conv),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => {
+                self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Pairs, _, _>);
+            }
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Dot => {
+                self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Dot, _, _>);
+            }
         }
     }
 

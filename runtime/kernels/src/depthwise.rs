@@ -145,6 +145,10 @@ impl Depthwise {
                 [] => portable::depthwise(row),
                 _ => crate::x86::depthwise(row),
             }),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon | Instructions::Dot => {
+                self.rows(constants, input, rows, output, crate::aarch64::depthwise);
+            }
         }
     }
 

@@ -11,6 +11,8 @@
 #![expect(unsafe_code, reason = "processor instructions and mapped files; see the crate's documentation")]
 
 mod add;
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod backend;
 mod border;
 mod constants;

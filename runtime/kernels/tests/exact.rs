@@ -99,7 +99,9 @@ fn case() -> impl Strategy<Value = Case> {
     let square = square.prop_map(|(side, stride, padding)| Window::square(side, stride, padding));
     let window = prop_oneof![1 => Just(Window::POINT), 2 => square, 2 => window()];
     let requantise = (-20.0_f32..-3.0).prop_map(f32::exp2);
-    let requantise = (requantise, any::<i8>(), any::<i8>(), any::<i8>());
+    let limits = prop_oneof![any::<(i8, i8)>(), Just((i8::MIN, i8::MAX))];
+    let requantise = (requantise, any::<i8>(), limits)
+        .prop_map(|(multiplier, zero_point, (low, high))| (multiplier, zero_point, low, high));
     (shape, window, 1..=50_usize, values(), any::<i8>(), requantise).prop_filter_map(
         "the window fits",
         |(shape, window, outputs, values, input_zero, requantise)| {
