@@ -1,137 +1,51 @@
-//! The part of the ONNX file format that our models use.
+//! The part of the ONNX file format that our models use, and what foreign files say beside it.
 //!
-//! Field numbers follow `onnx/onnx.proto3` of ONNX 1.23 (Copyright ONNX Project Contributors, Apache-2.0); what we do
-//! not write is left out, which protobuf permits. Scalars that ONNX tests for presence are `optional` here, so that a
-//! zero is written too.
+//! The exporter writes these messages and the integer graph pass reads them. Field numbers follow `onnx/onnx.proto3` of
+//! ONNX 1.23 (Copyright ONNX Project Contributors, Apache-2.0); what neither of us needs is left out, which protobuf
+//! permits. Scalars that ONNX tests for presence are `optional` here, so that a zero is written too. Raw data is
+//! [`Bytes`](bytes::Bytes): decoded from `Bytes` it stays where it is. Nothing here checks what a file says.
 
-use prost::Message;
+mod graph;
+mod tensor;
 
-/// `TensorProto.DataType`.
-pub const FLOAT: i32 = 1;
-/// 8-bit signed integer.
-pub const INT8: i32 = 3;
-/// 32-bit signed integer.
-pub const INT32: i32 = 6;
+pub use graph::{
+    ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, ATTRIBUTE_STRING, ATTRIBUTE_TENSOR, AttributeProto, GraphProto,
+    ModelProto, NodeProto, OperatorSetIdProto,
+};
+pub use tensor::{
+    DimensionProto, EXTERNAL, FLOAT, INT8, INT32, INT64, StringStringEntryProto, TensorProto, TensorShapeProto,
+    TensorTypeProto, TypeProto, UINT8, ValueInfoProto,
+};
 
-/// `AttributeProto.AttributeType`.
-pub const ATTRIBUTE_INT: i32 = 2;
-/// A list of integers.
-pub const ATTRIBUTE_INTS: i32 = 7;
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use prost::Message;
 
-#[derive(Clone, PartialEq, Message)]
-pub struct ModelProto {
-    #[prost(int64, optional, tag = "1")]
-    pub ir_version: Option<i64>,
-    #[prost(string, tag = "2")]
-    pub producer_name: String,
-    #[prost(string, tag = "3")]
-    pub producer_version: String,
-    #[prost(message, optional, tag = "7")]
-    pub graph: Option<GraphProto>,
-    #[prost(message, repeated, tag = "8")]
-    pub opset_import: Vec<OperatorSetIdProto>,
-    #[prost(message, repeated, tag = "14")]
-    pub metadata_props: Vec<StringStringEntryProto>,
-}
+    use super::TensorProto;
 
-#[derive(Clone, PartialEq, Message)]
-pub struct OperatorSetIdProto {
-    #[prost(string, optional, tag = "1")]
-    pub domain: Option<String>,
-    #[prost(int64, optional, tag = "2")]
-    pub version: Option<i64>,
-}
+    #[test]
+    fn raw_data_stays_where_the_file_is() {
+        let tensor = TensorProto { raw_data: Some(vec![7; 64].into()), ..TensorProto::default() };
+        let file = Bytes::from(tensor.encode_to_vec());
+        let raw = TensorProto::decode(file.clone()).unwrap().raw_data.unwrap();
+        assert!(file.as_ptr_range().contains(&raw.as_ptr()));
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub struct StringStringEntryProto {
-    #[prost(string, tag = "1")]
-    pub key: String,
-    #[prost(string, tag = "2")]
-    pub value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct GraphProto {
-    #[prost(message, repeated, tag = "1")]
-    pub node: Vec<NodeProto>,
-    #[prost(string, tag = "2")]
-    pub name: String,
-    #[prost(message, repeated, tag = "5")]
-    pub initializer: Vec<TensorProto>,
-    #[prost(message, repeated, tag = "11")]
-    pub input: Vec<ValueInfoProto>,
-    #[prost(message, repeated, tag = "12")]
-    pub output: Vec<ValueInfoProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct NodeProto {
-    #[prost(string, repeated, tag = "1")]
-    pub input: Vec<String>,
-    #[prost(string, repeated, tag = "2")]
-    pub output: Vec<String>,
-    #[prost(string, tag = "3")]
-    pub name: String,
-    #[prost(string, tag = "4")]
-    pub op_type: String,
-    #[prost(message, repeated, tag = "5")]
-    pub attribute: Vec<AttributeProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct AttributeProto {
-    #[prost(string, tag = "1")]
-    pub name: String,
-    #[prost(int64, optional, tag = "3")]
-    pub i: Option<i64>,
-    #[prost(int64, repeated, tag = "8")]
-    pub ints: Vec<i64>,
-    #[prost(int32, optional, tag = "20")]
-    pub r#type: Option<i32>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct TensorProto {
-    #[prost(int64, repeated, tag = "1")]
-    pub dims: Vec<i64>,
-    #[prost(int32, optional, tag = "2")]
-    pub data_type: Option<i32>,
-    #[prost(string, tag = "8")]
-    pub name: String,
-    #[prost(bytes = "vec", optional, tag = "9")]
-    pub raw_data: Option<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct ValueInfoProto {
-    #[prost(string, tag = "1")]
-    pub name: String,
-    #[prost(message, optional, tag = "2")]
-    pub r#type: Option<TypeProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct TypeProto {
-    #[prost(message, optional, tag = "1")]
-    pub tensor_type: Option<TensorTypeProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct TensorTypeProto {
-    #[prost(int32, optional, tag = "1")]
-    pub elem_type: Option<i32>,
-    #[prost(message, optional, tag = "2")]
-    pub shape: Option<TensorShapeProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct TensorShapeProto {
-    #[prost(message, repeated, tag = "1")]
-    pub dim: Vec<DimensionProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub struct DimensionProto {
-    #[prost(int64, optional, tag = "1")]
-    pub dim_value: Option<i64>,
+    #[test]
+    fn a_tensor_has_the_field_numbers_of_the_standard() {
+        let tensor = TensorProto {
+            dims: vec![1],
+            data_type: Some(2),
+            float_data: vec![],
+            int32_data: vec![5],
+            int64_data: vec![6],
+            name: "n".into(),
+            raw_data: Some(vec![9].into()),
+            external_data: vec![],
+            data_location: Some(1),
+        };
+        let expected = [0x0a, 1, 1, 0x10, 2, 0x2a, 1, 5, 0x3a, 1, 6, 0x42, 1, b'n', 0x4a, 1, 9, 0x70, 1];
+        assert_eq!(tensor.encode_to_vec(), expected);
+    }
 }

@@ -13,12 +13,14 @@ const DOORS: &[(&str, &[&str])] = &[
     ("remedis-bundle", &[]),
     ("remedis-imaging", &["remedis-bundle"]),
     ("remedis-kernels", &[]),
+    ("remedis-onnx", &[]),
+    ("remedis-plan", &["remedis-kernels", "remedis-onnx"]),
     ("remedis-inference", &["remedis-bundle", "remedis-imaging"]),
     ("remedis-data", &["remedis-imaging", "remedis-bundle"]),
     ("remedis-metrics", &[]),
     ("remedis-model", &[]),
     ("remedis-train", &["remedis-model", "remedis-imaging", "remedis-bundle", "remedis-data", "remedis-metrics"]),
-    ("remedis-export", &["remedis-model", "remedis-imaging", "remedis-bundle"]),
+    ("remedis-export", &["remedis-model", "remedis-imaging", "remedis-bundle", "remedis-onnx"]),
     (
         "remedis-command",
         &[

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::messages::{
+use remedis_onnx::{
     ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, DimensionProto, FLOAT, GraphProto, INT8, INT32, ModelProto,
     NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
     ValueInfoProto,
 };
+
 use super::{INPUT, OUTPUT};
 use crate::graph::Shape;
 
@@ -42,6 +43,7 @@ impl Builder {
             name: name.to_owned(),
             op_type: op.to_owned(),
             attribute,
+            ..NodeProto::default()
         });
         output
     }
@@ -78,7 +80,8 @@ impl Builder {
             dims,
             data_type: Some(data_type),
             name: name.clone(),
-            raw_data: Some(raw),
+            raw_data: Some(raw.into()),
+            ..TensorProto::default()
         });
         name
     }
@@ -87,16 +90,16 @@ impl Builder {
 /// A list attribute.
 pub(super) fn ints(name: &str, values: &[usize]) -> AttributeProto {
     let ints = values.iter().map(|&value| value as i64).collect();
-    AttributeProto { name: name.to_owned(), i: None, ints, r#type: Some(ATTRIBUTE_INTS) }
+    AttributeProto { name: name.to_owned(), ints, r#type: Some(ATTRIBUTE_INTS), ..AttributeProto::default() }
 }
 
 /// An integer attribute.
 pub(super) fn scalar(name: &str, value: i64) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), i: Some(value), ints: Vec::new(), r#type: Some(ATTRIBUTE_INT) }
+    AttributeProto { name: name.to_owned(), i: Some(value), r#type: Some(ATTRIBUTE_INT), ..AttributeProto::default() }
 }
 
 fn float_value(name: &str, shape: &[usize]) -> ValueInfoProto {
-    let dim = shape.iter().map(|&size| DimensionProto { dim_value: Some(size as i64) }).collect();
+    let dim = shape.iter().map(|&size| DimensionProto { dim_value: Some(size as i64), dim_param: None }).collect();
     let tensor_type = TensorTypeProto { elem_type: Some(FLOAT), shape: Some(TensorShapeProto { dim }) };
     ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type: Some(tensor_type) }) }
 }

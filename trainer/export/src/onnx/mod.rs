@@ -6,12 +6,12 @@
 //! behind a DequantizeLinear with one scale per output channel, and ReLU is the saturation of its QuantizeLinear.
 
 mod builder;
-mod messages;
 
 use std::collections::BTreeMap;
 
 use builder::{Builder, ints, scalar};
 use prost::Message;
+use remedis_onnx::AttributeProto;
 
 use crate::graph::{FloatGraph, Geometry, Node, Op, QuantGraph, QuantWeights};
 use crate::quantise::{Affine, bias_scale};
@@ -128,7 +128,7 @@ fn write_operation<W>(
     }
 }
 
-fn convolution(geometry: &Geometry) -> Vec<messages::AttributeProto> {
+fn convolution(geometry: &Geometry) -> Vec<AttributeProto> {
     let [_, _, height, width] = geometry.kernel;
     vec![
         ints("kernel_shape", &[height, width]),
@@ -191,7 +191,8 @@ fn dequantised_weights(
 
 #[cfg(test)]
 mod tests {
-    use super::messages::ModelProto;
+    use remedis_onnx::ModelProto;
+
     use super::*;
     use crate::calibrate::calibrate;
     use crate::quantise::quantise;
