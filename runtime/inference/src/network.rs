@@ -8,7 +8,7 @@ mod float;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use remedis_plan::onnx::{ReadError, Reading};
+use remedis_plan::onnx::ReadError;
 use remedis_plan::{Engine, LowerError, Plan, Shape};
 
 use float::Float;
@@ -76,7 +76,7 @@ impl Network {
     /// # Errors
     /// If the model cannot be read, or it has another number of outputs.
     pub fn load(onnx: &[u8], shape: [usize; 3], n_outputs: usize) -> Result<Self, NetworkError> {
-        let reading = Reading::of(onnx)?;
+        let reading = remedis_plan::onnx::read(onnx)?;
         match reading.whole() {
             Some(graph) => Self::of_plan(Plan::compile_here(graph, &[pixels(shape)])?, shape, n_outputs),
             None => Self::load_float(onnx, shape, n_outputs),

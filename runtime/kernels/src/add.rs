@@ -24,6 +24,10 @@ impl Add {
     /// # Errors
     /// If a multiplier is no positive number, or so large that steps could leave 32 bits.
     pub fn check(&self) -> Result<(), LayerError> {
+        let Limits { low, high, .. } = self.limits;
+        if !self.limits.is_range() {
+            return Err(LayerError::Range { low, high });
+        }
         let is_usable = |multiplier: f32| multiplier > 0.0 && multiplier < 4e6;
         match self.multipliers.iter().position(|multiplier| !is_usable(*multiplier)) {
             Some(channel) => Err(LayerError::Multiplier { channel, found: self.multipliers[channel] }),

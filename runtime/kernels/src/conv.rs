@@ -204,6 +204,7 @@ impl Conv {
         };
         self.outputs > 0
             && self.window.kernel[0] <= MOST_ROWS
+            && self.limits.is_range()
             && has_weights
             && constants.holds::<i32>(self.bias, outputs)
             && constants.holds::<f32>(self.multipliers, outputs)

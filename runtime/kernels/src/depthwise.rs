@@ -113,6 +113,7 @@ impl Depthwise {
         let (Some(step), Some(length)) = (step, taps) else { return false };
         let n_pairs = n_pairs(self.window.kernel);
         rows <= MOST_ROWS
+            && self.limits.is_range()
             && length > 0
             && constants.holds::<i8>(self.weights, length)
             && (constants.holds::<i16>(self.pairs, 0)

@@ -10,9 +10,9 @@
 //! of files.
 #![expect(unsafe_code, reason = "processor instructions and mapped files; see the crate's documentation")]
 
-mod add;
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod add;
 mod backend;
 mod border;
 mod constants;
@@ -20,6 +20,7 @@ mod conv;
 mod depthwise;
 mod geometry;
 mod linear;
+mod peak;
 mod picture;
 mod pool;
 mod portable;
@@ -37,6 +38,7 @@ pub use conv::Conv;
 pub use depthwise::Depthwise;
 pub use geometry::{Shape, Window};
 pub use linear::Linear;
+pub use peak::peak_gmacs;
 pub use picture::{Layout, SLACK, View, ViewMut};
 pub use pool::{AveragePool, MaxPool};
 pub use requantise::{Layer, LayerError, Limits, Requantise};

@@ -91,6 +91,10 @@ impl AveragePool {
     /// # Errors
     /// If sums or steps could leave 32 bits, or the multiplier is no positive number.
     pub fn check(&self, input: Shape) -> Result<(), LayerError> {
+        let Limits { low, high, .. } = self.limits;
+        if !self.limits.is_range() {
+            return Err(LayerError::Range { low, high });
+        }
         let bound = (input.height as u64).saturating_mul(input.width as u64).saturating_mul(255);
         if bound >= 1 << 31 {
             return Err(LayerError::Overflow { channel: 0, bound });

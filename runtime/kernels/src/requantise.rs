@@ -53,6 +53,12 @@ impl Limits {
         Self { zero_point: requantise.zero_point, low: requantise.low, high: requantise.high }
     }
 
+    /// Whether it is a range at all: for limits from a file.
+    #[must_use]
+    pub fn is_range(self) -> bool {
+        self.low <= self.high
+    }
+
     /// As [`Limits::store`], in a form that compilers turn into vectors: added to 1.5 * 2^23, a number below 2^22 is rounded to a
     /// whole one, ties to even, in the lowest bits. Numbers beyond that are far outside of every range.
     #[inline(always)]

@@ -8,9 +8,11 @@ use crate::program::{Gives, Operation, Program};
 /// Bytes of rings that a chain may keep near the processor: what stays in a second-level cache beside weights.
 const NEAR: usize = 160 << 10;
 /// Bytes of all pictures at most: more than any network for a device, less than a small machine has.
-const MOST_MEMORY: usize = 1 << 30;
+const MOST_MEMORY: usize = 1 << 29;
 /// Rows, columns, channels at most.
 const MOST_SIZE: usize = 1 << 16;
+/// Rows and columns of margin at most.
+const MOST_MARGIN: usize = 64;
 
 /// Why a program cannot run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +99,12 @@ impl Arrangement {
             for source in link.operation.from() {
                 let layout = layouts[source].as_mut().expect("shapes were checked");
                 layout.margin = layout.margin.max(link.operation.margin(layout.shape));
+                let bytes = [layout.shape.height, layout.shape.width]
+                    .map(|size| (size + 2 * layout.margin.min(MOST_MARGIN)) as u64);
+                let bytes = bytes[0] * bytes[1] * (layout.step * layout.value_bytes) as u64;
+                if layout.margin > MOST_MARGIN || bytes > MOST_MEMORY as u64 {
+                    return Err(ProgramError::Layer { name: link.name.clone(), sources: vec![layout.shape] });
+                }
             }
         }
         for (number, layout) in layouts.iter_mut().enumerate() {

@@ -4,6 +4,7 @@ mod engine;
 mod file;
 mod graph;
 mod lower;
+pub mod onnx;
 mod program;
 
 pub use arrange::ProgramError;
@@ -11,5 +12,5 @@ pub use engine::{Engine, Plan};
 pub use file::{MAGIC, OpenPlanError, VERSION};
 pub use graph::{Affine, Graph, Node, Op, Output as GraphOutput, Stored, Weights};
 pub use lower::LowerError;
-pub use remedis_kernels::{Backend, Family, Shape};
 pub use program::{Input, Link, Operation, Output, Program};
+pub use remedis_kernels::{Backend, Family, Shape, peak_gmacs};

@@ -205,7 +205,8 @@ impl Operation {
         let picture = |shape: Shape| Some(Gives::Picture(shape));
         match (self, shapes) {
             (Self::Quantise { layer, .. }, [shape]) => {
-                picture(*shape).filter(|_| layer.scale > 0.0 && layer.scale.is_finite())
+                let is_scale = layer.scale > 0.0 && layer.scale.is_finite();
+                picture(*shape).filter(|_| is_scale && layer.limits.is_range())
             }
             (Self::Conv { layer, .. }, [shape]) => picture(layer.output(*shape)?).filter(|_| layer.fits(constants)),
             (Self::Depthwise { layer, .. }, [shape]) => {

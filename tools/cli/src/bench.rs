@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use remedis_inference::Network;
-use remedis_plan::{Backend, Engine, Plan, Shape};
+use anyhow::{Context, Result};
+use remedis_plan::Engine;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::model::{self, Held, Source};
+use crate::model::{Ready, Source};
 use crate::tensor;
 
 /// Arguments of `remedis bench`.
@@ -51,20 +50,15 @@ impl Clock {
     }
 }
 
-enum Ready {
-    Integer(Box<Engine>),
-    Float(Network),
-}
-
 /// # Errors
 /// If the model cannot be opened or the input does not fit it.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let (shape, input) = tensor::read(&args.input)?;
     let clock = Clock { threads: args.threads, start: Instant::now() };
     let start = clock.now();
-    let mut ready = open(args, shape)?;
+    let mut ready = Ready::open(&args.source, shape, args.threads, args.float)?;
     let open_ms = clock.now() - start;
-    let mut output = answer(&mut ready, &input)?;
+    let mut output = ready.answer(&input)?;
     let load_ms = clock.now() - start;
     let mut times = Vec::with_capacity(args.iterations);
     for _ in 0..args.iterations.max(1) {
@@ -80,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if args.json {
         let line = serde_json::json!({
             "open_ms": open_ms, "load_ms": load_ms, "min_ms": least, "median_ms": median,
-            "peak_rss_kb": peak_rss_kb()?, "threads": args.threads, "engine": name(&ready),
+            "peak_rss_kb": peak_rss_kb()?, "threads": args.threads, "engine": ready.name(),
         });
         println!("{line}");
         return Ok(ExitCode::SUCCESS);
@@ -89,57 +83,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         layers(engine, &input, &mut output, args.iterations.max(1));
     }
     let of = if args.threads == 1 { "processor time" } else { "wall time" };
-    println!("engine       {}, {} threads, {} answers, {of}", name(&ready), args.threads, args.iterations);
+    println!("engine       {}, {} threads, {} answers, {of}", ready.name(), args.threads, args.iterations);
     println!("open         {open_ms:8.3} ms, with the first answer {load_ms:.3} ms");
     println!("answer       {least:8.3} ms at best, {median:.3} ms in the middle");
     println!("peak memory  {:8.1} MB, the whole process", peak_rss_kb()? as f64 / 1024.0);
     Ok(ExitCode::SUCCESS)
-}
-
-fn name(ready: &Ready) -> String {
-    match ready {
-        Ready::Integer(engine) => format!("integer, {:?}", engine.backend()),
-        Ready::Float(network) => network.engine().to_owned(),
-    }
-}
-
-fn open(args: &Args, shape: Shape) -> Result<Ready> {
-    let path = &args.source.model;
-    let plan: Plan = match args.source.read()? {
-        Held::Plan(plan) => plan,
-        Held::Onnx(onnx) => {
-            let reading = remedis_plan::onnx::Reading::of(&onnx).with_context(|| format!("reading {}", path.display()))?;
-            if args.float || reading.whole().is_none() {
-                if !args.float {
-                    reading.floats().for_each(|(node, why)| eprintln!("{node} runs in float: {why}"));
-                }
-                if args.threads > 1 {
-                    bail!("a model in float runs on one thread: leave --threads out");
-                }
-                let shape = [shape.channels, shape.height, shape.width];
-                let n_outputs = reading.output_volume().context("the model does not say how many values it gives")?;
-                let network = Network::load_float(&onnx, shape, n_outputs);
-                return Ok(Ready::Float(network.with_context(|| format!("loading {}", path.display()))?));
-            }
-            model::plan(&onnx, Backend::detect().family(), path)?
-        }
-    };
-    let program = plan.program();
-    if program.inputs.len() != 1 || program.inputs[0].shape != shape || program.outputs.len() != 1 {
-        bail!("{} reads {:?}; {} holds {shape:?}", path.display(), program.inputs, args.input.display());
-    }
-    Ok(Ready::Integer(Box::new(Engine::new(plan, args.threads))))
-}
-
-fn answer(ready: &mut Ready, input: &[f32]) -> Result<Vec<f32>> {
-    match ready {
-        Ready::Integer(engine) => {
-            let mut output = vec![0.0; engine.plan().program().outputs[0].shape.volume()];
-            engine.run(&[input], &mut [&mut output]);
-            Ok(output)
-        }
-        Ready::Float(network) => Ok(network.run(input)?),
-    }
 }
 
 /// Least wall time of every chain of layers.

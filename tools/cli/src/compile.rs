@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let path = &args.source.model;
     let Held::Onnx(onnx) = args.source.read()? else { bail!("{} is a plan already", path.display()) };
     let family = args.family.unwrap_or_else(|| Backend::detect().family());
-    let plan = model::plan(&onnx, family, path)?;
+    let plan = model::plan(&model::read(&onnx, path)?, family, path)?;
     plan.write(&args.output).with_context(|| format!("writing {}", args.output.display()))?;
     let size = std::fs::metadata(&args.output).map_or(0, |metadata| metadata.len());
     println!(

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use remedis_plan::Backend;
-use remedis_plan::onnx::{Outcome, Reading};
+use remedis_plan::onnx::Outcome;
 
 use crate::model::{self, Held, Source};
 
@@ -29,11 +29,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let reading = Reading::of(&onnx).with_context(|| format!("reading {}", path.display()))?;
+    let reading = model::read(&onnx, path)?;
     for node in &reading.nodes {
         let (how, why) = match &node.outcome {
             Outcome::Integer { .. } => ("integer", String::new()),
-            Outcome::Folded { into } => ("folded", format!("into {into}")),
+            Outcome::Folded { island, node: into } => {
+                ("folded", format!("into {}", reading.islands[*island].graph.nodes[*into].name))
+            }
             Outcome::Float { reason } => ("float", reason.clone()),
         };
         if args.json {
@@ -43,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     if reading.whole().is_some() {
-        let plan = model::plan(&onnx, Backend::detect().family(), path)?;
+        let plan = model::plan(&reading, Backend::detect().family(), path)?;
         print_plan(&plan, args.json);
     }
     Ok(ExitCode::SUCCESS)
@@ -57,7 +59,10 @@ fn print_plan(plan: &remedis_plan::Plan, json: bool) {
         for (link, size, n) in links {
             let kernel = link.operation.kernel();
             if json {
-                println!("{}", serde_json::json!({ "chain": chain, "layer": link.name, "kernel": kernel, "result": size, "macs": n }));
+                println!(
+                    "{}",
+                    serde_json::json!({ "chain": chain, "layer": link.name, "kernel": kernel, "result": size, "macs": n })
+                );
             } else {
                 println!("{chain:5} {:40} {kernel:20} {size:>16} {:12.3}", link.name, n as f64 / 1e6);
             }

@@ -35,7 +35,8 @@ pub(crate) fn read(path: &Path) -> Result<(Shape, Vec<f32>)> {
 pub(crate) fn write(path: &Path, shape: &[u64], values: &[f32]) -> Result<()> {
     let describe = || format!("writing {}", path.display());
     let file = BufWriter::new(std::fs::File::create(path).with_context(describe)?);
-    let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd().with_context(describe)?;
+    let mut writer =
+        npyz::WriteOptions::new().default_dtype().shape(shape).writer(file).begin_nd().with_context(describe)?;
     writer.extend(values.iter().copied()).with_context(describe)?;
     writer.finish().with_context(describe)
 }

@@ -13,7 +13,7 @@ struct Value {
 }
 
 /// What `graph` gives for `[channel, row, column]` inputs of `shapes`.
-pub fn evaluate(graph: &Graph, shapes: &[Shape], inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+pub(crate) fn evaluate(graph: &Graph, shapes: &[Shape], inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let mut values: Vec<Value> = vec![];
     for node in &graph.nodes {
         let value = one(graph, node, &values, shapes, inputs);
@@ -144,10 +144,10 @@ fn convolution(
 }
 
 /// Small numbers that look random and are the same everywhere.
-pub struct Draws(pub u64);
+pub(crate) struct Draws(u64);
 
 impl Draws {
-    pub fn next(&mut self, below: usize) -> usize {
+    pub(crate) fn next(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % below
     }
@@ -174,7 +174,7 @@ impl Draws {
 }
 
 /// A network of blocks as mobile and residual networks have them, and its input's shape.
-pub fn random_graph(seed: u64) -> (Graph, Shape) {
+pub(crate) fn random_graph(seed: u64) -> (Graph, Shape) {
     let mut draws = Draws(seed);
     let mut shape =
         Shape { height: 5 + draws.next(28), width: 5 + draws.next(28), channels: [1, 3, 3, 8][draws.next(4)] };
@@ -251,7 +251,7 @@ pub fn random_graph(seed: u64) -> (Graph, Shape) {
 }
 
 /// Real numbers for an input.
-pub fn random_input(seed: u64, shape: Shape) -> Vec<f32> {
+pub(crate) fn random_input(seed: u64, shape: Shape) -> Vec<f32> {
     let mut draws = Draws(seed ^ 0x5eed);
     (0..shape.volume()).map(|_| draws.next(2001) as f32 / 250.0 - 4.0).collect()
 }
