@@ -10,9 +10,11 @@
 //! of files.
 #![expect(unsafe_code, reason = "processor instructions and mapped files; see the crate's documentation")]
 
-mod add;
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+mod add;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+mod arm;
 mod backend;
 mod border;
 mod constants;

@@ -101,9 +101,16 @@ impl Linear {
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => crate::x86::sums(&input.values::<i16>()[first..], matrix, sums),
             #[cfg(target_arch = "aarch64")]
-            Instructions::Neon => crate::aarch64::sums::<crate::aarch64::Pairs, _, _>(&input.values::<i8>()[first..], matrix, sums),
+            Instructions::Neon => {
+                crate::aarch64::sums::<crate::aarch64::Pairs, _, _>(&input.values::<i8>()[first..], matrix, sums)
+            }
+            // One pixel, read once: loops for two at a time have nothing to offer.
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Instructions::Neon => portable::sums(&input.values::<i8>()[first..], matrix, Family::Pairs, sums),
             #[cfg(target_arch = "aarch64")]
-            Instructions::Dot => crate::aarch64::sums::<crate::aarch64::Dot, _, _>(&input.values::<i8>()[first..], matrix, sums),
+            Instructions::Dot => {
+                crate::aarch64::sums::<crate::aarch64::Dot, _, _>(&input.values::<i8>()[first..], matrix, sums)
+            }
         }
         for ((output, sum), scale) in output.iter_mut().zip(sums).zip(constants.get::<f32>(self.scales)) {
             *output = *sum as f32 * scale;
