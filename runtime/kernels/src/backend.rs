@@ -134,7 +134,7 @@ macro_rules! vectorised {
     ($backend:expr, $function:ident($($argument:expr),*)) => {
         match $backend.instructions() {
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => {
+            $crate::backend::Instructions::Avx2 => {
                 // SAFETY: `Backend` carries these instructions only where the processor was seen to have them.
                 unsafe { crate::x86::with_avx2(|| $function($($argument),*)) }
             }
