@@ -16,7 +16,7 @@ pub(crate) enum Instructions {
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// 128-bit NEON: two pairs of products summed in 16 bits, then in 32.
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
     Neon,
     /// NEON with the 8-bit dot product.
     #[cfg(target_arch = "aarch64")]
@@ -72,6 +72,10 @@ impl Backend {
             let has_dot = std::arch::is_aarch64_feature_detected!("dotprod");
             return Self(if has_dot { Instructions::Dot } else { Instructions::Neon });
         }
+        #[cfg(all(target_arch = "arm", target_os = "linux"))]
+        if crate::arm::has_neon() {
+            return Self(Instructions::Neon);
+        }
         #[cfg(not(target_arch = "aarch64"))]
         Self::portable(Family::Pairs)
     }
@@ -101,7 +105,7 @@ impl Backend {
             Instructions::Portable(family) => family,
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => Family::Avx2,
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
             Instructions::Neon => Family::Pairs,
             #[cfg(target_arch = "aarch64")]
             Instructions::Dot => Family::Dot,
@@ -130,7 +134,7 @@ macro_rules! vectorised {
     ($backend:expr, $function:ident($($argument:expr),*)) => {
         match $backend.instructions() {
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => {
+            $crate::backend::Instructions::Avx2 => {
                 // SAFETY: `Backend` carries these instructions only where the processor was seen to have them.
                 unsafe { crate::x86::with_avx2(|| $function($($argument),*)) }
             }

@@ -269,6 +269,8 @@ impl Conv {
             Instructions::Neon => {
                 self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Pairs, _, _>);
             }
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Instructions::Neon => self.jobs(constants, input, rows, output, scratch, crate::arm::conv),
             #[cfg(target_arch = "aarch64")]
             Instructions::Dot => {
                 self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Dot, _, _>);

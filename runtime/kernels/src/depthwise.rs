@@ -150,6 +150,8 @@ impl Depthwise {
             Instructions::Neon | Instructions::Dot => {
                 self.rows(constants, input, rows, output, crate::aarch64::depthwise);
             }
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Instructions::Neon => self.rows(constants, input, rows, output, crate::arm::depthwise),
         }
     }
 

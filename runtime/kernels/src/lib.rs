@@ -13,6 +13,8 @@
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 mod add;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+mod arm;
 mod backend;
 mod border;
 mod constants;

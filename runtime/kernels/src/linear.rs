@@ -104,6 +104,9 @@ impl Linear {
             Instructions::Neon => {
                 crate::aarch64::sums::<crate::aarch64::Pairs, _, _>(&input.values::<i8>()[first..], matrix, sums)
             }
+            // One pixel, read once: loops for two at a time have nothing to offer.
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Instructions::Neon => portable::sums(&input.values::<i8>()[first..], matrix, Family::Pairs, sums),
             #[cfg(target_arch = "aarch64")]
             Instructions::Dot => {
                 crate::aarch64::sums::<crate::aarch64::Dot, _, _>(&input.values::<i8>()[first..], matrix, sums)

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Instructions, vectorised};
+use crate::backend::vectorised;
 use crate::constants::{Scratch, scratch_bytes};
 use crate::picture::Value;
 use crate::requantise::Limits;

@@ -65,7 +65,7 @@ impl Limits {
     pub(crate) fn store_number(self, steps: f32) -> i32 {
         const MAGIC: f32 = 12_582_912.0;
         let steps = if steps.is_nan() { 0.0 } else { steps };
-        let steps = (steps.max(-1e6).min(1e6) + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32;
+        let steps = (steps.clamp(-1e6, 1e6) + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32;
         (steps + i32::from(self.zero_point)).max(self.low.into()).min(self.high.into())
     }
 

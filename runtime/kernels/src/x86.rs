@@ -85,10 +85,11 @@ unsafe fn mixed_float_vectors(from: *const f32) -> [__m256; 2] {
 
 /// The same pointer, which the compiler may not see through: it would keep one pointer a tap, more than there are registers.
 #[inline(always)]
-fn kept(mut pointer: *const i16) -> *const i16 {
+fn kept(pointer: *const i16) -> *const i16 {
+    let mut address = pointer.addr();
     // SAFETY: no instruction at all.
     unsafe {
-        std::arch::asm!("/* {0} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        std::arch::asm!("/* {0} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags));
     }
-    pointer
+    pointer.with_addr(address)
 }

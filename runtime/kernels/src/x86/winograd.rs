@@ -108,8 +108,9 @@ unsafe fn forward(rows: [*const i16; 4], step: usize, to: *mut i16, apart: usize
     // Down the columns first, which leaves four registers a column.
     let columns: [[__m256i; 4]; 4] =
         std::array::from_fn(|column| one([value(0, column), value(1, column), value(2, column), value(3, column)]));
-    for row in 0..4 {
-        let along = one([columns[0][row], columns[1][row], columns[2][row], columns[3][row]]);
+    let [first, second, third, fourth] = columns;
+    for (row, ((a, b), (c, d))) in first.into_iter().zip(second).zip(third.into_iter().zip(fourth)).enumerate() {
+        let along = one([a, b, c, d]);
         for (column, found) in along.into_iter().enumerate() {
             // SAFETY: promised.
             unsafe { _mm256_storeu_si256(to.add((4 * row + column) * apart).cast(), found) };
