@@ -4,6 +4,7 @@ mod engine;
 mod file;
 mod graph;
 mod lower;
+pub mod onnx;
 mod program;
 
 pub use arrange::ProgramError;
