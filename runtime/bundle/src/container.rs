@@ -13,7 +13,8 @@ use crate::{FORMAT_VERSION, Manifest, OpenBundleError, TrustedKeys};
 
 /// Version of the container that this crate writes, and the newest it reads.
 pub const CONTAINER_VERSION: u32 = 1;
-pub(crate) const MAGIC: [u8; 8] = *b"REMEDIS\x1a";
+/// First bytes of every bundle.
+pub const MAGIC: [u8; 8] = *b"REMEDIS\x1a";
 pub(crate) const HEADER: usize = 56;
 /// A minisign signature is about 300 bytes; a header that claims more lies.
 const MAX_SIGNATURE: usize = 4096;

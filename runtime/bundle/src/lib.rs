@@ -12,7 +12,7 @@ mod manifest;
 #[cfg(feature = "sign")]
 mod sign;
 
-pub use container::{Bundle, CONTAINER_VERSION, Parts};
+pub use container::{Bundle, CONTAINER_VERSION, MAGIC, Parts};
 pub use error::{KeyError, OpenBundleError};
 pub use file::write_atomic;
 pub use keys::TrustedKeys;

@@ -1,21 +1,41 @@
-//! A network as a tract plan: numbers in, numbers out.
+//! A network ready to run: numbers in, numbers out.
 //!
-//! Nothing here has proved itself; [`crate::Model`] adds preprocessing, golden vectors and the decision. Tools use this to
-//! compare a model with other runtimes.
+//! A quantised model whose every node has an integer kernel runs as a [`Plan`]; anything else runs in tract, in float, and
+//! [`Network::engine`] says so. Nothing here has proved itself; [`crate::Model`] adds preprocessing, golden vectors and the
+//! decision. Tools use this to compare a model with other runtimes.
 
-use std::sync::Arc;
+mod float;
 
-use tract_onnx::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use remedis_plan::onnx::ReadError;
+use remedis_plan::{Engine, LowerError, Plan, Shape};
+
+use float::Float;
 
 /// Why a network cannot be loaded or executed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
+    /// The file is no model.
+    #[error("the model cannot be read")]
+    Read(#[from] ReadError),
+    /// The integer model's layers do not fit each other.
+    #[error("the integer model cannot be planned")]
+    Plan(#[from] LowerError),
     /// tract refused or failed.
     #[error("tract: {reason}")]
     Tract {
         /// What it said.
         reason: String,
+    },
+    /// Another input than the caller was told.
+    #[error("the network should read one input of {expected:?}, found {found}")]
+    Input {
+        /// `[channel, height, width]`.
+        expected: [usize; 3],
+        /// What was found.
+        found: String,
     },
     /// Another shape than the caller was told.
     #[error("the network should have one output of {expected} values, found {found}")]
@@ -27,31 +47,73 @@ pub enum NetworkError {
     },
 }
 
-impl NetworkError {
-    fn of(error: &TractError) -> Self {
-        Self::Tract { reason: format!("{error:#}") }
-    }
-}
-
-/// A network for one image at a time.
+/// A network for one image at a time; several threads may run it at once.
 #[derive(Clone, Debug)]
 pub struct Network {
-    plan: Arc<TypedSimplePlan>,
-    shape: [usize; 4],
+    form: Form,
+    /// `[channel, height, width]`.
+    shape: [usize; 3],
     n_outputs: usize,
 }
 
+#[derive(Clone, Debug)]
+enum Form {
+    Integer(Arc<Integer>),
+    Float(Float),
+}
+
+/// A plan and the memory of those who run it.
+#[derive(Debug)]
+struct Integer {
+    plan: Plan,
+    idle: Mutex<Vec<Engine>>,
+}
+
 impl Network {
-    /// Load an ONNX file's bytes for inputs of `shape`, `[channel, height, width]`, and `n_outputs` values out.
+    /// Load an ONNX file's bytes for inputs of `shape`, `[channel, height, width]`, and `n_outputs` values out: in integers if the whole
+    /// model can be, in float otherwise.
+    ///
+    /// # Errors
+    /// If the model cannot be read, or it has another number of outputs.
+    pub fn load(onnx: &[u8], shape: [usize; 3], n_outputs: usize) -> Result<Self, NetworkError> {
+        let reading = remedis_plan::onnx::read(onnx)?;
+        match reading.whole() {
+            Some(graph) => Self::of_plan(Plan::compile_here(graph, &[pixels(shape)])?, shape, n_outputs),
+            None => Self::load_float(onnx, shape, n_outputs),
+        }
+    }
+
+    /// A network of a plan.
+    ///
+    /// # Errors
+    /// If it has other inputs or outputs.
+    pub fn of_plan(plan: Plan, shape: [usize; 3], n_outputs: usize) -> Result<Self, NetworkError> {
+        let program = plan.program();
+        if program.inputs.len() != 1 || program.inputs[0].shape != pixels(shape) {
+            return Err(NetworkError::Input { expected: shape, found: format!("{:?}", program.inputs) });
+        }
+        let volumes: Vec<usize> = program.outputs.iter().map(|output| output.shape.volume()).collect();
+        if volumes != [n_outputs] {
+            return Err(NetworkError::Output { expected: n_outputs, found: format!("outputs of {volumes:?} values") });
+        }
+        let form = Form::Integer(Arc::new(Integer { plan, idle: Mutex::default() }));
+        Ok(Self { form, shape, n_outputs })
+    }
+
+    /// As [`Network::load`], in float whatever the model is.
     ///
     /// # Errors
     /// If tract refuses it, or it has another number of outputs.
-    pub fn load(onnx: &[u8], shape: [usize; 3], n_outputs: usize) -> Result<Self, NetworkError> {
-        let shape = [1, shape[0], shape[1], shape[2]];
-        let plan = plan(onnx, shape).map_err(|error| NetworkError::of(&error))?;
-        match plan.model().outputs.len() {
-            1 => Ok(Self { plan, shape, n_outputs }),
-            found => Err(NetworkError::Output { expected: n_outputs, found: format!("{found} outputs") }),
+    pub fn load_float(onnx: &[u8], shape: [usize; 3], n_outputs: usize) -> Result<Self, NetworkError> {
+        Ok(Self { form: Form::Float(Float::load(onnx, shape, n_outputs)?), shape, n_outputs })
+    }
+
+    /// What runs it, in words.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        match &self.form {
+            Form::Integer(integer) => integer.plan.program().family.name(),
+            Form::Float(_) => "float (tract)",
         }
     }
 
@@ -65,25 +127,25 @@ impl Network {
     pub fn run(&self, prepared: &[f32]) -> Result<Vec<f32>, NetworkError> {
         let length: usize = self.shape.iter().product();
         assert_eq!(prepared.len(), length, "a prepared input of shape {:?}", self.shape);
-        let outputs = self.execute(prepared).map_err(|error| NetworkError::of(&error))?;
-        if outputs.len() != self.n_outputs {
-            return Err(NetworkError::Output { expected: self.n_outputs, found: format!("{} values", outputs.len()) });
+        match &self.form {
+            Form::Integer(integer) => Ok(integer.run(prepared, self.n_outputs)),
+            Form::Float(float) => float.run(prepared),
         }
-        Ok(outputs)
-    }
-
-    fn execute(&self, prepared: &[f32]) -> TractResult<Vec<f32>> {
-        let input = Tensor::from_shape(&self.shape, prepared)?;
-        let outputs = self.plan.run(tvec![input.into()])?;
-        Ok(outputs[0].try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
     }
 }
 
-fn plan(onnx: &[u8], shape: [usize; 4]) -> TractResult<Arc<TypedSimplePlan>> {
-    let mut bytes = onnx;
-    tract_onnx::onnx()
-        .model_for_read(&mut bytes)?
-        .with_input_fact(0, f32::fact(shape).into())?
-        .into_optimized()?
-        .into_runnable()
+impl Integer {
+    fn run(&self, prepared: &[f32], n_outputs: usize) -> Vec<f32> {
+        let lock = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = lock().pop();
+        let mut engine = idle.unwrap_or_else(|| Engine::new(self.plan.clone(), 1));
+        let mut outputs = vec![0.0; n_outputs];
+        engine.run(&[prepared], &mut [&mut outputs]);
+        lock().push(engine);
+        outputs
+    }
+}
+
+fn pixels([channels, height, width]: [usize; 3]) -> Shape {
+    Shape { height, width, channels }
 }

@@ -58,7 +58,9 @@ impl Prediction {
     /// Calibrates `logits` (finite, one a class) and decides.
     pub(crate) fn new(logits: Vec<f32>, classes: &[String], temperature: f32, threshold: f32) -> Self {
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut probabilities: Vec<f32> = logits.iter().map(|logit| ((logit - highest) / temperature).exp()).collect();
+        // The same bits on every processor, which a platform's own exponential does not promise.
+        let mut probabilities: Vec<f32> =
+            logits.iter().map(|logit| libm::expf((logit - highest) / temperature)).collect();
         let sum: f32 = probabilities.iter().sum();
         probabilities.iter_mut().for_each(|probability| *probability /= sum);
         // The first of equal ones, as every argmax of the field does.

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Instructions, vectorised};
+use crate::backend::vectorised;
+use crate::picture::Value;
 use crate::requantise::Limits;
 use crate::{Backend, LayerError, View, ViewMut};
 
@@ -23,6 +24,10 @@ impl Add {
     /// # Errors
     /// If a multiplier is no positive number, or so large that steps could leave 32 bits.
     pub fn check(&self) -> Result<(), LayerError> {
+        let Limits { low, high, .. } = self.limits;
+        if !self.limits.is_range() {
+            return Err(LayerError::Range { low, high });
+        }
         let is_usable = |multiplier: f32| multiplier > 0.0 && multiplier < 4e6;
         match self.multipliers.iter().position(|multiplier| !is_usable(*multiplier)) {
             Some(channel) => Err(LayerError::Multiplier { channel, found: self.multipliers[channel] }),
@@ -37,9 +42,16 @@ impl Add {
     pub fn run(&self, backend: Backend, inputs: [View<'_>; 2], rows: Range<usize>, output: &mut ViewMut<'_>) {
         let layout = output.layout;
         assert!(inputs.iter().all(|input| input.layout.shape == layout.shape), "shapes of an addition");
-        assert!(inputs.iter().all(|input| input.layout.step == layout.step), "bytes a pixel");
+        assert!(inputs.iter().all(|input| input.layout.step == layout.step), "values a pixel");
+        match layout.value_bytes {
+            1 => self.rows::<i8>(backend, inputs, rows, output),
+            _ => self.rows::<i16>(backend, inputs, rows, output),
+        }
+    }
+
+    fn rows<T: Value>(&self, backend: Backend, inputs: [View<'_>; 2], rows: Range<usize>, output: &mut ViewMut<'_>) {
         for row in rows {
-            let [a, b] = inputs.map(|input| input.row(row));
+            let [a, b] = inputs.map(|input| input.row::<T>(row));
             let output = output.row(row);
             vectorised!(backend, add(self, a, b, output));
         }
@@ -47,10 +59,10 @@ impl Add {
 }
 
 #[inline(always)]
-fn add(layer: &Add, a: &[i8], b: &[i8], output: &mut [i8]) {
+fn add<T: Value>(layer: &Add, a: &[T], b: &[T], output: &mut [T]) {
     let Add { zeros, multipliers, limits } = *layer;
-    let real = |value: i8, of: usize| f32::from(i16::from(value) - i16::from(zeros[of])) * multipliers[of];
+    let real = |value: T, of: usize| (value.number() - i32::from(zeros[of])) as f32 * multipliers[of];
     for ((output, a), b) in output.iter_mut().zip(a).zip(b) {
-        *output = limits.store_small(real(*a, 0) + real(*b, 1));
+        *output = T::of(limits.store_number(real(*a, 0) + real(*b, 1)));
     }
 }

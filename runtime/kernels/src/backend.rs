@@ -15,6 +15,12 @@ pub(crate) enum Instructions {
     /// and gives wrong sums for large weights.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// 128-bit NEON: two pairs of products summed in 16 bits, then in 32.
+    #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
+    Neon,
+    /// NEON with the 8-bit dot product.
+    #[cfg(target_arch = "aarch64")]
+    Dot,
 }
 
 /// Processors that want their weights in one order. Plans are made for a family.
@@ -32,6 +38,15 @@ pub enum Family {
 impl Family {
     /// Every family, for compiling ahead.
     pub const ALL: [Self; 3] = [Self::Pairs, Self::Avx2, Self::Dot];
+
+    /// Bytes of a stored value in memory.
+    #[must_use]
+    pub const fn value_bytes(self) -> usize {
+        match self {
+            Self::Pairs | Self::Dot => 1,
+            Self::Avx2 => 2,
+        }
+    }
 
     /// What people call it.
     #[must_use]
@@ -52,6 +67,16 @@ impl Backend {
         if std::arch::is_x86_feature_detected!("avx2") {
             return Self(Instructions::Avx2);
         }
+        #[cfg(target_arch = "aarch64")]
+        {
+            let has_dot = std::arch::is_aarch64_feature_detected!("dotprod");
+            return Self(if has_dot { Instructions::Dot } else { Instructions::Neon });
+        }
+        #[cfg(all(target_arch = "arm", target_os = "linux"))]
+        if crate::arm::has_neon() {
+            return Self(Instructions::Neon);
+        }
+        #[cfg(not(target_arch = "aarch64"))]
         Self::portable(Family::Pairs)
     }
 
@@ -65,7 +90,11 @@ impl Backend {
     #[must_use]
     pub fn all() -> Vec<Self> {
         let mut all: Vec<Self> = Family::ALL.map(Self::portable).to_vec();
-        all.extend(Some(Self::detect()).filter(|found| !all.contains(found)));
+        for found in Family::ALL.map(Self::for_family) {
+            if !all.contains(&found) {
+                all.push(found);
+            }
+        }
         all
     }
 
@@ -76,13 +105,22 @@ impl Backend {
             Instructions::Portable(family) => family,
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => Family::Avx2,
+            #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
+            Instructions::Neon => Family::Pairs,
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Dot => Family::Dot,
         }
     }
 
     /// The fastest one of this processor that reads the weights of `family`.
     #[must_use]
     pub fn for_family(family: Family) -> Self {
-        Some(Self::detect()).filter(|found| found.family() == family).unwrap_or(Self::portable(family))
+        match family {
+            // Every 64-bit ARM has NEON, also one whose fastest instructions are others.
+            #[cfg(target_arch = "aarch64")]
+            Family::Pairs => Self(Instructions::Neon),
+            _ => Some(Self::detect()).filter(|found| found.family() == family).unwrap_or(Self::portable(family)),
+        }
     }
 
     pub(crate) fn instructions(self) -> Instructions {
@@ -96,7 +134,7 @@ macro_rules! vectorised {
     ($backend:expr, $function:ident($($argument:expr),*)) => {
         match $backend.instructions() {
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => {
+            $crate::backend::Instructions::Avx2 => {
                 // SAFETY: `Backend` carries these instructions only where the processor was seen to have them.
                 unsafe { crate::x86::with_avx2(|| $function($($argument),*)) }
             }

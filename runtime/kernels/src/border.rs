@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Instructions, vectorised};
+use crate::backend::vectorised;
 use crate::constants::{Scratch, scratch_bytes};
+use crate::picture::Value;
 use crate::requantise::Limits;
 use crate::{Backend, View, ViewMut};
 
@@ -22,7 +23,7 @@ impl Quantise {
     /// Bytes of scratch that [`Quantise::run`] needs for rows of `width` pixels.
     #[must_use]
     pub fn scratch(&self, width: usize) -> usize {
-        scratch_bytes::<i8>(width)
+        4 * scratch_bytes::<i16>(width)
     }
 
     /// Stores the given rows of `[channel, row, column]`.
@@ -37,26 +38,56 @@ impl Quantise {
         output: &mut ViewMut<'_>,
         scratch: &mut [u8],
     ) {
-        let (shape, step) = (output.layout.shape, output.layout.step);
+        let shape = output.layout.shape;
         assert_eq!(input.len(), shape.volume(), "values for {shape:?}");
-        let stored = Scratch::new(scratch).take::<i8>(shape.width);
+        match output.layout.value_bytes {
+            1 => self.rows::<i8>(backend, input, rows, output, scratch),
+            _ => self.rows::<i16>(backend, input, rows, output, scratch),
+        }
+    }
+
+    fn rows<T: Value>(
+        &self,
+        backend: Backend,
+        input: &[f32],
+        rows: Range<usize>,
+        output: &mut ViewMut<'_>,
+        scratch: &mut [u8],
+    ) {
+        let (shape, step) = (output.layout.shape, output.layout.step);
+        let mut scratch = Scratch::new(scratch);
+        let mut planes: [&mut [T]; 4] = std::array::from_fn(|_| scratch.take::<T>(shape.width));
         for row in rows {
-            let output = output.row(row);
-            for channel in 0..shape.channels {
-                let values = &input[(channel * shape.height + row) * shape.width..][..shape.width];
-                vectorised!(backend, quantise(self, values, stored));
-                for (stored, pixel) in stored.iter().zip(output.chunks_exact_mut(step)) {
-                    pixel[channel] = *stored;
+            let output = output.row::<T>(row);
+            // Up to four channels at a time, so that whole pixels are written where there are no more.
+            for first in (0..shape.channels).step_by(4) {
+                let n_channels = (shape.channels - first).min(4);
+                for (channel, plane) in planes.iter_mut().enumerate().take(n_channels) {
+                    let values = &input[((first + channel) * shape.height + row) * shape.width..][..shape.width];
+                    let plane = &mut **plane;
+                    vectorised!(backend, quantise(self, values, plane));
                 }
+                let planes = planes.each_ref().map(|plane| &**plane);
+                let output = &mut output[first..];
+                vectorised!(backend, interleave(planes, step, output));
             }
         }
     }
 }
 
 #[inline(always)]
-fn quantise(layer: &Quantise, values: &[f32], stored: &mut [i8]) {
+fn quantise<T: Value>(layer: &Quantise, values: &[f32], stored: &mut [T]) {
     for (stored, value) in stored.iter_mut().zip(values) {
-        *stored = layer.limits.store_small((value / layer.scale).clamp(-1e6, 1e6));
+        *stored = T::of(layer.limits.store_number(value / layer.scale));
+    }
+}
+
+/// Four planes as the first four channels of pixels; a plane that holds nothing goes to a channel that nobody reads.
+#[inline(always)]
+fn interleave<T: Value>(planes: [&[T]; 4], step: usize, output: &mut [T]) {
+    let [a, b, c, d] = planes;
+    for ((((pixel, a), b), c), d) in output.chunks_mut(step).zip(a).zip(b).zip(c).zip(d) {
+        pixel[..4].copy_from_slice(&[*a, *b, *c, *d]);
     }
 }
 
@@ -79,8 +110,9 @@ impl Dequantise {
         assert_eq!(output.len(), shape.volume(), "values of {shape:?}");
         for (channel, plane) in output.chunks_exact_mut(shape.height * shape.width).enumerate() {
             for (row, plane) in plane.chunks_exact_mut(shape.width).enumerate() {
-                for (value, pixel) in plane.iter_mut().zip(input.row(row).chunks_exact(input.layout.step)) {
-                    *value = self.scale * f32::from(i16::from(pixel[channel]) - i16::from(self.zero_point));
+                for (column, value) in plane.iter_mut().enumerate() {
+                    let steps = i16::from(input.value(row, column, channel)) - i16::from(self.zero_point);
+                    *value = self.scale * f32::from(steps);
                 }
             }
         }

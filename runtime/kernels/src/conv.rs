@@ -10,14 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Instructions;
 use crate::constants::{Scratch, scratch_bytes};
-use crate::picture::BLOCK;
+use crate::picture::{BLOCK, Value};
 use crate::requantise::Limits;
-use crate::{Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable};
+use crate::{
+    Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable, winograd,
+};
 
-/// Bytes of gathered rows that stay near while all weights pass by.
+/// Bytes of values that stay near while all weights pass by.
 const CACHED: usize = 24 << 10;
 /// Pixels computed at once at most.
 const MOST_PIXELS: usize = 192;
+/// Rows of a window at most.
+pub(crate) const MOST_ROWS: usize = 16;
+/// Tiles computed at once at most.
+pub(crate) const MOST_TILES: usize = 48;
 
 /// A convolution of all input channels with all output channels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,16 +33,45 @@ pub struct Conv {
     /// Of the input, as in [`Layout`](crate::Layout).
     step: usize,
     outputs: usize,
+    form: Form,
     weights: Span,
     bias: Span,
     multipliers: Span,
     limits: Limits,
 }
 
-/// Pixels that an inner loop computes with all outputs.
-pub(crate) struct Job<'a> {
+/// How the sums are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Form {
+    /// One product after the other.
+    Direct,
+    /// By [`winograd`].
+    Winograd,
+}
+
+/// Tiles of four results each that an inner loop computes with all outputs.
+pub(crate) struct Tiles<'a> {
     /// Values of the whole input.
-    pub(crate) input: &'a [i8],
+    pub(crate) input: &'a [i16],
+    /// Where the four rows of four pixels under each tile begin in `input`.
+    pub(crate) starts: &'a [[u32; 4]],
+    /// Values from one pixel to the next.
+    pub(crate) step: usize,
+    pub(crate) channels: usize,
+    /// By [`winograd::transform`].
+    pub(crate) weights: &'a [i16],
+    pub(crate) bias: &'a [i32],
+    pub(crate) multipliers: &'a [f32],
+    pub(crate) limits: Limits,
+    /// For each tile, where the outputs of its pixels begin; not all of them are in the picture.
+    pub(crate) targets: &'a [[[Option<u32>; 2]; 2]],
+    pub(crate) output: &'a mut [i16],
+}
+
+/// Pixels that an inner loop computes with all outputs.
+pub(crate) struct Job<'a, T = i8> {
+    /// Values of the whole input.
+    pub(crate) input: &'a [T],
     /// `[pixel][kernel row]`: where the run begins in `input`. From each, `run` rounded up to 16 values are there.
     pub(crate) starts: &'a [u32],
     pub(crate) matrix: Matrix<'a>,
@@ -45,7 +80,7 @@ pub(crate) struct Job<'a> {
     /// For each pixel, where its outputs begin.
     pub(crate) targets: &'a [u32],
     /// A whole number of blocks fits from every target.
-    pub(crate) output: &'a mut [i8],
+    pub(crate) output: &'a mut [T],
 }
 
 /// Packed weights and what belongs to them.
@@ -54,7 +89,7 @@ pub(crate) struct Matrix<'a> {
     /// Values in a run, a multiple of 4.
     pub(crate) run: usize,
     pub(crate) kernel_rows: usize,
-    /// `[block][depth / n][output][n]`, `n` by [`group`], depth being `kernel_rows * run`.
+    /// `[block][depth / n][output][n]`, `n` by [`group`] and outputs in the order of [`slot`], depth being `kernel_rows * run`.
     pub(crate) weights: &'a [i8],
     /// Whole blocks of 16, less the zero point times the weights.
     pub(crate) bias: &'a [i32],
@@ -69,14 +104,22 @@ impl Conv {
     pub fn new(layer: &Layer<'_>, step: usize, family: Family, store: &mut Store) -> Result<Self, LayerError> {
         layer.check(layer.input.channels)?;
         let Layer { input, window, requantise, .. } = *layer;
-        let (weights, bias) = pack(layer, step, family);
+        if window.kernel[0] > MOST_ROWS {
+            return Err(LayerError::Window { window, input });
+        }
+        let form = if winograd::pays(layer, step, family) { Form::Winograd } else { Form::Direct };
+        let (weights, bias) = match form {
+            Form::Direct => (store.add(&pack(layer, step, family)), padded(&layer.folded_bias(), 0)),
+            Form::Winograd => (store.add(&winograd::transform(layer, family)), padded(&layer.folded_bias(), 0)),
+        };
         let multipliers = padded(&requantise.multipliers, 0.0);
         Ok(Self {
             window,
             channels: input.channels,
             step,
             outputs: layer.bias.len(),
-            weights: store.add(&weights),
+            form,
+            weights,
             bias: store.add(&bias),
             multipliers: store.add(&multipliers),
             limits: Limits::of(requantise),
@@ -89,7 +132,7 @@ impl Conv {
         &self.window
     }
 
-    /// Bytes from one pixel of the input to the next.
+    /// Values from one pixel of the input to the next.
     #[must_use]
     pub fn step(&self) -> usize {
         self.step
@@ -98,13 +141,25 @@ impl Conv {
     /// The margin that it needs around an input of `shape`.
     #[must_use]
     pub fn margin(&self, shape: Shape) -> usize {
-        self.window.margin(shape)
+        match self.form {
+            Form::Direct => self.window.margin(shape),
+            Form::Winograd => winograd::margin(&self.window, shape),
+        }
+    }
+
+    /// Input rows that output rows `rows` read, in the padding too.
+    #[must_use]
+    pub fn reads(&self, rows: &Range<usize>) -> Range<isize> {
+        self.window.reads(&(rows.start..rows.end.next_multiple_of(self.rows_together())))
     }
 
     /// Rows of the result that are computed together.
     #[must_use]
     pub fn rows_together(&self) -> usize {
-        1
+        match self.form {
+            Form::Direct => 1,
+            Form::Winograd => 2,
+        }
     }
 
     /// What people call it.
@@ -113,6 +168,7 @@ impl Conv {
         let [rows, columns] = self.window.kernel;
         match [rows, columns] {
             [1, 1] if self.window.stride == [1, 1] => "pointwise".to_owned(),
+            _ if self.form == Form::Winograd => format!("winograd {rows}x{columns}"),
             _ => format!("dense {rows}x{columns}/{}", self.window.stride[0]),
         }
     }
@@ -135,14 +191,29 @@ impl Conv {
     pub fn fits(&self, constants: &Constants) -> bool {
         let outputs = self.outputs.next_multiple_of(BLOCK);
         let depth = run(&self.window, self.channels, self.step).and_then(|run| run.checked_mul(self.window.kernel[0]));
-        let length = depth.and_then(|depth| depth.checked_mul(outputs));
+        let length = depth.and_then(|depth| depth.checked_mul(outputs)).filter(|length| *length > 0);
+        let has_weights = match (self.form, length) {
+            (_, None) => false,
+            (Form::Direct, Some(length)) => constants.holds::<i8>(self.weights, length),
+            (Form::Winograd, Some(_)) => {
+                let is_whole = self.channels == self.step && self.channels.is_multiple_of(BLOCK);
+                let length = (winograd::POSITIONS * self.channels).checked_mul(outputs);
+                let is_3x3 = (self.window.kernel, self.window.stride) == ([3, 3], [1, 1]);
+                is_whole && is_3x3 && length.is_some_and(|length| constants.holds::<i16>(self.weights, length))
+            }
+        };
         self.outputs > 0
-            && length.is_some_and(|length| length > 0 && constants.holds::<i8>(self.weights, length))
+            && self.window.kernel[0] <= MOST_ROWS
+            && self.limits.is_range()
+            && has_weights
             && constants.holds::<i32>(self.bias, outputs)
             && constants.holds::<f32>(self.multipliers, outputs)
     }
 
     fn batch(&self) -> usize {
+        if self.form == Form::Winograd {
+            return winograd::batch(self.channels);
+        }
         (CACHED / (2 * self.depth()) / 6).clamp(1, MOST_PIXELS / 6) * 6
     }
 
@@ -154,9 +225,13 @@ impl Conv {
     #[must_use]
     pub fn scratch(&self) -> usize {
         let batch = self.batch();
-        scratch_bytes::<u32>(batch * self.window.kernel[0])
-            + scratch_bytes::<u32>(batch)
-            + scratch_bytes::<i16>(batch * self.depth() + BLOCK)
+        match self.form {
+            Form::Direct => scratch_bytes::<u32>(batch * self.window.kernel[0]) + scratch_bytes::<u32>(batch),
+            Form::Winograd => {
+                scratch_bytes::<i16>(winograd::POSITIONS * batch * self.channels)
+                    + scratch_bytes::<i32>(winograd::POSITIONS * batch * BLOCK)
+            }
+        }
     }
 
     /// Computes the given rows of the result. What `scratch` holds does not matter.
@@ -172,9 +247,50 @@ impl Conv {
         output: &mut ViewMut<'_>,
         scratch: &mut [u8],
     ) {
+        match backend.instructions() {
+            Instructions::Portable(Family::Avx2) if self.form == Form::Winograd => {
+                self.tiles(constants, input, rows, output, scratch, |tiles, _, _| portable::winograd(tiles));
+            }
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 if self.form == Form::Winograd => {
+                self.tiles(constants, input, rows, output, scratch, crate::x86::winograd);
+            }
+            Instructions::Portable(Family::Avx2) => {
+                self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i16>| {
+                    portable::conv(job, Family::Avx2)
+                });
+            }
+            Instructions::Portable(family) => {
+                self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i8>| portable::conv(job, family));
+            }
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => self.jobs(constants, input, rows, output, scratch, crate::x86::conv),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => {
+                self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Pairs, _, _>);
+            }
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Instructions::Neon => self.jobs(constants, input, rows, output, scratch, crate::arm::conv),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Dot => {
+                self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Dot, _, _>);
+            }
+        }
+    }
+
+    /// Calls `work` for some pixels after the other.
+    fn jobs<T: Value>(
+        &self,
+        constants: &Constants,
+        input: View<'_>,
+        rows: Range<usize>,
+        output: &mut ViewMut<'_>,
+        scratch: &mut [u8],
+        work: impl Fn(Job<'_, T>),
+    ) {
         let shape = input.layout.shape;
         assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
-        assert_eq!((input.layout.step, output.layout.step % BLOCK), (self.step, 0), "bytes a pixel");
+        assert_eq!((input.layout.step, output.layout.step % BLOCK), (self.step, 0), "values a pixel");
         assert!(
             input.layout.margin >= self.window.margin(shape),
             "margins of {:?} for {:?}",
@@ -185,39 +301,96 @@ impl Conv {
         let (batch, kernel_rows, width) = (self.batch(), self.window.kernel[0], output.layout.shape.width);
         let starts = scratch.take::<u32>(batch * kernel_rows);
         let targets = scratch.take::<u32>(batch);
-        let gathered = scratch.take::<i16>(batch * self.depth() + BLOCK);
         let run = run(&self.window, self.channels, self.step).expect("checked when it was made or read");
         let (weights, bias) = (constants.get(self.weights), constants.get(self.bias));
         let matrix = Matrix { run, kernel_rows, weights, bias };
         let multipliers = constants.get(self.multipliers);
-        let end = rows.end * width;
-        let mut pixel = rows.start * width;
-        while pixel < end {
-            let count = batch.min(end - pixel);
-            let places = (pixel..pixel + count).map(|pixel| [pixel / width, pixel % width]);
-            for ((place, starts), target) in places.zip(starts.chunks_exact_mut(kernel_rows)).zip(&mut *targets) {
-                self.starts(input, place, starts);
-                *target = output.offset(place[0], place[1]) as u32;
+        // Where kernel rows and results begin for the present row of the result, without its columns.
+        let mut below = [0; MOST_ROWS];
+        let mut target = 0;
+        let [mut row, mut column] = [rows.start, 0];
+        while row < rows.end {
+            let mut count = 0;
+            while count < batch && row < rows.end {
+                if column == 0 || count == 0 {
+                    let first = (row * self.window.stride[0]) as isize - self.window.before[0] as isize;
+                    for (below, row) in below[..kernel_rows].iter_mut().zip(first..) {
+                        *below = input.layout.offset(row, -(self.window.before[1] as isize));
+                    }
+                    target = output.offset(row, 0);
+                }
+                let more = (width - column).min(batch - count);
+                for column in column..column + more {
+                    let across = column * self.window.stride[1] * self.step;
+                    for (start, below) in starts[count * kernel_rows..].iter_mut().zip(&below[..kernel_rows]) {
+                        *start = (below + across) as u32;
+                    }
+                    targets[count] = (target + column * output.layout.step) as u32;
+                    count += 1;
+                }
+                column += more;
+                if column == width {
+                    [row, column] = [row + 1, 0];
+                }
             }
             let (starts, targets) = (&starts[..count * kernel_rows], &targets[..count]);
-            let (input, output) = (input.values, &mut *output.values);
-            let job = Job { input, starts, matrix, multipliers, limits: self.limits, targets, output };
-            match backend.instructions() {
-                Instructions::Portable(family) => portable::conv(job, family),
-                #[cfg(target_arch = "x86_64")]
-                Instructions::Avx2 => crate::x86::conv(job, gathered),
-            }
-            pixel += count;
+            let (input, output) = (input.values(), output.values());
+            work(Job { input, starts, matrix, multipliers, limits: self.limits, targets, output });
         }
-        let _unused_by_some = gathered;
     }
 
-    /// Where the runs under the window at `place` begin.
-    fn starts(&self, input: View<'_>, place: [usize; 2], starts: &mut [u32]) {
-        let [row, column] =
-            [0, 1].map(|axis| (place[axis] * self.window.stride[axis]) as isize - self.window.before[axis] as isize);
-        for (start, row) in starts.iter_mut().zip(row..) {
-            *start = input.layout.offset(row, column) as u32;
+    /// Calls `work` for some tiles after the other, with room for their transforms.
+    fn tiles(
+        &self,
+        constants: &Constants,
+        input: View<'_>,
+        rows: Range<usize>,
+        output: &mut ViewMut<'_>,
+        scratch: &mut [u8],
+        work: impl Fn(Tiles<'_>, &mut [i16], &mut [i32]),
+    ) {
+        let shape = input.layout.shape;
+        assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
+        assert_eq!((input.layout.step, output.layout.step % BLOCK), (self.step, 0), "values a pixel");
+        assert!(input.layout.margin >= self.margin(shape), "margins of {:?} for {:?}", input.layout, self.window);
+        assert!(rows.start.is_multiple_of(2), "tiles begin at even rows");
+        let mut scratch = Scratch::new(scratch);
+        let most = self.batch();
+        let transformed = scratch.take::<i16>(winograd::POSITIONS * most * self.channels);
+        let products = scratch.take::<i32>(winograd::POSITIONS * most * BLOCK);
+        let (bias, multipliers) = (constants.get(self.bias), constants.get(self.multipliers));
+        let (width, before) = (output.layout.shape.width, self.window.before.map(|before| before as isize));
+        let across = width.div_ceil(2);
+        // Batches of the same size, whole sixes of tiles where possible.
+        let count = rows.len().div_ceil(2) * across;
+        let n_batches = count.div_ceil(most).max(1);
+        let batch = count.div_ceil(n_batches).next_multiple_of(6).clamp(1, most);
+        let (mut starts, mut targets) = ([[0; 4]; MOST_TILES], [[[None; 2]; 2]; MOST_TILES]);
+        for first in (0..count).step_by(batch) {
+            let n_tiles = batch.min(count - first);
+            for (at, tile) in (first..first + n_tiles).enumerate() {
+                let place = [rows.start + tile / across * 2, tile % across * 2];
+                let [row, column] = [0, 1].map(|axis| place[axis] as isize - before[axis]);
+                starts[at] = [0, 1, 2, 3].map(|down| input.layout.offset(row + down, column) as u32);
+                let target = |down: usize, right: usize| {
+                    let (row, column) = (place[0] + down, place[1] + right);
+                    (row < rows.end && column < width).then(|| output.offset(row, column) as u32)
+                };
+                targets[at] = [[target(0, 0), target(0, 1)], [target(1, 0), target(1, 1)]];
+            }
+            let tiles = Tiles {
+                input: input.values(),
+                starts: &starts[..n_tiles],
+                step: self.step,
+                channels: self.channels,
+                weights: constants.get(self.weights),
+                bias,
+                multipliers,
+                limits: self.limits,
+                targets: &targets[..n_tiles],
+                output: output.values(),
+            };
+            work(tiles, transformed, products);
         }
     }
 }
@@ -236,8 +409,18 @@ pub(crate) const fn group(family: Family) -> usize {
     }
 }
 
-/// Weights in the order of [`Matrix::weights`], and the bias less what the zero point contributes.
-pub(crate) fn pack(layer: &Layer<'_>, step: usize, family: Family) -> (Vec<i8>, Vec<i32>) {
+/// Where an output's weights stand in their block, and the other way round: AVX2 packs within halves of a vector, so its blocks
+/// hold outputs 0-3, 8-11, 4-7, 12-15.
+pub(crate) const fn slot(family: Family, output: usize) -> usize {
+    match (family, output / 4) {
+        (Family::Avx2, 1) => output + 4,
+        (Family::Avx2, 2) => output - 4,
+        _ => output,
+    }
+}
+
+/// Weights in the order of [`Matrix::weights`].
+pub(crate) fn pack(layer: &Layer<'_>, step: usize, family: Family) -> Vec<i8> {
     let Layer { input, window, weights, .. } = *layer;
     let [rows, columns] = window.kernel;
     let (channels, group) = (input.channels, group(family));
@@ -248,12 +431,12 @@ pub(crate) fn pack(layer: &Layer<'_>, step: usize, family: Family) -> (Vec<i8>, 
         for (tap, values) in filter.chunks_exact(channels).enumerate() {
             for (channel, &weight) in values.iter().enumerate() {
                 let at = tap / columns * run + tap % columns * step + channel;
-                let place = (out / BLOCK * (depth / group) + at / group) * BLOCK + out % BLOCK;
+                let place = (out / BLOCK * (depth / group) + at / group) * BLOCK + slot(family, out % BLOCK);
                 packed[place * group + at % group] = weight;
             }
         }
     }
-    (packed, padded(&layer.folded_bias(), 0))
+    packed
 }
 
 /// Lengthened to whole blocks.

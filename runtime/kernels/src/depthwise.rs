@@ -5,12 +5,10 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Instructions;
-use crate::picture::BLOCK;
+use crate::conv::{MOST_ROWS, slot};
+use crate::picture::{BLOCK, Value};
 use crate::requantise::Limits;
 use crate::{Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable};
-
-/// Rows of a window at most.
-const MOST_ROWS: usize = 16;
 
 /// A convolution of each channel with its own weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,18 +25,18 @@ pub struct Depthwise {
 }
 
 /// A row of results, as inner loops compute it.
-pub(crate) struct Row<'a> {
+pub(crate) struct Row<'a, T = i8> {
     /// Rows of the window, from the first value under the first window on.
-    pub(crate) inputs: &'a [&'a [i8]],
+    pub(crate) inputs: &'a [&'a [T]],
     /// Columns of the window.
     pub(crate) columns: usize,
     /// Pixels from one window to the next.
     pub(crate) stride: usize,
-    /// Bytes from one pixel to the next, a multiple of 16.
+    /// Values from one pixel to the next, a multiple of 16.
     pub(crate) step: usize,
     /// `[tap, channel]`.
     pub(crate) weights: &'a [i8],
-    /// `[block][pair][channel][2]`, or empty.
+    /// `[block][pair][slot][2]`, or empty.
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "for x86"))]
     pub(crate) pairs: &'a [i16],
     /// `step` of them, as of multipliers.
@@ -46,7 +44,7 @@ pub(crate) struct Row<'a> {
     pub(crate) multipliers: &'a [f32],
     pub(crate) limits: Limits,
     /// Whole pixels.
-    pub(crate) output: &'a mut [i8],
+    pub(crate) output: &'a mut [T],
 }
 
 impl Depthwise {
@@ -115,6 +113,7 @@ impl Depthwise {
         let (Some(step), Some(length)) = (step, taps) else { return false };
         let n_pairs = n_pairs(self.window.kernel);
         rows <= MOST_ROWS
+            && self.limits.is_range()
             && length > 0
             && constants.holds::<i8>(self.weights, length)
             && (constants.holds::<i16>(self.pairs, 0)
@@ -135,10 +134,40 @@ impl Depthwise {
         rows: Range<usize>,
         output: &mut ViewMut<'_>,
     ) {
+        match backend.instructions() {
+            Instructions::Portable(Family::Avx2) => {
+                self.rows(constants, input, rows, output, |row: Row<'_, i16>| portable::depthwise(row));
+            }
+            Instructions::Portable(_) => {
+                self.rows(constants, input, rows, output, |row: Row<'_, i8>| portable::depthwise(row));
+            }
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => self.rows(constants, input, rows, output, |row| match row.pairs {
+                [] => portable::depthwise(row),
+                _ => crate::x86::depthwise(row),
+            }),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon | Instructions::Dot => {
+                self.rows(constants, input, rows, output, crate::aarch64::depthwise);
+            }
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Instructions::Neon => self.rows(constants, input, rows, output, crate::arm::depthwise),
+        }
+    }
+
+    /// Calls `work` for one row after the other.
+    fn rows<T: Value>(
+        &self,
+        constants: &Constants,
+        input: View<'_>,
+        rows: Range<usize>,
+        output: &mut ViewMut<'_>,
+        work: impl Fn(Row<'_, T>),
+    ) {
         let shape = input.layout.shape;
         assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
         let step = self.channels.next_multiple_of(BLOCK);
-        assert_eq!([input.layout.step, output.layout.step], [step; 2], "bytes a pixel");
+        assert_eq!([input.layout.step, output.layout.step], [step; 2], "values a pixel");
         assert!(
             input.layout.margin >= self.window.margin(shape),
             "margins of {:?} for {:?}",
@@ -146,11 +175,11 @@ impl Depthwise {
             self.window
         );
         let kernel_rows = self.window.kernel[0];
-        let mut inputs: [&[i8]; MOST_ROWS] = [&[]; MOST_ROWS];
+        let mut inputs: [&[T]; MOST_ROWS] = [&[]; MOST_ROWS];
         for place in rows {
             let first = (place * self.window.stride[0]) as isize - self.window.before[0] as isize;
             for (values, row) in inputs[..kernel_rows].iter_mut().zip(first..) {
-                *values = &input.values[input.layout.offset(row, -(self.window.before[1] as isize))..];
+                *values = &input.values()[input.layout.offset(row, -(self.window.before[1] as isize))..];
             }
             let row = Row {
                 inputs: &inputs[..kernel_rows],
@@ -164,11 +193,7 @@ impl Depthwise {
                 limits: self.limits,
                 output: output.row(place),
             };
-            match backend.instructions() {
-                #[cfg(target_arch = "x86_64")]
-                Instructions::Avx2 if !row.pairs.is_empty() => crate::x86::depthwise(row),
-                _ => portable::depthwise(row),
-            }
+            work(row);
         }
     }
 }
@@ -178,7 +203,7 @@ fn n_pairs(kernel: [usize; 2]) -> Option<usize> {
     matches!(kernel, [3, 3] | [5, 5]).then_some((kernel[0] * kernel[1]).div_ceil(2))
 }
 
-/// `[block][pair][channel][2]` from `[tap, channel]`: pairs of rows, column by column (rows 0 and 1, then 2 and 3, ...); then the
+/// `[block][pair][slot][2]` from `[tap, channel]`: pairs of rows, column by column (rows 0 and 1, then 2 and 3, ...); then the
 /// last row, two columns at a time, and its last column with a zero.
 fn taps_in_pairs(side: usize, by_tap: &[i8], step: usize) -> Vec<i16> {
     let row_pairs = (0..side - 1)
@@ -193,7 +218,9 @@ fn taps_in_pairs(side: usize, by_tap: &[i8], step: usize) -> Vec<i16> {
         by_tap.get(tap.saturating_mul(step).saturating_add(channel)).map_or(0, |weight| i16::from(*weight))
     };
     let of_block = |block: usize| {
-        pairs.iter().flat_map(move |pair| (0..BLOCK).flat_map(move |at| pair.map(|tap| (tap, block + at))))
+        pairs
+            .iter()
+            .flat_map(move |pair| (0..BLOCK).flat_map(move |at| pair.map(|tap| (tap, block + slot(Family::Avx2, at)))))
     };
     (0..step).step_by(BLOCK).flat_map(of_block).map(|(tap, channel)| weight(tap, channel)).collect()
 }

@@ -10,7 +10,11 @@
 //! of files.
 #![expect(unsafe_code, reason = "processor instructions and mapped files; see the crate's documentation")]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod add;
+#[cfg(all(target_arch = "arm", target_os = "linux"))]
+mod arm;
 mod backend;
 mod border;
 mod constants;
@@ -18,11 +22,13 @@ mod conv;
 mod depthwise;
 mod geometry;
 mod linear;
+mod peak;
 mod picture;
 mod pool;
 mod portable;
 pub mod reference;
 mod requantise;
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -34,6 +40,7 @@ pub use conv::Conv;
 pub use depthwise::Depthwise;
 pub use geometry::{Shape, Window};
 pub use linear::Linear;
+pub use peak::peak_gmacs;
 pub use picture::{Layout, SLACK, View, ViewMut};
 pub use pool::{AveragePool, MaxPool};
 pub use requantise::{Layer, LayerError, Limits, Requantise};

@@ -29,12 +29,12 @@ impl Linear {
             return Err(LayerError::Window { window, input });
         }
         layer.check(input.channels)?;
-        let (weights, bias) = pack(layer, input.channels.next_multiple_of(BLOCK), family);
+        let weights = pack(layer, input.channels.next_multiple_of(BLOCK), family);
         Ok(Self {
             channels: input.channels,
             outputs: layer.bias.len(),
             weights: store.add(&weights),
-            bias: store.add(&bias),
+            bias: store.add(&padded(&layer.folded_bias(), 0)),
             scales: store.add(&padded(&layer.requantise.multipliers, 0.0)),
         })
     }
@@ -69,7 +69,7 @@ impl Linear {
     /// Bytes of scratch that [`Linear::run`] needs.
     #[must_use]
     pub fn scratch(&self) -> usize {
-        scratch_bytes::<i32>(self.outputs.next_multiple_of(BLOCK)) + scratch_bytes::<i16>(self.channels + 2 * BLOCK)
+        scratch_bytes::<i32>(self.outputs.next_multiple_of(BLOCK))
     }
 
     /// Computes the layer.
@@ -89,17 +89,29 @@ impl Linear {
         assert_eq!(output.len(), self.outputs, "results of the last layer");
         let mut scratch = Scratch::new(scratch);
         let sums = scratch.take::<i32>(self.outputs.next_multiple_of(BLOCK));
-        let gathered = scratch.take::<i16>(self.channels + 2 * BLOCK);
         let run = self.run_length().expect("checked when it was made or read");
         let (weights, bias) = (constants.get(self.weights), constants.get(self.bias));
         let matrix = Matrix { run, kernel_rows: 1, weights, bias };
-        let values = &input.values[input.layout.offset(0, 0)..];
+        let first = input.layout.offset(0, 0);
         match backend.instructions() {
-            Instructions::Portable(family) => portable::sums(values, matrix, family, sums),
+            Instructions::Portable(Family::Avx2) => {
+                portable::sums(&input.values::<i16>()[first..], matrix, Family::Avx2, sums);
+            }
+            Instructions::Portable(family) => portable::sums(&input.values::<i8>()[first..], matrix, family, sums),
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => crate::x86::sums(values, matrix, gathered, sums),
+            Instructions::Avx2 => crate::x86::sums(&input.values::<i16>()[first..], matrix, sums),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => {
+                crate::aarch64::sums::<crate::aarch64::Pairs, _, _>(&input.values::<i8>()[first..], matrix, sums)
+            }
+            // One pixel, read once: loops for two at a time have nothing to offer.
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Instructions::Neon => portable::sums(&input.values::<i8>()[first..], matrix, Family::Pairs, sums),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Dot => {
+                crate::aarch64::sums::<crate::aarch64::Dot, _, _>(&input.values::<i8>()[first..], matrix, sums)
+            }
         }
-        let _unused_by_some = gathered;
         for ((output, sum), scale) in output.iter_mut().zip(sums).zip(constants.get::<f32>(self.scales)) {
             *output = *sum as f32 * scale;
         }

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Instructions, vectorised};
+use crate::backend::vectorised;
 use crate::constants::{Scratch, scratch_bytes};
+use crate::picture::Value;
 use crate::requantise::Limits;
-use crate::{Backend, LayerError, Shape, View, ViewMut, Window};
+use crate::{Backend, LayerError, Layout, Shape, View, ViewMut, Window};
 
 /// The largest stored value under a window; padding never wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,27 +32,45 @@ impl MaxPool {
     /// # Panics
     /// If a picture has another shape than it should.
     pub fn run(&self, backend: Backend, input: View<'_>, rows: Range<usize>, output: &mut ViewMut<'_>) {
-        let (shape, step) = (input.layout.shape, input.layout.step);
+        let Layout { shape, step, .. } = input.layout;
         assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
-        assert_eq!(step, output.layout.step, "bytes a pixel");
+        assert_eq!(step, output.layout.step, "values a pixel");
+        match input.layout.value_bytes {
+            1 => self.rows::<i8>(backend, input, rows, output),
+            _ => self.rows::<i16>(backend, input, rows, output),
+        }
+    }
+
+    fn rows<T: Value>(&self, backend: Backend, input: View<'_>, rows: Range<usize>, output: &mut ViewMut<'_>) {
         for row in rows {
-            let output = output.row(row);
-            output.fill(i8::MIN);
-            for tap in self.window.taps() {
-                for (column, output) in output.chunks_exact_mut(step).enumerate() {
-                    if let Some(pixel) = self.window.pixel(shape, [row, column], tap) {
-                        let first = input.layout.offset((pixel / shape.width) as isize, (pixel % shape.width) as isize);
-                        let values = &input.values[first..][..step];
-                        vectorised!(backend, largest(values, output));
-                    }
-                }
+            let output = output.row::<T>(row);
+            vectorised!(backend, pool_row(&self.window, input, row, output));
+        }
+    }
+}
+
+#[inline(always)]
+fn pool_row<T: Value>(window: &Window, input: View<'_>, row: usize, output: &mut [T]) {
+    let Layout { shape, step, .. } = input.layout;
+    // What of the window lies in the picture, along one axis.
+    let under = |axis: usize, place: usize, size: usize| {
+        let first = place * window.stride[axis];
+        let end = (first + window.kernel[axis]).saturating_sub(window.before[axis]).min(size);
+        first.saturating_sub(window.before[axis])..end
+    };
+    output.fill(T::of(i8::MIN.into()));
+    for row in under(0, row, shape.height) {
+        let row = input.row::<T>(row);
+        for (column, output) in output.chunks_exact_mut(step).enumerate() {
+            for column in under(1, column, shape.width) {
+                largest(&row[column * step..][..step], output);
             }
         }
     }
 }
 
 #[inline(always)]
-fn largest(values: &[i8], output: &mut [i8]) {
+fn largest<T: Value>(values: &[T], output: &mut [T]) {
     for (output, value) in output.iter_mut().zip(values) {
         *output = (*output).max(*value);
     }
@@ -72,6 +91,10 @@ impl AveragePool {
     /// # Errors
     /// If sums or steps could leave 32 bits, or the multiplier is no positive number.
     pub fn check(&self, input: Shape) -> Result<(), LayerError> {
+        let Limits { low, high, .. } = self.limits;
+        if !self.limits.is_range() {
+            return Err(LayerError::Range { low, high });
+        }
         let bound = (input.height as u64).saturating_mul(input.width as u64).saturating_mul(255);
         if bound >= 1 << 31 {
             return Err(LayerError::Overflow { channel: 0, bound });
@@ -93,30 +116,37 @@ impl AveragePool {
     pub fn run(&self, backend: Backend, input: View<'_>, output: &mut ViewMut<'_>, scratch: &mut [u8]) {
         let Shape { height, width, channels } = input.layout.shape;
         assert_eq!(output.layout.shape, Shape { height: 1, width: 1, channels }, "the result of an average");
-        assert_eq!(input.layout.step, output.layout.step, "bytes a pixel");
+        assert_eq!(input.layout.step, output.layout.step, "values a pixel");
         let sums = Scratch::new(scratch).take::<i32>(input.layout.step);
         sums.fill(-((height * width) as i32) * i32::from(self.zero));
-        for row in 0..height {
-            let row = input.row(row);
+        match input.layout.value_bytes {
+            1 => self.finish::<i8>(backend, input, sums, output),
+            _ => self.finish::<i16>(backend, input, sums, output),
+        }
+    }
+
+    fn finish<T: Value>(&self, backend: Backend, input: View<'_>, sums: &mut [i32], output: &mut ViewMut<'_>) {
+        for row in 0..input.layout.shape.height {
+            let row = input.row::<T>(row);
             vectorised!(backend, accumulate(row, sums));
         }
-        let output = output.row(0);
+        let output = output.row::<T>(0);
         vectorised!(backend, finish(self, sums, output));
     }
 }
 
 #[inline(always)]
-fn finish(layer: &AveragePool, sums: &[i32], output: &mut [i8]) {
+fn finish<T: Value>(layer: &AveragePool, sums: &[i32], output: &mut [T]) {
     for (output, sum) in output.iter_mut().zip(sums) {
-        *output = layer.limits.store_small(*sum as f32 * layer.multiplier);
+        *output = T::of(layer.limits.store_number(*sum as f32 * layer.multiplier));
     }
 }
 
 #[inline(always)]
-fn accumulate(row: &[i8], sums: &mut [i32]) {
+fn accumulate<T: Value>(row: &[T], sums: &mut [i32]) {
     for pixel in row.chunks_exact(sums.len()) {
         for (sum, value) in sums.iter_mut().zip(pixel) {
-            *sum += i32::from(*value);
+            *sum += value.number();
         }
     }
 }

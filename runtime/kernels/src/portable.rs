@@ -1,50 +1,91 @@
 //! The inner loops in plain Rust, over the packed weights of any family.
 
+use std::array::from_fn;
+
 use crate::Family;
-use crate::conv::{Job, Matrix, group};
+use crate::conv::{Job, Matrix, Tiles, group, slot};
 use crate::depthwise::Row;
-use crate::picture::BLOCK;
+use crate::picture::{BLOCK, Value};
+use crate::winograd::POSITIONS;
 
 /// As the specification of every `conv` of a processor.
-pub(crate) fn conv(job: Job<'_>, family: Family) {
+pub(crate) fn conv<T: Value>(job: Job<'_, T>, family: Family) {
     let Matrix { run, kernel_rows, weights, bias } = job.matrix;
-    let (depth, group) = (kernel_rows * run, group(family));
+    let depth = kernel_rows * run;
     for (starts, &target) in job.starts.chunks_exact(kernel_rows).zip(job.targets) {
         for (block, weights) in weights.chunks_exact(depth * BLOCK).enumerate() {
             let mut sums = [0; BLOCK];
             sums.copy_from_slice(&bias[block * BLOCK..][..BLOCK]);
             for (start, weights) in starts.iter().zip(weights.chunks_exact(run * BLOCK)) {
-                add_products(&job.input[*start as usize..][..run], weights, group, &mut sums);
+                add_products(&job.input[*start as usize..][..run], weights, family, &mut sums);
             }
             let output = &mut job.output[target as usize + block * BLOCK..][..BLOCK];
             for ((output, sum), multiplier) in output.iter_mut().zip(sums).zip(&job.multipliers[block * BLOCK..]) {
-                *output = job.limits.store(sum as f32 * multiplier);
+                *output = T::of(job.limits.store(sum as f32 * multiplier).into());
             }
         }
     }
 }
 
 /// One run times all weights, as sums.
-pub(crate) fn sums(values: &[i8], matrix: Matrix<'_>, family: Family, sums: &mut [i32]) {
+pub(crate) fn sums<T: Value>(values: &[T], matrix: Matrix<'_>, family: Family, sums: &mut [i32]) {
     sums.copy_from_slice(matrix.bias);
     let (sums, _) = sums.as_chunks_mut::<BLOCK>();
     for (sums, weights) in sums.iter_mut().zip(matrix.weights.chunks_exact(matrix.run * BLOCK)) {
-        add_products(&values[..matrix.run], weights, group(family), sums);
+        add_products(&values[..matrix.run], weights, family, sums);
     }
 }
 
-fn add_products(values: &[i8], weights: &[i8], group: usize, sums: &mut [i32; BLOCK]) {
+fn add_products<T: Value>(values: &[T], weights: &[i8], family: Family, sums: &mut [i32; BLOCK]) {
+    let group = group(family);
     for (values, weights) in values.chunks_exact(group).zip(weights.chunks_exact(group * BLOCK)) {
-        for (sum, weights) in sums.iter_mut().zip(weights.chunks_exact(group)) {
+        for (at, weights) in weights.chunks_exact(group).enumerate() {
+            let sum = &mut sums[slot(family, at)];
             for (value, weight) in values.iter().zip(weights) {
-                *sum += i32::from(*value) * i32::from(*weight);
+                *sum += value.number() * i32::from(*weight);
+            }
+        }
+    }
+}
+
+/// As the specification of every `winograd` of a processor.
+pub(crate) fn winograd(tiles: Tiles<'_>) {
+    let forward = |[a, b, c, d]: [i32; 4]| [a - c, b + c, c - b, b - d];
+    let back = |[a, b, c, d]: [i32; 4]| [a + b + c, b - c - d];
+    for (starts, targets) in tiles.starts.iter().zip(tiles.targets) {
+        for output in 0..tiles.bias.len() {
+            let mut sums = [[0_i32; 4]; 4];
+            for channel in 0..tiles.channels {
+                let value = |row: usize, column: usize| {
+                    tiles.input[starts[row] as usize + column * tiles.step + channel].number()
+                };
+                let columns: [[i32; 4]; 4] =
+                    from_fn(|at| forward([value(0, at), value(1, at), value(2, at), value(3, at)]));
+                for row in 0..4 {
+                    let transformed = forward(from_fn(|at| columns[at][row]));
+                    for (column, value) in transformed.into_iter().enumerate() {
+                        let position =
+                            (output / BLOCK * POSITIONS + 4 * row + column) * tiles.channels + channel / 2 * 2;
+                        let slot = slot(Family::Avx2, output % BLOCK);
+                        let weight = tiles.weights[position * BLOCK + slot * 2 + channel % 2];
+                        sums[row][column] += value * i32::from(weight);
+                    }
+                }
+            }
+            let columns: [[i32; 2]; 4] = from_fn(|at| back(from_fn(|row| sums[row][at])));
+            for (at, target) in targets.iter().flatten().enumerate() {
+                let found = back(from_fn(|column| columns[column][at / 2]))[at % 2] >> 2;
+                if let Some(target) = target {
+                    let steps = (found + tiles.bias[output]) as f32 * tiles.multipliers[output];
+                    tiles.output[*target as usize + output] = tiles.limits.store(steps).into();
+                }
             }
         }
     }
 }
 
 /// As the specification of every `depthwise` of a processor.
-pub(crate) fn depthwise(row: Row<'_>) {
+pub(crate) fn depthwise<T: Value>(row: Row<'_, T>) {
     let weight = |tap: usize, channel: usize| i32::from(row.weights[tap * row.step + channel]);
     for (place, output) in row.output.chunks_exact_mut(row.step).enumerate() {
         for (channel, output) in output.iter_mut().enumerate() {
@@ -53,11 +94,11 @@ pub(crate) fn depthwise(row: Row<'_>) {
             for values in row.inputs {
                 for column in 0..row.columns {
                     let value = values[(place * row.stride + column) * row.step + channel];
-                    sum += i32::from(value) * weight(tap, channel);
+                    sum += value.number() * weight(tap, channel);
                     tap += 1;
                 }
             }
-            *output = row.limits.store(sum as f32 * row.multipliers[channel]);
+            *output = T::of(row.limits.store(sum as f32 * row.multipliers[channel]).into());
         }
     }
 }

@@ -53,12 +53,20 @@ impl Limits {
         Self { zero_point: requantise.zero_point, low: requantise.low, high: requantise.high }
     }
 
-    /// As [`Limits::store`] for at most 2^30 steps, in a form that compilers turn into vectors.
+    /// Whether it is a range at all: for limits from a file.
+    #[must_use]
+    pub fn is_range(self) -> bool {
+        self.low <= self.high
+    }
+
+    /// As [`Limits::store`], in a form that compilers turn into vectors: added to 1.5 * 2^23, a number below 2^22 is rounded to a
+    /// whole one, ties to even, in the lowest bits. Numbers beyond that are far outside of every range.
     #[inline(always)]
-    pub(crate) fn store_small(self, steps: f32) -> i8 {
-        let steps = if steps.is_nan() { 0.0 } else { steps.round_ties_even() };
-        let moved = steps + f32::from(self.zero_point);
-        moved.max(self.low.into()).min(self.high.into()) as i8
+    pub(crate) fn store_number(self, steps: f32) -> i32 {
+        const MAGIC: f32 = 12_582_912.0;
+        let steps = if steps.is_nan() { 0.0 } else { steps };
+        let steps = (steps.clamp(-1e6, 1e6) + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32;
+        (steps + i32::from(self.zero_point)).max(self.low.into()).min(self.high.into())
     }
 
     /// The stored value of a number of steps; what is no number becomes the zero point.
@@ -205,6 +213,10 @@ mod tests {
         let halves: Vec<i8> = [-5, -3, -1, 1, 3, 5].map(|sum| store(sum, 0.5, 0, -128, 127)).to_vec();
         assert_eq!(halves, [-2, -2, 0, 0, 2, 2]);
         assert_eq!([store(1000, 1.0, 3, -128, 100), store(-1000, 1.0, 3, -10, 127)], [100, -10]);
+        for steps in [0.5, 1.5, -0.5, -2.5, 3.499_999_8, 1e9, -3e38, f32::NAN, f32::INFINITY, 126.5, -131.5] {
+            let limits = Limits { zero_point: 3, low: -120, high: 125 };
+            assert_eq!(limits.store_number(steps), i32::from(limits.store(steps)), "{steps}");
+        }
         assert_eq!([store(i32::MAX, 0.25, 127, -128, 127), store(i32::MIN, 0.25, -128, -128, 127)], [127, -128]);
     }
 

@@ -1,16 +1,21 @@
 //! AVX2: `pmaddwd` multiplies sixteen pairs of `i16` and adds each pair into an `i32`, without saturation.
+//!
+//! Values are kept as `i16` in memory, which is what it reads. Sixteen sums are held as two vectors in *mixed order*, channels 0-3 and
+//! 8-11, then 4-7 and 12-15: packing works within halves of a vector and leaves that in order.
 
 mod conv;
 mod depthwise;
+mod winograd;
 
 use std::arch::x86_64::*;
 
 pub(crate) use conv::{conv, sums};
 pub(crate) use depthwise::depthwise;
+pub(crate) use winograd::winograd;
 
 use crate::requantise::Limits;
 
-/// Two vectors of eight sums, in order.
+/// Sixteen sums in mixed order.
 type Sums = [__m256i; 2];
 
 /// Compiles what `work` inlines with AVX2.
@@ -22,24 +27,14 @@ pub(crate) unsafe fn with_avx2<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Sixteen sums times their multipliers, rounded to nearest, ties to even: the mode that Rust guarantees. As `i16` in the order
-/// 0-3, 8-11, 4-7, 12-15, with the zero point added. Constructors have made sure that no step leaves 32 bits; what leaves 16 bits
-/// saturates, far outside the range that follows.
+/// Sums times their multipliers, rounded to nearest, ties to even: the mode that Rust guarantees. Constructors have made sure
+/// that no step leaves 32 bits; what leaves 16 bits saturates, far outside the range that follows.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn steps(sums: Sums, multipliers: [__m256; 2], zero_point: __m256i) -> __m256i {
+fn stored(sums: Sums, multipliers: [__m256; 2], ends: Ends) -> __m256i {
     let one = |at: usize| _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums[at]), multipliers[at]));
-    _mm256_adds_epi16(_mm256_packs_epi32(one(0), one(1)), zero_point)
-}
-
-/// Two results of [`steps`] as stored values in order, the first in the lower half.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn stored(first: __m256i, second: __m256i, ends: Ends) -> [__m128i; 2] {
-    let mixed = _mm256_packs_epi16(first, second);
-    let bytes = _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-    let bytes = _mm256_min_epi8(_mm256_max_epi8(bytes, ends.low), ends.high);
-    [_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes)]
+    let moved = _mm256_adds_epi16(_mm256_packs_epi32(one(0), one(1)), ends.zero_point);
+    _mm256_min_epi16(_mm256_max_epi16(moved, ends.low), ends.high)
 }
 
 /// [`Limits`] in every lane.
@@ -54,37 +49,47 @@ impl Ends {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn of(limits: Limits) -> Self {
-        Self {
-            zero_point: _mm256_set1_epi16(limits.zero_point.into()),
-            low: _mm256_set1_epi8(limits.low),
-            high: _mm256_set1_epi8(limits.high),
-        }
+        let all = |value: i8| _mm256_set1_epi16(value.into());
+        Self { zero_point: all(limits.zero_point), low: all(limits.low), high: all(limits.high) }
     }
 }
 
+/// From order to mixed order, and back.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn in_order([low, high]: Sums) -> Sums {
+    [_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high)]
+}
+
+/// Sixteen numbers that lie in order, in mixed order.
+///
 /// # Safety
 /// AVX2; sixteen numbers from `from` on.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn two_vectors(from: *const i32) -> Sums {
+unsafe fn mixed_vectors(from: *const i32) -> Sums {
     // SAFETY: they are there, and the load needs no alignment.
-    unsafe { [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())] }
+    in_order(unsafe { [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())] })
 }
 
+/// As [`mixed_vectors`].
+///
 /// # Safety
 /// AVX2; sixteen numbers from `from` on.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn two_float_vectors(from: *const f32) -> [__m256; 2] {
-    // SAFETY: they are there, and the load needs no alignment.
-    unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
+unsafe fn mixed_float_vectors(from: *const f32) -> [__m256; 2] {
+    // SAFETY: promised.
+    unsafe { mixed_vectors(from.cast()) }.map(|bits| _mm256_castsi256_ps(bits))
 }
 
-/// # Safety
-/// AVX2; sixteen values from `from` on.
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn sixteen_values(from: *const i8) -> __m128i {
-    // SAFETY: they are there, and the load needs no alignment.
-    unsafe { _mm_loadu_si128(from.cast()) }
+/// The same pointer, which the compiler may not see through: it would keep one pointer a tap, more than there are registers.
+#[inline(always)]
+fn kept(pointer: *const i16) -> *const i16 {
+    let mut address = pointer.addr();
+    // SAFETY: no instruction at all.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags));
+    }
+    pointer.with_addr(address)
 }

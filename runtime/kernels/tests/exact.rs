@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use remedis_kernels::{
-    Backend, Conv, Depthwise, Family, Layer, LayerError, Layout, Linear, Requantise, Shape, Store, View, ViewMut,
-    Window, reference,
+    Backend, Conv, Depthwise, Family, Layer, LayerError, Layout, Linear, Lines, Requantise, Shape, Store, View,
+    ViewMut, Window, reference,
 };
 
 /// Where the values of a layer come from: anything, or the extremes.
@@ -99,7 +99,9 @@ fn case() -> impl Strategy<Value = Case> {
     let square = square.prop_map(|(side, stride, padding)| Window::square(side, stride, padding));
     let window = prop_oneof![1 => Just(Window::POINT), 2 => square, 2 => window()];
     let requantise = (-20.0_f32..-3.0).prop_map(f32::exp2);
-    let requantise = (requantise, any::<i8>(), any::<i8>(), any::<i8>());
+    let limits = prop_oneof![any::<(i8, i8)>(), Just((i8::MIN, i8::MAX))];
+    let requantise = (requantise, any::<i8>(), limits)
+        .prop_map(|(multiplier, zero_point, (low, high))| (multiplier, zero_point, low, high));
     (shape, window, 1..=50_usize, values(), any::<i8>(), requantise).prop_filter_map(
         "the window fits",
         |(shape, window, outputs, values, input_zero, requantise)| {
@@ -110,50 +112,57 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 /// Values as they lie in memory, with garbage wherever nothing may be read for its value.
-fn picture(values: &[i8], layout: Layout, zero: i8) -> Vec<i8> {
+fn picture(values: &[i8], layout: Layout, zero: i8) -> Lines {
     let Layout { shape, margin, .. } = layout;
-    let mut bytes = vec![101; layout.length()];
-    let mut view = ViewMut::new(&mut bytes, layout);
+    let mut lines = Lines::new(layout.length());
+    lines.bytes_mut().fill(101);
+    let mut view = ViewMut::new(lines.bytes_mut(), layout);
     (0..layout.rows).for_each(|row| view.fill_row(row as isize - margin as isize, zero));
     for (pixel, channels) in values.chunks_exact(shape.channels).enumerate() {
         let [row, column] = [pixel / shape.width, pixel % shape.width];
-        let first = (row + margin) * layout.row_bytes() + (column + margin) * layout.step;
-        bytes[first..][..layout.step].fill(77);
-        bytes[first..][..shape.channels].copy_from_slice(channels);
+        for channel in 0..layout.step {
+            view.set(row, column, channel, channels.get(channel).copied().unwrap_or(77));
+        }
     }
-    bytes
+    lines
 }
 
 fn pixels(view: View<'_>, shape: Shape) -> Vec<i8> {
     let places = (0..shape.height).flat_map(|row| (0..shape.width).map(move |column| (row, column)));
-    places.flat_map(|(row, column)| view.pixel(row, column).to_vec()).collect()
+    let channels = |(row, column)| (0..shape.channels).map(move |channel| view.value(row, column, channel));
+    places.flat_map(channels).collect()
 }
 
 /// Runs a layer in two parts, as two workers would.
-fn in_parts(shape: Shape, mut run: impl FnMut(std::ops::Range<usize>, &mut ViewMut<'_>)) -> Vec<i8> {
-    let layout = Layout::whole(shape, 1);
-    let mut bytes = vec![99; layout.length()];
-    let cut = shape.height / 2;
-    let (mut upper, mut lower) = ViewMut::new(&mut bytes, layout).split(cut);
+fn in_parts(
+    shape: Shape,
+    family: Family,
+    together: usize,
+    mut run: impl FnMut(std::ops::Range<usize>, &mut ViewMut<'_>),
+) -> Vec<i8> {
+    let layout = Layout::whole(shape, 1, family);
+    let mut lines = Lines::new(layout.length());
+    let cut = shape.height / 2 / together * together;
+    let (mut upper, mut lower) = ViewMut::new(lines.bytes_mut(), layout).split(cut);
     run(0..cut, &mut upper);
     run(cut..shape.height, &mut lower);
-    pixels(View::new(&bytes, layout), shape)
+    pixels(View::new(lines.bytes(), layout), shape)
 }
 
 fn conv(layer: &Layer<'_>, input: &[i8], backend: Backend) -> Result<Vec<i8>, LayerError> {
     let mut store = Store::default();
-    let margin = layer.window.margin(layer.input);
-    let is_thin = layer.input.channels <= 4;
-    let layout = if is_thin { Layout::thin(layer.input, margin) } else { Layout::whole(layer.input, margin) };
-    let conv = Conv::new(layer, layout.step, backend.family(), &mut store)?;
+    let layout = if layer.input.channels <= 4 { Layout::thin } else { Layout::whole };
+    let step = layout(layer.input, 0, backend.family()).step;
+    let conv = Conv::new(layer, step, backend.family(), &mut store)?;
+    let layout = layout(layer.input, conv.margin(layer.input), backend.family());
     let constants = store.finish();
     assert!(conv.fits(&constants));
     let bytes = picture(input, layout, layer.input_zero);
-    let mut scratch = vec![0x55; conv.scratch() + 64];
-    let aligned = scratch.as_ptr().align_offset(64);
+    let mut scratch = Lines::new(conv.scratch());
+    scratch.bytes_mut().fill(0x55);
     let output = conv.output(layer.input).unwrap();
-    Ok(in_parts(output, |rows, part| {
-        conv.run(backend, &constants, View::new(&bytes, layout), rows, part, &mut scratch[aligned..]);
+    Ok(in_parts(output, backend.family(), conv.rows_together(), |rows, part| {
+        conv.run(backend, &constants, View::new(bytes.bytes(), layout), rows, part, scratch.bytes_mut());
     }))
 }
 
@@ -162,17 +171,32 @@ fn depthwise(layer: &Layer<'_>, input: &[i8], backend: Backend) -> Result<Vec<i8
     let conv = Depthwise::new(layer, backend.family(), &mut store)?;
     let constants = store.finish();
     assert!(conv.fits(&constants));
-    let layout = Layout::whole(layer.input, layer.window.margin(layer.input));
+    let layout = Layout::whole(layer.input, layer.window.margin(layer.input), backend.family());
     let bytes = picture(input, layout, layer.input_zero);
     let output = conv.output(layer.input).unwrap();
-    Ok(in_parts(output, |rows, part| conv.run(backend, &constants, View::new(&bytes, layout), rows, part)))
+    Ok(in_parts(output, backend.family(), 1, |rows, part| {
+        conv.run(backend, &constants, View::new(bytes.bytes(), layout), rows, part);
+    }))
+}
+
+/// Layers that [`Conv`] computes by Winograd's transform.
+fn tiled_case() -> impl Strategy<Value = Case> {
+    let numbers = (1..=11_usize, 1..=13_usize, 2..=5_usize, 1..=50_usize, values(), any::<i8>());
+    (numbers, 0..3_usize, (-20.0_f32..-8.0).prop_map(f32::exp2), any::<i8>()).prop_filter_map(
+        "the window fits",
+        |((height, width, channels, outputs, values, input_zero), padding, multiplier, zero)| {
+            let (shape, window) = (Shape { height, width, channels: 16 * channels }, Window::square(3, 1, padding));
+            window.places(shape)?;
+            Some(Case { shape, window, outputs, values, input_zero, requantise: (multiplier, zero, -128, 127) })
+        },
+    )
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
 
     #[test]
-    fn convolutions_are_exact(case in case()) {
+    fn convolutions_are_exact(case in prop_oneof![3 => case(), 1 => tiled_case()]) {
         let depth = case.window.kernel[0] * case.window.kernel[1] * case.shape.channels;
         let input = case.values.list(case.shape.volume(), false);
         let weights = case.values.list(depth * case.outputs, true);
@@ -218,16 +242,15 @@ proptest! {
             bias[out] + products.sum::<i32>()
         };
         let expected: Vec<f32> = (0..outputs).map(|out| sum(out) as f32 * scales[out]).collect();
-        let layout = Layout::whole(shape, 0);
-        let bytes = picture(&input, layout, input_zero);
         for backend in Backend::all() {
+            let layout = Layout::whole(shape, 0, backend.family());
+            let bytes = picture(&input, layout, input_zero);
             let mut store = Store::default();
             let linear = Linear::new(&layer, backend.family(), &mut store).unwrap();
             let constants = store.finish();
             prop_assert!(linear.fits(&constants));
-            let (mut found, mut scratch) = (vec![0.0; outputs], vec![3; linear.scratch() + 64]);
-            let aligned = scratch.as_ptr().align_offset(64);
-            linear.run(backend, &constants, View::new(&bytes, layout), &mut found, &mut scratch[aligned..]);
+            let (mut found, mut scratch) = (vec![0.0; outputs], Lines::new(linear.scratch()));
+            linear.run(backend, &constants, View::new(bytes.bytes(), layout), &mut found, scratch.bytes_mut());
             prop_assert_eq!(&found, &expected, "{:?}", backend);
         }
     }

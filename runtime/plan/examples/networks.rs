@@ -84,7 +84,11 @@ fn resnet(input: Shape) -> Graph {
     for (outputs, stride) in [(64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)] {
         let first = builder.conv(from, outputs, 3, stride, 1);
         let second = builder.conv(first, outputs, 3, 1, 1);
-        let shortcut = if stride == 1 && builder.shapes[from].channels == outputs { from } else { builder.conv(from, outputs, 1, stride, 1) };
+        let shortcut = if stride == 1 && builder.shapes[from].channels == outputs {
+            from
+        } else {
+            builder.conv(from, outputs, 1, stride, 1)
+        };
         from = builder.add(shortcut, second);
     }
     builder.finish(from)
@@ -98,8 +102,30 @@ fn main() {
         let side = side.parse().unwrap();
         let shape = Shape { height: side, width: side, channels: 3 };
         let graph = match network {
-            "mbv2" => mobile(shape, &[[1, 16, 1, 1, 3], [6, 24, 2, 2, 3], [6, 32, 3, 2, 3], [6, 64, 4, 2, 3], [6, 96, 3, 1, 3], [6, 160, 3, 2, 3], [6, 320, 1, 1, 3]]),
-            "lite0" => mobile(shape, &[[1, 16, 1, 1, 3], [6, 24, 2, 2, 3], [6, 40, 2, 2, 5], [6, 80, 3, 2, 3], [6, 112, 3, 1, 5], [6, 192, 4, 2, 5], [6, 320, 1, 1, 3]]),
+            "mbv2" => mobile(
+                shape,
+                &[
+                    [1, 16, 1, 1, 3],
+                    [6, 24, 2, 2, 3],
+                    [6, 32, 3, 2, 3],
+                    [6, 64, 4, 2, 3],
+                    [6, 96, 3, 1, 3],
+                    [6, 160, 3, 2, 3],
+                    [6, 320, 1, 1, 3],
+                ],
+            ),
+            "lite0" => mobile(
+                shape,
+                &[
+                    [1, 16, 1, 1, 3],
+                    [6, 24, 2, 2, 3],
+                    [6, 40, 2, 2, 5],
+                    [6, 80, 3, 2, 3],
+                    [6, 112, 3, 1, 5],
+                    [6, 192, 4, 2, 5],
+                    [6, 320, 1, 1, 3],
+                ],
+            ),
             _ => resnet(shape),
         };
         let plan = Plan::compile_here(&graph, &[shape]).unwrap();
@@ -128,10 +154,15 @@ fn time(name: &str, plan: &Plan, threads: usize, input: &[f32]) {
     for (chain, (links, least)) in plan.chains().zip(&least).enumerate() {
         let n: u64 = links.iter().map(|(_, _, n)| n).sum();
         n_all += n;
-        let what: Vec<String> = links.iter().map(|(link, shape, _)| format!("{} {}", link.operation.kernel(), shape)).collect();
+        let what: Vec<String> =
+            links.iter().map(|(link, shape, _)| format!("{} {}", link.operation.kernel(), shape)).collect();
         if std::env::var_os("LAYERS").is_some() {
             println!("{chain:3} {least:8.4} ms {:6.1} GMAC/s  {}", n as f64 / least / 1e6, what.join(" > "));
         }
     }
-    println!("{name}: {whole:.3} ms, sum of layers {:.3}, {:.1} GMAC/s", least.iter().sum::<f64>(), n_all as f64 / whole / 1e6);
+    println!(
+        "{name}: {whole:.3} ms, sum of layers {:.3}, {:.1} GMAC/s",
+        least.iter().sum::<f64>(),
+        n_all as f64 / whole / 1e6
+    );
 }

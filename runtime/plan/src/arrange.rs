@@ -8,9 +8,11 @@ use crate::program::{Gives, Operation, Program};
 /// Bytes of rings that a chain may keep near the processor: what stays in a second-level cache beside weights.
 const NEAR: usize = 160 << 10;
 /// Bytes of all pictures at most: more than any network for a device, less than a small machine has.
-const MOST_MEMORY: usize = 1 << 30;
+const MOST_MEMORY: usize = 1 << 29;
 /// Rows, columns, channels at most.
 const MOST_SIZE: usize = 1 << 16;
+/// Rows and columns of margin at most.
+const MOST_MARGIN: usize = 64;
 
 /// Why a program cannot run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,17 +93,26 @@ impl Arrangement {
     pub(crate) fn of(program: &Program, constants: &Constants) -> Result<Self, ProgramError> {
         let shapes = shapes(program, constants)?;
         let links: Vec<_> = program.chains.iter().flatten().collect();
-        let mut layouts: Vec<Option<Layout>> = shapes.iter().map(|shape| shape.map(|shape| Layout::whole(shape, 0))).collect();
+        let mut layouts: Vec<Option<Layout>> =
+            shapes.iter().map(|shape| shape.map(|shape| Layout::whole(shape, 0, program.family))).collect();
         for link in &links {
             for source in link.operation.from() {
                 let layout = layouts[source].as_mut().expect("shapes were checked");
                 layout.margin = layout.margin.max(link.operation.margin(layout.shape));
+                let bytes = [layout.shape.height, layout.shape.width]
+                    .map(|size| (size + 2 * layout.margin.min(MOST_MARGIN)) as u64);
+                let bytes = bytes[0] * bytes[1] * (layout.step * layout.value_bytes) as u64;
+                if layout.margin > MOST_MARGIN || bytes > MOST_MEMORY as u64 {
+                    return Err(ProgramError::Layer { name: link.name.clone(), sources: vec![layout.shape] });
+                }
             }
         }
         for (number, layout) in layouts.iter_mut().enumerate() {
             // Few channels are stored thinly where only dense convolutions read them; those were packed for it.
-            let reads_thinly = |operation: &Operation| matches!(operation, Operation::Conv { layer, .. } if layer.step() == 4);
-            let mut readers = links.iter().filter(|link| link.operation.from().any(|source| source == number)).peekable();
+            let reads_thinly =
+                |operation: &Operation| matches!(operation, Operation::Conv { layer, .. } if layer.step() == 4);
+            let mut readers =
+                links.iter().filter(|link| link.operation.from().any(|source| source == number)).peekable();
             let is_input = matches!(links[number].operation, Operation::Quantise { .. });
             if let Some(layout) = layout
                 && is_input
@@ -109,9 +120,9 @@ impl Arrangement {
                 && readers.peek().is_some()
                 && readers.all(|link| reads_thinly(&link.operation))
             {
-                *layout = Layout::thin(layout.shape, layout.margin);
+                *layout = Layout::thin(layout.shape, layout.margin, program.family);
             } else if let Some(layout) = layout {
-                *layout = Layout::whole(layout.shape, layout.margin);
+                *layout = Layout::whole(layout.shape, layout.margin, program.family);
             }
         }
         let mut arrangement = Self { places: vec![], tiles: vec![], memory: 0, scratch: 0, behind_rings: 0 };
@@ -130,7 +141,8 @@ impl Arrangement {
             arrangement.places.push(layouts[numbers.end - 1].map_or(Place::Output, |layout| Place::Memory(0, layout)));
             for (link, number) in chain.iter().zip(numbers.clone()) {
                 let source = link.operation.from().next().and_then(|source| shapes[source]);
-                own_scratch = own_scratch.max(link.operation.scratch(source.or(shapes[number]).expect("an input has a shape")));
+                own_scratch =
+                    own_scratch.max(link.operation.scratch(source.or(shapes[number]).expect("an input has a shape")));
             }
             arrangement.behind_rings = arrangement.behind_rings.max(used);
             arrangement.tiles.push(tile);
@@ -170,8 +182,11 @@ impl Arrangement {
             let Place::Memory(place, layout) = &mut self.places[number] else { continue };
             let length = layout.length().next_multiple_of(ALIGNMENT);
             let (from, to) = (chain_of[number], last_use[number]);
-            let mut taken: Vec<(usize, usize)> =
-                placed.iter().filter(|other| other.2 <= to && from <= other.3).map(|other| (other.0, other.1)).collect();
+            let mut taken: Vec<(usize, usize)> = placed
+                .iter()
+                .filter(|other| other.2 <= to && from <= other.3)
+                .map(|other| (other.0, other.1))
+                .collect();
             taken.sort_unstable();
             *place = 0;
             for (start, end) in taken {
@@ -200,7 +215,8 @@ fn shapes(program: &Program, constants: &Constants) -> Result<Vec<Option<Shape>>
             }
             for source in link.operation.from() {
                 // Results within a chain are for the next link alone.
-                let is_there = source < first && is_last(program, source) || position > 0 && source == first + position - 1;
+                let is_there =
+                    source < first && is_last(program, source) || position > 0 && source == first + position - 1;
                 let shape = shapes.get(source).copied().flatten().filter(|_| is_there);
                 sources.push(shape.ok_or_else(|| ProgramError::Source { name: name(), link: source })?);
             }
@@ -212,7 +228,9 @@ fn shapes(program: &Program, constants: &Constants) -> Result<Vec<Option<Shape>>
             match gives.ok_or_else(|| ProgramError::Layer { name: name(), sources: sources.clone() })? {
                 Gives::Picture(shape) => {
                     let sizes = [shape.height, shape.width, shape.channels];
-                    if sizes.iter().any(|size| *size == 0 || *size > MOST_SIZE) || shape.checked_volume().is_none_or(|volume| volume > MOST_MEMORY) {
+                    if sizes.iter().any(|size| *size == 0 || *size > MOST_SIZE)
+                        || shape.checked_volume().is_none_or(|volume| volume > MOST_MEMORY)
+                    {
                         return Err(ProgramError::Layer { name: name(), sources });
                     }
                     shapes.push(Some(shape));

@@ -55,7 +55,14 @@ impl Plan {
                 let size = format!("{}x{}x{}", shape.height, shape.width, shape.channels);
                 (link.operation.n_multiplications(shape), size)
             };
-            links.iter().zip(places).map(|pair| { let (n, size) = describe(pair); (pair.0, size, n) }).collect()
+            links
+                .iter()
+                .zip(places)
+                .map(|pair| {
+                    let (n, size) = describe(pair);
+                    (pair.0, size, n)
+                })
+                .collect()
         })
     }
 
@@ -95,8 +102,8 @@ struct Chain<'a> {
 /// Everything in memory but the picture being written.
 #[derive(Clone, Copy)]
 struct Memory<'a> {
-    before: &'a [i8],
-    after: &'a [i8],
+    before: &'a [u8],
+    after: &'a [u8],
     /// Where `after` begins.
     first_after: usize,
 }
@@ -157,7 +164,12 @@ impl Engine {
     ///
     /// # Panics
     /// If an input or output is missing or of another size than the program's.
-    pub fn watch(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]], mut seen: impl FnMut(usize, &[Link]) + Send) {
+    pub fn watch(
+        &mut self,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+        mut seen: impl FnMut(usize, &[Link]) + Send,
+    ) {
         let Self { plan, backend, memory, workers, pool } = self;
         let parts = &*plan.0;
         let mut all = || {
@@ -185,7 +197,7 @@ fn run_chain(
     workers: &mut [Lines],
 ) {
     let links = &parts.program.chains[number];
-    let values: &mut [i8] = bytemuck::cast_slice_mut(memory.bytes_mut());
+    let values = memory.bytes_mut();
     let place = parts.arrangement.places[first + links.len() - 1];
     let Place::Memory(start, layout) = place else {
         let memory = Memory { before: values, after: &[], first_after: usize::MAX };
@@ -241,7 +253,6 @@ impl Chain<'_> {
     fn run(self, rows: Range<usize>, mut output: ViewMut<'_>, worker: &mut Lines) {
         let places = &self.parts.arrangement.places[self.first..][..self.links.len()];
         let (rings, scratch) = worker.bytes_mut().split_at_mut(self.parts.arrangement.behind_rings);
-        let rings: &mut [i8] = bytemuck::cast_slice_mut(rings);
         for (link, place) in self.links.iter().zip(places) {
             if let Place::Ring(first, layout) = *place {
                 ViewMut::new(&mut rings[first..][..layout.length()], layout).fill_sides(link.zero);
@@ -303,7 +314,7 @@ impl Chain<'_> {
         at: usize,
         rows: Range<usize>,
         places: &[Place],
-        rings: &[i8],
+        rings: &[u8],
         output: &mut ViewMut<'_>,
         scratch: &mut [u8],
     ) {

@@ -13,3 +13,4 @@ pub use file::{MAGIC, OpenPlanError, VERSION};
 pub use graph::{Affine, Graph, Node, Op, Output as GraphOutput, Stored, Weights};
 pub use lower::LowerError;
 pub use program::{Input, Link, Operation, Output, Program};
+pub use remedis_kernels::{Backend, Family, Shape, peak_gmacs};

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use remedis_kernels::{
-    Add, AveragePool, Backend, Constants, Conv, Depthwise, Dequantise, Family, Layer, LayerError, Limits, Linear, MaxPool,
-    Quantise, Requantise, Shape, Store, Window,
+    Add, AveragePool, Backend, Constants, Conv, Depthwise, Dequantise, Family, Layer, LayerError, Limits, Linear,
+    MaxPool, Quantise, Requantise, Shape, Store, Window,
 };
 
 use crate::arrange::ProgramError;
@@ -91,15 +91,15 @@ impl Lowering<'_> {
         };
         let wrong_shape = || LowerError::Shape { name: node.name.clone(), shapes: sources.clone() };
         let refused = |source| LowerError::Layer { name: node.name.clone(), source };
-        let is_small = |shape: &Shape| {
-            shape.checked_volume().is_some_and(|volume| volume > 0 && volume < 1 << 30)
-        };
+        let is_small = |shape: &Shape| shape.checked_volume().is_some_and(|volume| volume > 0 && volume < 1 << 30);
         if !sources.iter().all(is_small) {
             return Err(wrong_shape());
         }
         let (affine, limits) = match node.result {
             Stored::Bytes { affine, low, high } => (affine, Limits { zero_point: affine.zero_point, low, high }),
-            Stored::Real => (Affine { scale: 1.0, zero_point: 0 }, Limits { zero_point: 0, low: i8::MIN, high: i8::MAX }),
+            Stored::Real => {
+                (Affine { scale: 1.0, zero_point: 0 }, Limits { zero_point: 0, low: i8::MIN, high: i8::MAX })
+            }
         };
         let (operation, shape) = match &node.op {
             Op::Quantise { input } => {
@@ -202,7 +202,11 @@ impl Lowering<'_> {
                 || matches!((&reader.op, reader.result), (Op::Linear { .. }, Stored::Bytes { .. }))
         };
         let is_output = self.graph.outputs.iter().any(|output| output.node == node);
-        if is_input && shape.channels <= 4 && !is_output && readers.all(is_dense) { 4 } else { shape.channels.next_multiple_of(16) }
+        if is_input && shape.channels <= 4 && !is_output && readers.all(is_dense) {
+            4
+        } else {
+            shape.channels.next_multiple_of(16)
+        }
     }
 
     fn finish(mut self, inputs: &[Shape]) -> Result<Plan, LowerError> {
@@ -219,7 +223,9 @@ impl Lowering<'_> {
         let program = Program {
             family: self.family,
             inputs: self.graph.inputs.iter().zip(inputs).map(named).collect(),
-            outputs: outputs.map(|output| Output { name: output.name.clone(), shape: self.shapes[output.node] }).collect(),
+            outputs: outputs
+                .map(|output| Output { name: output.name.clone(), shape: self.shapes[output.node] })
+                .collect(),
             chains: chains(self.links, &self.shapes),
         };
         let constants: Constants = self.store.finish();
@@ -270,7 +276,8 @@ fn chains(links: Vec<Link>, shapes: &[Shape]) -> Vec<Vec<Link>> {
             let is_there = |source: usize| source == last || place[source].is_some_and(|place| place < first);
             let runs_by_rows = links[last].operation.works_by_rows() && operation.works_by_rows();
             let is_worth_it = is_worth_joining(&links[last].operation, operation, shapes[last]);
-            if !runs_by_rows || !is_worth_it || !operation.from().all(is_there) || sequence.len() - first >= MOST_LINKS {
+            if !runs_by_rows || !is_worth_it || !operation.from().all(is_there) || sequence.len() - first >= MOST_LINKS
+            {
                 break;
             }
             place[next] = Some(sequence.len());

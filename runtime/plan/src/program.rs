@@ -164,7 +164,7 @@ impl Operation {
     /// Rows of its source that `rows` of the result need, margins among them.
     pub(crate) fn reads(&self, rows: &Range<usize>) -> Range<isize> {
         match self {
-            Self::Conv { layer, .. } => layer.window().reads(rows),
+            Self::Conv { layer, .. } => layer.reads(rows),
             Self::Depthwise { layer, .. } => layer.window().reads(rows),
             Self::MaxPool { layer, .. } => layer.window.reads(rows),
             _ => rows.start as isize..rows.end as isize,
@@ -205,10 +205,13 @@ impl Operation {
         let picture = |shape: Shape| Some(Gives::Picture(shape));
         match (self, shapes) {
             (Self::Quantise { layer, .. }, [shape]) => {
-                picture(*shape).filter(|_| layer.scale > 0.0 && layer.scale.is_finite())
+                let is_scale = layer.scale > 0.0 && layer.scale.is_finite();
+                picture(*shape).filter(|_| is_scale && layer.limits.is_range())
             }
             (Self::Conv { layer, .. }, [shape]) => picture(layer.output(*shape)?).filter(|_| layer.fits(constants)),
-            (Self::Depthwise { layer, .. }, [shape]) => picture(layer.output(*shape)?).filter(|_| layer.fits(constants)),
+            (Self::Depthwise { layer, .. }, [shape]) => {
+                picture(layer.output(*shape)?).filter(|_| layer.fits(constants))
+            }
             (Self::Add { layer, .. }, [a, b]) => picture(*a).filter(|_| a == b && layer.check().is_ok()),
             (Self::MaxPool { layer, .. }, [shape]) => picture(layer.output(*shape)?),
             (Self::AveragePool { layer, .. }, [shape]) => {

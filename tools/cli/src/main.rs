@@ -3,11 +3,16 @@
 //! Exit codes: 0 fine, 1 some inputs failed, 2 could not run.
 #![expect(clippy::print_stdout, reason = "this program answers on standard output")]
 
+mod bench;
 mod bundle;
+mod compile;
 mod data;
+mod inspect;
 mod keys;
+mod model;
 mod run;
 mod simulate;
+mod tensor;
 
 use std::process::ExitCode;
 
@@ -26,6 +31,12 @@ enum Verb {
     Data(data::Args),
     /// Answer images with a bundle
     Run(run::Args),
+    /// Pack a model ahead of time for one family of processors
+    Compile(compile::Args),
+    /// Tell what becomes of every node of a model, and why
+    Inspect(inspect::Args),
+    /// Time a model here, from file to answer and layer by layer
+    Bench(bench::Args),
     /// Look into a bundle, verify it, sign it again, take it apart
     Bundle(bundle::Args),
     /// Make the keys that sign bundles
@@ -38,6 +49,9 @@ fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Data(args) => data::run(&args),
         Verb::Run(args) => run::run(&args),
+        Verb::Compile(args) => compile::run(&args),
+        Verb::Inspect(args) => inspect::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Bundle(args) => bundle::run(&args),
         Verb::Keys(args) => keys::run(&args),
         Verb::Simulate(args) => simulate::run(&args),

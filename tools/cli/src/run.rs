@@ -14,7 +14,8 @@ use remedis_imaging::decode;
 use remedis_inference::{Decision, Model, Prediction};
 use serde::Serialize;
 
-use crate::bundle;
+use crate::model::{Ready, Source};
+use crate::{bundle, tensor};
 
 /// Endings of the files that a folder is searched for.
 const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "dcm", "dicom"];
@@ -25,14 +26,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Arguments of `remedis run`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The bundle
+    /// The bundle; with --input also a plan or an ONNX model
     bundle: PathBuf,
     /// PNG, JPEG or DICOM files, or folders of them
-    #[arg(required = true)]
+    #[arg(required_unless_present = "input")]
     images: Vec<PathBuf>,
     /// Public key to trust: a .pub file or its base64 line; may be given several times
-    #[arg(long = "key", required = true)]
+    #[arg(long = "key", required_unless_present = "input")]
     keys: Vec<String>,
+    /// Answer one NumPy file of float32 values, `[1, channel, height, width]`, instead of images: for comparing engines
+    #[arg(long, requires = "output", conflicts_with = "images")]
+    input: Option<PathBuf>,
+    /// Where to write that answer, a NumPy file
+    #[arg(long, requires = "input")]
+    output: Option<PathBuf>,
     /// Print one JSON object a file
     #[arg(long)]
     json: bool,
@@ -74,6 +81,9 @@ enum Answer {
 /// # Errors
 /// If the bundle is refused or there is no image; a failing image is reported and the others go on (exit 1).
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if let (Some(input), Some(output)) = (&args.input, &args.output) {
+        return answer_tensor(args, input, output);
+    }
     let files = files(&args.images)?;
     let bundle = bundle::open(&args.bundle, &args.keys)?;
     let model = Model::open(&bundle).context("readying the model")?;
@@ -129,6 +139,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         eprintln!("{n_failed} of {} images could not be answered", files.len());
         return Ok(ExitCode::from(1));
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The model's output for one prepared input.
+fn answer_tensor(args: &Args, input: &Path, output: &Path) -> Result<ExitCode> {
+    let (shape, values) = tensor::read(input)?;
+    let source = Source { model: args.bundle.clone(), keys: args.keys.clone() };
+    let mut ready = Ready::open(&source, shape, 1, false)?;
+    let answer = ready.answer(&values)?;
+    tensor::write(output, &[1, answer.len() as u64], &answer)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,7 +15,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("remedis-kernels", &[]),
     ("remedis-onnx", &[]),
     ("remedis-plan", &["remedis-kernels", "remedis-onnx"]),
-    ("remedis-inference", &["remedis-bundle", "remedis-imaging"]),
+    ("remedis-inference", &["remedis-bundle", "remedis-imaging", "remedis-plan"]),
     ("remedis-data", &["remedis-imaging", "remedis-bundle"]),
     ("remedis-metrics", &[]),
     ("remedis-model", &[]),
@@ -38,7 +38,15 @@ const DOORS: &[(&str, &[&str])] = &[
     ("remedis-device", &["remedis-inference", "remedis-imaging", "remedis-bundle", "remedis-link", "remedis-screen"]),
     (
         "remedis-cli",
-        &["remedis-bundle", "remedis-imaging", "remedis-inference", "remedis-data", "remedis-metrics", "remedis-link"],
+        &[
+            "remedis-bundle",
+            "remedis-imaging",
+            "remedis-inference",
+            "remedis-plan",
+            "remedis-data",
+            "remedis-metrics",
+            "remedis-link",
+        ],
     ),
     ("xtask", &[]),
 ];

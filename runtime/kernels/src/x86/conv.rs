@@ -1,65 +1,66 @@
-//! Matrix products: six pixels by sixteen outputs, two depths at a time.
+//! Matrix products: six pixels by sixteen outputs, two depths at a time, values read where they lie.
 
 use std::arch::x86_64::*;
 
-use super::{Ends, Sums, steps, stored, two_float_vectors, two_vectors};
+use super::{Ends, Sums, in_order, mixed_float_vectors, mixed_vectors, stored};
 use crate::conv::{Job, Matrix};
 use crate::picture::BLOCK;
 
 /// Pixels computed at once: six times two vectors of sums, two of weights and one broadcast fill the sixteen registers.
 const PIXELS: usize = 6;
 
-/// As [`crate::portable::conv`]; only for [`Instructions::Avx2`](crate::backend::Instructions). `gathered` holds
-/// [`BLOCK`] values more than the depth times the pixels.
-pub(crate) fn conv(job: Job<'_>, gathered: &mut [i16]) {
+/// As [`crate::portable::conv`]; only for [`Instructions::Avx2`](crate::backend::Instructions).
+pub(crate) fn conv(job: Job<'_, i16>) {
     let Matrix { run, kernel_rows, weights, bias } = job.matrix;
     let (depth, pixels) = (run * kernel_rows, job.targets.len());
     check(job.matrix);
     assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
-    assert!(gathered.len() >= pixels * depth + BLOCK);
     let last = |offsets: &[u32]| offsets.iter().max().map_or(0, |last| *last as usize);
-    assert!(last(job.starts) + run.next_multiple_of(BLOCK) <= job.input.len());
+    assert!(last(job.starts) + run <= job.input.len());
     assert!(last(job.targets) + bias.len() <= job.output.len());
     // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
     unsafe {
-        gather(job.input.as_ptr(), job.starts, run, gathered.as_mut_ptr());
         let ends = Ends::of(job.limits);
         for block in 0..bias.len() / BLOCK {
-            let weights = weights.as_ptr().add(block * BLOCK * depth);
-            let bias = two_vectors(bias.as_ptr().add(block * BLOCK));
-            let multipliers = two_float_vectors(job.multipliers.as_ptr().add(block * BLOCK));
-            let output = job.output.as_mut_ptr().add(block * BLOCK);
-            let tile = Tile { depth, weights, bias, multipliers, ends, output };
+            let tile = Tile {
+                input: job.input.as_ptr(),
+                run,
+                kernel_rows,
+                weights: weights.as_ptr().add(block * BLOCK * depth),
+                bias: mixed_vectors(bias.as_ptr().add(block * BLOCK)),
+                multipliers: mixed_float_vectors(job.multipliers.as_ptr().add(block * BLOCK)),
+                ends,
+                output: job.output.as_mut_ptr().add(block * BLOCK),
+            };
             let (whole, rest) = job.targets.as_chunks::<PIXELS>();
-            for (group, targets) in whole.iter().enumerate() {
-                tile.run::<PIXELS>(gathered.as_ptr().add(group * PIXELS * depth), targets);
+            let mut starts = job.starts;
+            for targets in whole {
+                tile.run::<PIXELS>(starts, targets);
+                starts = &starts[PIXELS * kernel_rows..];
             }
-            let values = gathered.as_ptr().add(whole.len() * PIXELS * depth);
             match rest.len() {
                 0 => {}
-                1 => tile.run::<1>(values, rest),
-                2 => tile.run::<2>(values, rest),
-                3 => tile.run::<3>(values, rest),
-                4 => tile.run::<4>(values, rest),
-                _ => tile.run::<5>(values, rest),
+                1 => tile.run::<1>(starts, rest),
+                2 => tile.run::<2>(starts, rest),
+                3 => tile.run::<3>(starts, rest),
+                4 => tile.run::<4>(starts, rest),
+                _ => tile.run::<5>(starts, rest),
             }
         }
     }
 }
 
-/// As [`crate::portable::sums`]. `gathered` holds [`BLOCK`] values more than a run.
-pub(crate) fn sums(values: &[i8], matrix: Matrix<'_>, gathered: &mut [i16], sums: &mut [i32]) {
+/// As [`crate::portable::sums`].
+pub(crate) fn sums(values: &[i16], matrix: Matrix<'_>, sums: &mut [i32]) {
     let Matrix { run, weights, bias, .. } = matrix;
     check(matrix);
-    assert!(sums.len() == bias.len() && matrix.kernel_rows == 1);
-    assert!(run.next_multiple_of(BLOCK) <= values.len() && gathered.len() >= run + BLOCK);
+    assert!(sums.len() == bias.len() && matrix.kernel_rows == 1 && run <= values.len());
     // SAFETY: as in `conv`.
     unsafe {
-        gather(values.as_ptr(), &[0], run, gathered.as_mut_ptr());
         for block in 0..bias.len() / BLOCK {
-            let bias = two_vectors(bias.as_ptr().add(block * BLOCK));
-            let [found] = products::<1>(gathered.as_ptr(), run, weights.as_ptr().add(block * BLOCK * run), bias);
-            for (at, eight) in found.into_iter().enumerate() {
+            let mut found = [mixed_vectors(bias.as_ptr().add(block * BLOCK))];
+            add_products([values.as_ptr()], run, weights.as_ptr().add(block * BLOCK * run), &mut found);
+            for (at, eight) in in_order(found[0]).into_iter().enumerate() {
                 _mm256_storeu_si256(sums.as_mut_ptr().add(block * BLOCK + at * 8).cast(), eight);
             }
         }
@@ -68,81 +69,99 @@ pub(crate) fn sums(values: &[i8], matrix: Matrix<'_>, gathered: &mut [i16], sums
 
 fn check(matrix: Matrix<'_>) {
     let Matrix { run, kernel_rows, weights, bias } = matrix;
-    assert!(run.is_multiple_of(4) && bias.len().is_multiple_of(BLOCK));
+    assert!(run > 0 && run.is_multiple_of(4) && bias.len().is_multiple_of(BLOCK));
     assert!(weights.len() == bias.len() * run * kernel_rows);
-}
-
-/// Runs of values as `i16`, one after the other.
-///
-/// # Safety
-/// AVX2; from each start, `run` rounded up to 16 values are in the input; `to` has room for all runs and 16 values more.
-#[target_feature(enable = "avx2")]
-unsafe fn gather(input: *const i8, starts: &[u32], run: usize, to: *mut i16) {
-    for (number, start) in starts.iter().enumerate() {
-        for at in (0..run).step_by(BLOCK) {
-            // SAFETY: promised; what is written beyond a run is overwritten by the next one or lies in the room behind the last.
-            unsafe {
-                let values = _mm_loadu_si128(input.add(*start as usize + at).cast());
-                _mm256_storeu_si256(to.add(number * run + at).cast(), _mm256_cvtepi8_epi16(values));
-            }
-        }
-    }
 }
 
 /// What sixteen outputs need.
 struct Tile {
-    depth: usize,
+    input: *const i16,
+    run: usize,
+    kernel_rows: usize,
     weights: *const i8,
     bias: Sums,
     multipliers: [__m256; 2],
     ends: Ends,
-    output: *mut i8,
+    output: *mut i16,
 }
 
 impl Tile {
     /// # Safety
-    /// AVX2; `N` rows of `depth` values; `16 * depth` weights; room for sixteen values at each of `N` targets.
+    /// AVX2; a run of values at each of `N` times `kernel_rows` starts; `16 * depth` weights; room for sixteen values at each of
+    /// `N` targets.
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn run<const N: usize>(&self, values: *const i16, targets: &[u32]) {
-        // SAFETY: promised.
-        let sums = unsafe { products::<N>(values, self.depth, self.weights, self.bias) };
-        let steps = |row: usize| steps(sums[row], self.multipliers, self.ends.zero_point);
-        for pair in 0..N.div_ceil(2) {
-            let [first, second] = [2 * pair, (2 * pair + 1).min(N - 1)];
-            let found = stored(steps(first), steps(second), self.ends);
+    unsafe fn run<const N: usize>(&self, starts: &[u32], targets: &[u32]) {
+        let mut sums = [self.bias; N];
+        for row in 0..self.kernel_rows {
+            // SAFETY: promised.
+            unsafe {
+                let values: [_; N] =
+                    std::array::from_fn(|pixel| self.input.add(starts[pixel * self.kernel_rows + row] as usize));
+                add_products(values, self.run, self.weights.add(row * self.run * BLOCK), &mut sums);
+            }
+        }
+        for (sums, target) in sums.into_iter().zip(targets) {
             // SAFETY: promised; the store needs no alignment.
             unsafe {
-                _mm_storeu_si128(self.output.add(targets[first] as usize).cast(), found[0]);
-                if second > first {
-                    _mm_storeu_si128(self.output.add(targets[second] as usize).cast(), found[1]);
-                }
+                let found = stored(sums, self.multipliers, self.ends);
+                _mm256_storeu_si256(self.output.add(*target as usize).cast(), found);
             }
         }
     }
 }
 
-/// `N` rows times sixteen columns, on top of `bias`.
+/// Weights in memory, two depths of sixteen outputs as two vectors of `i16`.
+pub(super) trait Weight: Copy {
+    /// # Safety
+    /// AVX2; 32 weights from `from` on.
+    unsafe fn two_depths(from: *const Self) -> [__m256i; 2];
+}
+
+impl Weight for i8 {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn two_depths(from: *const Self) -> [__m256i; 2] {
+        // SAFETY: promised; loads need no alignment.
+        [0, 16].map(|at| _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(from.add(at).cast()) }))
+    }
+}
+
+impl Weight for i16 {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn two_depths(from: *const Self) -> [__m256i; 2] {
+        // SAFETY: promised; loads need no alignment.
+        [0, 16].map(|at| unsafe { _mm256_loadu_si256(from.add(at).cast()) })
+    }
+}
+
+/// Adds `N` runs times sixteen columns.
 ///
 /// # Safety
-/// AVX2; `N` rows of `depth` (even) values one after the other; `16 * depth` weights.
+/// AVX2; `run` (a multiple of 4, not 0) values at each of `N` places; `16 * run` weights.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn products<const N: usize>(values: *const i16, depth: usize, weights: *const i8, bias: Sums) -> [Sums; N] {
-    let mut sums = [bias; N];
-    for pair in 0..depth / 2 {
-        // SAFETY: 32 weights from `32 * pair` and two values from `2 * pair` of each row are there.
-        unsafe {
-            let weights = weights.add(32 * pair);
-            let low = _mm256_cvtepi8_epi16(_mm_loadu_si128(weights.cast()));
-            let high = _mm256_cvtepi8_epi16(_mm_loadu_si128(weights.add(16).cast()));
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let two = values.add(row * depth + 2 * pair).cast::<i32>();
-                let values = _mm256_set1_epi32(two.read_unaligned());
-                sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(low, values));
-                sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(high, values));
+pub(super) unsafe fn add_products<const N: usize, W: Weight>(
+    values: [*const i16; N],
+    run: usize,
+    weights: *const W,
+    sums: &mut [Sums; N],
+) {
+    let mut at = 0;
+    while at < run {
+        for pair in [at, at + 2] {
+            // SAFETY: 32 weights from `16 * pair` and two values from `pair` of each run are there.
+            unsafe {
+                let [low, high] = W::two_depths(weights.add(16 * pair));
+                for (values, sums) in values.iter().zip(&mut *sums) {
+                    let two = values.add(pair).cast::<i32>();
+                    let values = _mm256_set1_epi32(two.read_unaligned());
+                    sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(low, values));
+                    sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(high, values));
+                }
             }
         }
+        at += 4;
     }
-    sums
 }

@@ -13,7 +13,7 @@ struct Value {
 }
 
 /// What `graph` gives for `[channel, row, column]` inputs of `shapes`.
-pub fn evaluate(graph: &Graph, shapes: &[Shape], inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+pub(crate) fn evaluate(graph: &Graph, shapes: &[Shape], inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let mut values: Vec<Value> = vec![];
     for node in &graph.nodes {
         let value = one(graph, node, &values, shapes, inputs);
@@ -68,7 +68,8 @@ fn one(graph: &Graph, node: &Node, values: &[Value], shapes: &[Shape], inputs: &
             let sum = |out: usize| {
                 let filter = &weights.values[out * from.stored.len()..];
                 let products = filter.iter().zip(&from.stored);
-                let products = products.map(|(weight, value)| i32::from(*weight) * (i32::from(*value) - i32::from(reads.zero_point)));
+                let products = products
+                    .map(|(weight, value)| i32::from(*weight) * (i32::from(*value) - i32::from(reads.zero_point)));
                 weights.bias[out] + products.sum::<i32>()
             };
             let scale = |out: usize| (f64::from(reads.scale) * f64::from(weights.scales[out])) as f32;
@@ -97,9 +98,8 @@ fn one(graph: &Graph, node: &Node, values: &[Value], shapes: &[Shape], inputs: &
                 under.map(|(row, column)| from[(row * shape.width + column) * shape.channels + channel]).max().unwrap()
             };
             let shape = Shape { height, width, channels: shape.channels };
-            let all = (0..shape.volume()).map(|at| {
-                largest(at / shape.channels / width, at / shape.channels % width, at % shape.channels)
-            });
+            let all = (0..shape.volume())
+                .map(|at| largest(at / shape.channels / width, at / shape.channels % width, at % shape.channels));
             stored(shape, all.collect())
         }
         Op::GlobalAveragePool { input } => {
@@ -129,9 +129,8 @@ fn convolution(
     let requantise = Requantise { multipliers, zero_point: limits.zero_point, low: limits.low, high: limits.high };
     let (taps, inner) = (window.kernel[0] * window.kernel[1], from.shape.channels / groups);
     let filters = weights.values.chunks_exact(taps * inner);
-    let last = |filter: &[i8]| -> Vec<i8> {
-        (0..taps * inner).map(|at| filter[at % inner * taps + at / inner]).collect()
-    };
+    let last =
+        |filter: &[i8]| -> Vec<i8> { (0..taps * inner).map(|at| filter[at % inner * taps + at / inner]).collect() };
     let values: Vec<i8> = filters.flat_map(last).collect();
     let layer = Layer {
         input: from.shape,
@@ -145,16 +144,17 @@ fn convolution(
 }
 
 /// Small numbers that look random and are the same everywhere.
-pub struct Draws(pub u64);
+pub(crate) struct Draws(u64);
 
 impl Draws {
-    pub fn next(&mut self, below: usize) -> usize {
+    pub(crate) fn next(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % below
     }
 
     fn weight(&mut self) -> i8 {
-        [-127, 127, self.next(255) as i32 - 127, self.next(255) as i32 - 127, self.next(31) as i32 - 15][self.next(5)] as i8
+        [-127, 127, self.next(255) as i32 - 127, self.next(255) as i32 - 127, self.next(31) as i32 - 15][self.next(5)]
+            as i8
     }
 
     fn result(&mut self) -> Stored {
@@ -174,9 +174,10 @@ impl Draws {
 }
 
 /// A network of blocks as mobile and residual networks have them, and its input's shape.
-pub fn random_graph(seed: u64) -> (Graph, Shape) {
+pub(crate) fn random_graph(seed: u64) -> (Graph, Shape) {
     let mut draws = Draws(seed);
-    let mut shape = Shape { height: 5 + draws.next(28), width: 5 + draws.next(28), channels: [1, 3, 3, 8][draws.next(4)] };
+    let mut shape =
+        Shape { height: 5 + draws.next(28), width: 5 + draws.next(28), channels: [1, 3, 3, 8][draws.next(4)] };
     let input = shape;
     let mut graph = Graph { inputs: vec!["x".into()], ..Graph::default() };
     let push = |graph: &mut Graph, op: Op, result: Stored| {
@@ -185,7 +186,13 @@ pub fn random_graph(seed: u64) -> (Graph, Shape) {
         graph.nodes.len() - 1
     };
     let mut at = push(&mut graph, Op::Quantise { input: 0 }, draws.result());
-    let convolution = |graph: &mut Graph, draws: &mut Draws, from: usize, shape: &mut Shape, outputs: usize, window: Window, groups: usize| {
+    let convolution = |graph: &mut Graph,
+                       draws: &mut Draws,
+                       from: usize,
+                       shape: &mut Shape,
+                       outputs: usize,
+                       window: Window,
+                       groups: usize| {
         let weights = draws.weights(outputs, shape.channels / groups * window.kernel[0] * window.kernel[1]);
         let [height, width] = window.places(*shape)?;
         *shape = Shape { height, width, channels: outputs };
@@ -208,7 +215,16 @@ pub fn random_graph(seed: u64) -> (Graph, Shape) {
             }
             2 => {
                 for _ in 0..2 {
-                    at = convolution(&mut graph, &mut draws, at, &mut shape, before.channels, Window::square(3, 1, 1), 1).unwrap();
+                    at = convolution(
+                        &mut graph,
+                        &mut draws,
+                        at,
+                        &mut shape,
+                        before.channels,
+                        Window::square(3, 1, 1),
+                        1,
+                    )
+                    .unwrap();
                 }
             }
             _ => {
@@ -235,7 +251,7 @@ pub fn random_graph(seed: u64) -> (Graph, Shape) {
 }
 
 /// Real numbers for an input.
-pub fn random_input(seed: u64, shape: Shape) -> Vec<f32> {
+pub(crate) fn random_input(seed: u64, shape: Shape) -> Vec<f32> {
     let mut draws = Draws(seed ^ 0x5eed);
     (0..shape.volume()).map(|_| draws.next(2001) as f32 / 250.0 - 4.0).collect()
 }

@@ -148,6 +148,7 @@ fn linear(input: &[i8], from: Affine, weights: &QuantWeights) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::calibrate::calibrate;
+    use crate::onnx::write_onnx;
     use crate::quantise::quantise;
     use crate::random_net::{images, residual_net};
 
@@ -213,53 +214,23 @@ mod tests {
         assert_eq!(n_checked, 6);
     }
 
-    /// `[channel, row, column]` to `[row, column, channel]`.
-    fn channels_last(planes: &[i8], [channels, height, width]: Shape) -> Vec<i8> {
-        let pixels = height * width;
-        (0..pixels).flat_map(|pixel| (0..channels).map(move |channel| planes[channel * pixels + pixel])).collect()
-    }
-
-    /// The device's kernel for one convolution of the graph, on the best instructions of this processor.
-    fn on_the_device(graph: &QuantGraph, node: usize, input: &[i8]) -> Vec<i8> {
-        use remedis_kernels::{Backend, Conv, Layer, Requantise, Shape as Pixels, Window};
-        let Op::Conv { input: read, geometry: g, weights, .. } = &graph.nodes[node].op else { panic!("a convolution") };
-        let (from, to, shape) = (graph.activations[*read], graph.activations[node + 1], graph.shape(*read));
-        let [_, inner, rows, columns] = g.kernel;
-        let of_filter = |filter: &[i8]| channels_last(filter, [inner, rows, columns]);
-        let filters: Vec<i8> = weights.values.chunks_exact(inner * rows * columns).flat_map(of_filter).collect();
-        let requantise = Requantise {
-            multipliers: weights.scales.iter().map(|&scale| multiplier(from.scale, scale, to.scale)).collect(),
-            zero_point: to.zero_point,
-            low: i8::MIN,
-            high: i8::MAX,
-        };
-        let pixels = Pixels { height: shape[1], width: shape[2], channels: shape[0] };
-        let layer = Layer {
-            input: pixels,
-            input_zero: from.zero_point,
-            window: Window::square(rows, g.stride, g.padding),
-            weights: &filters,
-            bias: &weights.bias,
-            requantise: &requantise,
-        };
-        let conv = Conv::new(&layer).unwrap();
-        let (mut output, mut scratch) = (vec![0; conv.output().volume()], vec![0; conv.scratch()]);
-        conv.run(Backend::detect(), &channels_last(input, shape), &mut output, &mut scratch);
-        output
-    }
-
     #[test]
-    fn the_devices_kernels_compute_the_same_bytes() {
-        let (graph, images) = quantised(7);
-        let mut n_checked = 0;
-        each_convolution(&graph, &images[0], |index, geometry, input, stored| {
-            if geometry.groups == 1 {
-                let node = &graph.nodes[index];
-                assert_eq!(on_the_device(&graph, index, input), channels_last(stored, node.shape), "{}", node.name);
-                n_checked += 1;
+    fn the_devices_engine_computes_the_same_bits() {
+        for seed in [7, 8, 9] {
+            let (graph, images) = quantised(seed);
+            let reading = remedis_plan::onnx::read(write_onnx(&graph).as_slice()).unwrap();
+            let [channels, height, width] = graph.input;
+            let shape = remedis_plan::Shape { height, width, channels };
+            for family in remedis_plan::Family::ALL {
+                let plan = remedis_plan::Plan::compile(reading.whole().unwrap(), &[shape], family).unwrap();
+                let mut engine = remedis_plan::Engine::new(plan, 2);
+                for image in &images {
+                    let mut logits = vec![0.0; graph.n_logits()];
+                    engine.run(&[image], &mut [&mut logits]);
+                    assert_eq!(logits, graph.run(image), "{family:?}");
+                }
             }
-        });
-        assert!(n_checked >= 4, "{n_checked}");
+        }
     }
 
     #[test]

@@ -1,0 +1,278 @@
+//! NEON, which every 64-bit ARM has, and the 8-bit dot product of ARMv8.2.
+//!
+//! Values are read where they lie: a tile is a few pixels by one or two blocks of sixteen outputs, whose sums stay in registers
+//! while its runs pass by. [`pairs`] and [`dot`] differ in how a run is multiplied, and in the tile that fits their registers.
+
+/// Goes over a run: whole vectors of sixteen values, then what is left of one. `$load` loads sixteen values of each pixel, and
+/// the others multiply four of them each.
+macro_rules! over_run {
+    ($load:literal, $first:expr, $second:expr, $third:expr, $fourth:expr) => {
+        concat!(
+            "subs {run}, {run}, #16\n",
+            "b.lo 3f\n",
+            "2:\n",
+            $load,
+            $first,
+            $second,
+            $third,
+            $fourth,
+            "subs {run}, {run}, #16\n",
+            "b.hs 2b\n",
+            "3:\n",
+            "adds {run}, {run}, #16\n",
+            "b.eq 4f\n",
+            $load,
+            $first,
+            "subs {run}, {run}, #8\n",
+            "b.lo 4f\n",
+            $second,
+            "b.eq 4f\n",
+            $third,
+            "4:\n",
+        )
+    };
+}
+
+mod depthwise;
+mod dot;
+mod pairs;
+
+use std::arch::aarch64::*;
+
+pub(crate) use depthwise::depthwise;
+pub(crate) use dot::Dot;
+pub(crate) use pairs::Pairs;
+
+use crate::conv::{Job, Matrix};
+use crate::picture::BLOCK;
+use crate::requantise::Limits;
+
+const _: () = assert!(cfg!(target_endian = "little"), "vectors of bytes are read as vectors of pairs");
+
+/// Sixteen sums in order.
+type Sums = [int32x4_t; 4];
+
+/// How a run is multiplied: `N` pixels by `B` blocks of outputs together, or one by one.
+///
+/// # Safety
+/// Of both functions: the processor has the instructions; `run`, a multiple of 4, rounded up to 16 values lie at each of
+/// `values`; `16 * run` weights lie at each of `weights`.
+pub(crate) trait Products<const N: usize, const B: usize> {
+    /// Adds the products of runs of values and weights to the sums of each pixel and block.
+    unsafe fn tile(sums: &mut [[Sums; B]; N], values: [*const i8; N], run: usize, weights: [*const i8; B]);
+
+    /// The same for one pixel and one block.
+    unsafe fn one(sums: &mut Sums, values: *const i8, run: usize, weights: *const i8);
+}
+
+/// As [`crate::portable::conv`]; only for [`Instructions`](crate::backend::Instructions) that have those of `K`.
+pub(crate) fn conv<K: Products<N, B>, const N: usize, const B: usize>(job: Job<'_>) {
+    let Matrix { run, kernel_rows, weights, bias } = job.matrix;
+    let pixels = job.targets.len();
+    check(job.matrix);
+    assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
+    let last = |offsets: &[u32]| offsets.iter().max().map_or(0, |last| *last as usize);
+    assert!(last(job.starts) + run.next_multiple_of(BLOCK) <= job.input.len());
+    assert!(last(job.targets) + bias.len() <= job.output.len());
+    let task = Task {
+        input: job.input.as_ptr(),
+        starts: job.starts.as_ptr(),
+        kernel_rows,
+        run,
+        weights: weights.as_ptr(),
+        bias: bias.as_ptr(),
+        multipliers: job.multipliers.as_ptr(),
+        ends: Ends::of(job.limits),
+        targets: job.targets.as_ptr(),
+        output: job.output.as_mut_ptr(),
+    };
+    let blocks = bias.len() / BLOCK;
+    let (whole_blocks, whole_pixels) = (blocks / B * B, pixels / N * N);
+    // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
+    unsafe {
+        for block in (0..whole_blocks).step_by(B) {
+            for pixel in (0..whole_pixels).step_by(N) {
+                task.tile::<K, N, B>(pixel, block);
+            }
+            for pixel in whole_pixels..pixels {
+                (block..block + B).for_each(|block| task.one::<K, N, B>(pixel, block));
+            }
+        }
+        for block in whole_blocks..blocks {
+            (0..pixels).for_each(|pixel| task.one::<K, N, B>(pixel, block));
+        }
+    }
+}
+
+/// As [`crate::portable::sums`].
+pub(crate) fn sums<K: Products<N, B>, const N: usize, const B: usize>(
+    values: &[i8],
+    matrix: Matrix<'_>,
+    sums: &mut [i32],
+) {
+    let Matrix { run, weights, bias, .. } = matrix;
+    check(matrix);
+    assert!(sums.len() == bias.len() && matrix.kernel_rows == 1 && run.next_multiple_of(BLOCK) <= values.len());
+    for block in 0..bias.len() / BLOCK {
+        // SAFETY: as in `conv`.
+        unsafe {
+            let mut found = four_vectors(bias.as_ptr().add(block * BLOCK));
+            K::one(&mut found, values.as_ptr(), run, weights.as_ptr().add(block * BLOCK * run));
+            for (at, four) in found.into_iter().enumerate() {
+                vst1q_s32(sums.as_mut_ptr().add(block * BLOCK + at * 4), four);
+            }
+        }
+    }
+}
+
+fn check(matrix: Matrix<'_>) {
+    let Matrix { run, kernel_rows, weights, bias } = matrix;
+    assert!(run.is_multiple_of(4) && bias.len().is_multiple_of(BLOCK));
+    assert!(weights.len() == bias.len() * run * kernel_rows);
+}
+
+/// A [`Job`] whose lengths were checked.
+struct Task {
+    input: *const i8,
+    starts: *const u32,
+    kernel_rows: usize,
+    run: usize,
+    weights: *const i8,
+    bias: *const i32,
+    multipliers: *const f32,
+    ends: Ends,
+    targets: *const u32,
+    output: *mut i8,
+}
+
+impl Task {
+    /// `N` pixels and `B` blocks.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `K`; there are such pixels and blocks.
+    #[inline(always)]
+    unsafe fn tile<K: Products<N, B>, const N: usize, const B: usize>(&self, pixel: usize, block: usize) {
+        // SAFETY: promised.
+        unsafe {
+            let mut sums = [std::array::from_fn(|at| four_vectors(self.bias.add((block + at) * BLOCK))); N];
+            for row in 0..self.kernel_rows {
+                let values = std::array::from_fn(|at| self.values(pixel + at, row));
+                let weights = std::array::from_fn(|at| self.weights(block + at, row));
+                K::tile(&mut sums, values, self.run, weights);
+            }
+            for at in 0..B {
+                if self.ends.narrow {
+                    sums.iter()
+                        .enumerate()
+                        .for_each(|(number, sums)| self.store::<true>(sums[at], pixel + number, block + at));
+                } else {
+                    sums.iter()
+                        .enumerate()
+                        .for_each(|(number, sums)| self.store::<false>(sums[at], pixel + number, block + at));
+                }
+            }
+        }
+    }
+
+    /// One pixel and one block.
+    ///
+    /// # Safety
+    /// As [`Task::tile`].
+    #[inline(always)]
+    unsafe fn one<K: Products<N, B>, const N: usize, const B: usize>(&self, pixel: usize, block: usize) {
+        // SAFETY: promised.
+        unsafe {
+            let mut sums = four_vectors(self.bias.add(block * BLOCK));
+            for row in 0..self.kernel_rows {
+                K::one(&mut sums, self.values(pixel, row), self.run, self.weights(block, row));
+            }
+            self.store::<true>(sums, pixel, block);
+        }
+    }
+
+    /// Where the run of a pixel under a row of the window begins.
+    ///
+    /// # Safety
+    /// There is such a pixel and such a row.
+    #[inline(always)]
+    unsafe fn values(&self, pixel: usize, row: usize) -> *const i8 {
+        // SAFETY: promised.
+        unsafe { self.input.add(*self.starts.add(pixel * self.kernel_rows + row) as usize) }
+    }
+
+    /// Where the weights of a block for a row of the window begin.
+    ///
+    /// # Safety
+    /// There is such a block and such a row.
+    #[inline(always)]
+    unsafe fn weights(&self, block: usize, row: usize) -> *const i8 {
+        // SAFETY: promised.
+        unsafe { self.weights.add((block * self.kernel_rows + row) * self.run * BLOCK) }
+    }
+
+    /// # Safety
+    /// There is such a pixel and such a block.
+    #[inline(always)]
+    unsafe fn store<const NARROW: bool>(&self, sums: Sums, pixel: usize, block: usize) {
+        // SAFETY: promised.
+        unsafe {
+            let multipliers = four_float_vectors(self.multipliers.add(block * BLOCK));
+            let target = *self.targets.add(pixel) as usize + block * BLOCK;
+            vst1q_s8(self.output.add(target), self.ends.stored::<NARROW>(sums, multipliers));
+        }
+    }
+}
+
+/// [`Limits`] in every lane.
+#[derive(Clone, Copy)]
+struct Ends {
+    zero_point: int16x8_t,
+    low: int8x16_t,
+    high: int8x16_t,
+    /// Whether they are less than what 8 bits hold.
+    narrow: bool,
+}
+
+impl Ends {
+    #[inline(always)]
+    fn of(limits: Limits) -> Self {
+        // SAFETY: every 64-bit ARM has these instructions.
+        unsafe {
+            Self {
+                zero_point: vdupq_n_s16(limits.zero_point.into()),
+                low: vdupq_n_s8(limits.low),
+                high: vdupq_n_s8(limits.high),
+                narrow: (limits.low, limits.high) != (i8::MIN, i8::MAX),
+            }
+        }
+    }
+
+    /// Sixteen sums times their multipliers, rounded to nearest, ties to even, as stored values. Constructors have made sure that
+    /// no step leaves 32 bits; what leaves 16 bits saturates, far outside the range that follows.
+    #[inline(always)]
+    fn stored<const NARROW: bool>(self, sums: Sums, multipliers: [float32x4_t; 4]) -> int8x16_t {
+        // SAFETY: every 64-bit ARM has these instructions.
+        unsafe {
+            let steps = |at: usize| vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sums[at]), multipliers[at]));
+            let eight = |at: usize| vqaddq_s16(vqmovn_high_s32(vqmovn_s32(steps(at)), steps(at + 1)), self.zero_point);
+            let found = vqmovn_high_s16(vqmovn_s16(eight(0)), eight(2));
+            if NARROW { vminq_s8(vmaxq_s8(found, self.low), self.high) } else { found }
+        }
+    }
+}
+
+/// # Safety
+/// Sixteen numbers from `from` on.
+#[inline(always)]
+unsafe fn four_vectors(from: *const i32) -> Sums {
+    // SAFETY: they are there, and the load needs no alignment.
+    std::array::from_fn(|at| unsafe { vld1q_s32(from.add(4 * at)) })
+}
+
+/// # Safety
+/// Sixteen numbers from `from` on.
+#[inline(always)]
+unsafe fn four_float_vectors(from: *const f32) -> [float32x4_t; 4] {
+    // SAFETY: they are there, and the load needs no alignment.
+    std::array::from_fn(|at| unsafe { vld1q_f32(from.add(4 * at)) })
+}
