@@ -19,10 +19,10 @@ use float::Float;
 pub enum NetworkError {
     /// The file is no model.
     #[error("the model cannot be read")]
-    Read(#[from] ReadError),
+    Read(#[source] Box<ReadError>),
     /// The integer model's layers do not fit each other.
     #[error("the integer model cannot be planned")]
-    Plan(#[from] LowerError),
+    Plan(#[source] Box<LowerError>),
     /// tract refused or failed.
     #[error("tract: {reason}")]
     Tract {
@@ -45,6 +45,18 @@ pub enum NetworkError {
         /// What was found.
         found: String,
     },
+}
+
+impl From<ReadError> for NetworkError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(Box::new(error))
+    }
+}
+
+impl From<LowerError> for NetworkError {
+    fn from(error: LowerError) -> Self {
+        Self::Plan(Box::new(error))
+    }
 }
 
 /// A network for one image at a time; several threads may run it at once.

@@ -40,6 +40,9 @@ impl Plan {
     }
 
     /// Chains of layers: each layer, its result's size in words, and its multiplications.
+    ///
+    /// # Panics
+    /// Never: a plan was checked when it was made.
     pub fn chains(&self) -> impl Iterator<Item = Vec<(&Link, String, u64)>> {
         let mut first = 0;
         self.0.program.chains.iter().map(move |links| {

@@ -1,5 +1,4 @@
 //! Whole networks give the specification's bits, on every family of processors, for every number of threads.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod common;
 

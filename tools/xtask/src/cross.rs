@@ -60,6 +60,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if !is_installed("qemu-aarch64-static") {
         return Ok(skip("qemu-aarch64-static is not installed (Debian: apt-get install qemu-user-static)"));
     }
+    for cpu in EMULATED_CPUS {
+        test_engine(&toolchain, cpu).with_context(|| format!("the integer engine on an emulated {cpu}"))?;
+        println!("{cpu}: kernels, plans and whole networks give the bits of x86-64");
+    }
     let key = args.key.clone().unwrap_or_else(|| bundle.with_file_name("keys").join("signing.pub"));
     for cpu in EMULATED_CPUS {
         let mut emulator = Command::new("qemu-aarch64-static");
@@ -91,19 +95,36 @@ fn toolchain() -> Result<Option<PathBuf>> {
 fn build(toolchain: &Path, release: bool) -> Result<Vec<PathBuf>> {
     let profile = if release { "release" } else { "quick" };
     let target_folder = step::target()?.join("cross");
-    // The toolchain describes itself in a shell file; a shell reads it and then becomes cargo.
+    let mut command = cross_cargo(toolchain, &target_folder);
+    command.args(["build", "--target", TARGET, "--profile", profile]);
+    command.args(["-p", "remedis-cli", "-p", "remedis-device", "--bins"]);
+    execute(&mut command)?;
+    let folder = target_folder.join(TARGET).join(profile);
+    Ok(PROGRAMS.iter().map(|program| folder.join(program)).collect())
+}
+
+/// Cargo with the ARM toolchain, which describes itself in a shell file: a shell reads it and then becomes cargo.
+fn cross_cargo(toolchain: &Path, target_folder: &Path) -> Command {
     let mut command = Command::new("bash");
     command
         .args(["-c", ". \"$0\" && exec \"$@\""])
         .arg(toolchain.join("env.sh"))
-        .args([std::env::var("CARGO").as_deref().unwrap_or("cargo"), "build", "--target", TARGET, "--profile", profile])
-        .args(["-p", "remedis-cli", "-p", "remedis-device", "--bins"])
+        .arg(std::env::var("CARGO").as_deref().unwrap_or("cargo"))
         .current_dir(root())
-        .env("CARGO_TARGET_DIR", &target_folder)
+        .env("CARGO_TARGET_DIR", target_folder)
         .env_remove("RUSTUP_TOOLCHAIN");
-    execute(&mut command)?;
-    let folder = target_folder.join(TARGET).join(profile);
-    Ok(PROGRAMS.iter().map(|program| folder.join(program)).collect())
+    command
+}
+
+/// The tests of kernels and plans on an emulated processor; documentation tests need a toolchain that this one has not.
+fn test_engine(toolchain: &Path, cpu: &str) -> Result<()> {
+    let mut command = cross_cargo(toolchain, &step::target()?.join("cross"));
+    command
+        .args(["test", "-q", "--target", TARGET, "--profile", "quick", "--lib", "--tests"])
+        .args(["-p", "remedis-kernels", "-p", "remedis-plan"])
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", format!("qemu-aarch64-static -cpu {cpu}"))
+        .env("PROPTEST_CASES", "40");
+    execute(&mut command)
 }
 
 /// An ELF file for aarch64 without an interpreter: nothing of the device's own libraries is needed.
