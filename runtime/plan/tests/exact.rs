@@ -1,6 +1,9 @@
 //! Whole networks give the specification's bits, on every family of processors, for every number of threads.
 
-mod common;
+#[path = "common/random.rs"]
+mod random;
+#[path = "common/reference.rs"]
+mod reference;
 
 use proptest::prelude::*;
 use remedis_kernels::Family;
@@ -23,9 +26,9 @@ proptest! {
 
     #[test]
     fn networks_are_exact(seed: u64) {
-        let (graph, shape) = common::random_graph(seed);
-        let input = common::random_input(seed, shape);
-        let expected = common::evaluate(&graph, &[shape], std::slice::from_ref(&input));
+        let (graph, shape) = random::random_graph(seed);
+        let input = random::random_input(seed, shape);
+        let expected = reference::evaluate(&graph, &[shape], std::slice::from_ref(&input));
         for family in Family::ALL {
             let plan = Plan::compile(&graph, &[shape], family).unwrap();
             for threads in [1, 3] {

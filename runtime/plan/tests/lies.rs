@@ -1,13 +1,14 @@
 //! What a plan file can say that is not so: each lie is refused, and none is believed about memory.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-mod common;
+#[path = "common/random.rs"]
+mod random;
 
 use proptest::prelude::*;
 use remedis_plan::{Engine, Family, OpenPlanError, Plan, Shape};
 
 fn plan(seed: u64) -> (Plan, Shape) {
-    let (graph, shape) = common::random_graph(seed);
+    let (graph, shape) = random::random_graph(seed);
     (Plan::compile(&graph, &[shape], Family::ALL[seed as usize % 3]).unwrap(), shape)
 }
 
@@ -33,7 +34,7 @@ fn a_plan_comes_back_from_its_file_and_answers_the_same() {
     for seed in 0..6 {
         let (plan, shape) = plan(seed);
         plan.write(&path).unwrap();
-        let input = common::random_input(seed, shape);
+        let input = random::random_input(seed, shape);
         let mapped = Plan::open(&path).unwrap();
         assert_eq!(mapped.program(), plan.program());
         assert_eq!(run(&mapped, &input), run(&plan, &input));
@@ -86,7 +87,7 @@ proptest! {
         if let Ok(changed) = Plan::from_bytes(&signed(bytes)) {
             let is_same_input = changed.program().inputs.len() == 1 && changed.program().inputs[0].shape == shape;
             if is_same_input && changed.memory(1) < 64 << 20 {
-                run(&changed, &common::random_input(seed, shape));
+                run(&changed, &random::random_input(seed, shape));
             }
         }
     }

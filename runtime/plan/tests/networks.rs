@@ -1,5 +1,6 @@
 //! Whole networks of the field give the same bits on every family and every processor: the checksums below were made on x86-64 and
 //! are checked on emulated ARM by `cargo xtask cross`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use remedis_plan::{Backend, Engine, Family, Plan};
 

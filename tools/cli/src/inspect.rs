@@ -1,8 +1,10 @@
 //! `remedis inspect`: what becomes of every node of a model, and why.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use remedis_plan::Backend;
 use remedis_plan::onnx::Outcome;
 
@@ -25,11 +27,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let onnx = match args.source.read()? {
         Held::Onnx(onnx) => onnx,
         Held::Plan(plan) => {
-            print_plan(&plan, args.json);
-            return Ok(ExitCode::SUCCESS);
+            let mut text = String::new();
+            write_plan(&plan, args.json, &mut text)?;
+            return show(&text);
         }
     };
     let reading = model::read(&onnx, path)?;
+    let mut text = String::new();
     for node in &reading.nodes {
         let (how, why) = match &node.outcome {
             Outcome::Integer { .. } => ("integer", String::new()),
@@ -39,33 +43,41 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             Outcome::Float { reason } => ("float", reason.clone()),
         };
         if args.json {
-            println!("{}", serde_json::json!({ "name": node.name, "op": node.op, "runs": how, "why": why }));
+            writeln!(text, "{}", serde_json::json!({ "name": node.name, "op": node.op, "runs": how, "why": why }))?;
         } else {
-            println!("{:40} {:24} {how:8} {why}", node.name, node.op);
+            writeln!(text, "{:40} {:24} {how:8} {why}", node.name, node.op)?;
         }
     }
     if reading.whole().is_some() {
         let plan = model::plan(&reading, Backend::detect().family(), path)?;
-        print_plan(&plan, args.json);
+        write_plan(&plan, args.json, &mut text)?;
     }
-    Ok(ExitCode::SUCCESS)
+    show(&text)
 }
 
-fn print_plan(plan: &remedis_plan::Plan, json: bool) {
+/// Prints, quietly stopping where nobody reads any more.
+fn show(text: &str) -> Result<ExitCode> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("printing"),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn write_plan(plan: &remedis_plan::Plan, json: bool, text: &mut String) -> std::fmt::Result {
     if !json {
-        println!("\n{:5} {:40} {:20} {:>16} {:>12}", "chain", "layer", "kernel", "result", "MMAC");
+        writeln!(text, "\n{:5} {:40} {:20} {:>16} {:>12}", "chain", "layer", "kernel", "result", "MMAC")?;
     }
     for (chain, links) in plan.chains().enumerate() {
         for (link, size, n) in links {
-            let kernel = link.operation.kernel();
+            let (name, kernel) = (&link.name, link.operation.kernel());
             if json {
-                println!(
-                    "{}",
-                    serde_json::json!({ "chain": chain, "layer": link.name, "kernel": kernel, "result": size, "macs": n })
-                );
+                let line =
+                    serde_json::json!({ "chain": chain, "layer": name, "kernel": kernel, "result": size, "macs": n });
+                writeln!(text, "{line}")?;
             } else {
-                println!("{chain:5} {:40} {kernel:20} {size:>16} {:12.3}", link.name, n as f64 / 1e6);
+                writeln!(text, "{chain:5} {name:40} {kernel:20} {size:>16} {:12.3}", n as f64 / 1e6)?;
             }
         }
     }
+    Ok(())
 }
