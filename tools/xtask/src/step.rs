@@ -14,9 +14,10 @@ pub(crate) enum Outcome {
     Skipped(String),
 }
 
-/// The workspace root.
+/// The workspace root. Asked from cargo when this runs: another clone that shares the target folder may have built it.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let crate_root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&crate_root)
         .ancestors()
         .nth(2)
         .expect("tools/xtask lies two folders below the root")
