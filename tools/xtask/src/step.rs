@@ -17,11 +17,7 @@ pub(crate) enum Outcome {
 /// The workspace root. Asked from cargo when this runs: another clone that shares the target folder may have built it.
 pub(crate) fn root() -> PathBuf {
     let crate_root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    Path::new(&crate_root)
-        .ancestors()
-        .nth(2)
-        .expect("tools/xtask lies two folders below the root")
-        .into()
+    Path::new(&crate_root).ancestors().nth(2).expect("tools/xtask lies two folders below the root").into()
 }
 
 /// Cargo's target folder: this very program was built into it.
