@@ -86,8 +86,18 @@ fn quantise<T: Value>(layer: &Quantise, values: &[f32], stored: &mut [T]) {
 #[inline(always)]
 fn interleave<T: Value>(planes: [&[T]; 4], step: usize, output: &mut [T]) {
     let [a, b, c, d] = planes;
-    for ((((pixel, a), b), c), d) in output.chunks_mut(step).zip(a).zip(b).zip(c).zip(d) {
-        pixel[..4].copy_from_slice(&[*a, *b, *c, *d]);
+    match step {
+        1 => output.copy_from_slice(a),
+        2 => output.as_chunks_mut().0.iter_mut().zip(a).zip(b).for_each(|((pixel, a), b)| *pixel = [*a, *b]),
+        3 => {
+            let pixels = output.as_chunks_mut().0.iter_mut();
+            pixels.zip(a).zip(b).zip(c).for_each(|(((pixel, a), b), c)| *pixel = [*a, *b, *c]);
+        }
+        _ => {
+            for ((((pixel, a), b), c), d) in output.chunks_mut(step).zip(a).zip(b).zip(c).zip(d) {
+                pixel[..4].copy_from_slice(&[*a, *b, *c, *d]);
+            }
+        }
     }
 }
 

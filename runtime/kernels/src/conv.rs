@@ -3,6 +3,8 @@
 //! Under one row of the window lies one run of neighbouring values, whatever the window's width: pixels are stored one after the
 //! other and margins stand for padding. A layer is therefore a matrix product whose rows are `kernel rows` runs long, read in place.
 
+pub(crate) mod taps;
+
 use std::ops::Range;
 
 use bytemuck::Pod;
@@ -15,6 +17,7 @@ use crate::requantise::Limits;
 use crate::{
     Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable, winograd,
 };
+use taps::Visits;
 
 /// Bytes of values that stay near while all weights pass by.
 const CACHED: usize = 24 << 10;
@@ -47,6 +50,8 @@ enum Form {
     Direct,
     /// By [`winograd`].
     Winograd,
+    /// By [`taps`].
+    Taps,
 }
 
 /// Tiles of four results each that an inner loop computes with all outputs.
@@ -107,10 +112,18 @@ impl Conv {
         if window.kernel[0] > MOST_ROWS {
             return Err(LayerError::Window { window, input });
         }
-        let form = if winograd::pays(layer, step, family) { Form::Winograd } else { Form::Direct };
-        let (weights, bias) = match form {
-            Form::Direct => (store.add(&pack(layer, step, family)), padded(&layer.folded_bias(), 0)),
-            Form::Winograd => (store.add(&winograd::transform(layer, family)), padded(&layer.folded_bias(), 0)),
+        let form = match () {
+            () if winograd::pays(layer, step, family) => Form::Winograd,
+            () if taps::pays(layer, step, family) => Form::Taps,
+            () => Form::Direct,
+        };
+        let weights = match form {
+            Form::Direct | Form::Taps => store.add(&pack(layer, step, family)),
+            Form::Winograd => store.add(&winograd::transform(layer, family)),
+        };
+        let bias = match form {
+            Form::Direct | Form::Winograd => padded(&layer.folded_bias(), 0),
+            Form::Taps => taps::biases(layer),
         };
         let multipliers = padded(&requantise.multipliers, 0.0);
         Ok(Self {
@@ -124,6 +137,14 @@ impl Conv {
             multipliers: store.add(&multipliers),
             limits: Limits::of(requantise),
         })
+    }
+
+    /// Values from one pixel to the next that suit a window on a picture of up to four channels best; `None` beyond four.
+    #[must_use]
+    pub fn thin_step(window: &Window, channels: usize) -> Option<usize> {
+        // Pixels that touch make the shortest runs, but four values are written faster than three.
+        let shortest = run(window, channels, channels)?;
+        (1..=4).contains(&channels).then(|| if run(window, channels, 4) > Some(shortest) { channels } else { 4 })
     }
 
     /// What it slides.
@@ -142,7 +163,7 @@ impl Conv {
     #[must_use]
     pub fn margin(&self, shape: Shape) -> usize {
         match self.form {
-            Form::Direct => self.window.margin(shape),
+            Form::Direct | Form::Taps => self.window.margin(shape),
             Form::Winograd => winograd::margin(&self.window, shape),
         }
     }
@@ -157,7 +178,7 @@ impl Conv {
     #[must_use]
     pub fn rows_together(&self) -> usize {
         match self.form {
-            Form::Direct => 1,
+            Form::Direct | Form::Taps => 1,
             Form::Winograd => 2,
         }
     }
@@ -169,6 +190,7 @@ impl Conv {
         match [rows, columns] {
             [1, 1] if self.window.stride == [1, 1] => "pointwise".to_owned(),
             _ if self.form == Form::Winograd => format!("winograd {rows}x{columns}"),
+            _ if self.form == Form::Taps => format!("taps {rows}x{columns}/{}", self.window.stride[0]),
             _ => format!("dense {rows}x{columns}/{}", self.window.stride[0]),
         }
     }
@@ -192,9 +214,15 @@ impl Conv {
         let outputs = self.outputs.next_multiple_of(BLOCK);
         let depth = run(&self.window, self.channels, self.step).and_then(|run| run.checked_mul(self.window.kernel[0]));
         let length = depth.and_then(|depth| depth.checked_mul(outputs)).filter(|length| *length > 0);
+        let mut biases = 1;
         let has_weights = match (self.form, length) {
             (_, None) => false,
             (Form::Direct, Some(length)) => constants.holds::<i8>(self.weights, length),
+            (Form::Taps, Some(length)) => {
+                let is_whole = self.channels == self.step && self.channels.is_multiple_of(BLOCK);
+                biases += self.n_taps();
+                is_whole && biases <= taps::MOST_TAPS + 1 && constants.holds::<i8>(self.weights, length)
+            }
             (Form::Winograd, Some(_)) => {
                 let is_whole = self.channels == self.step && self.channels.is_multiple_of(BLOCK);
                 let length = (winograd::POSITIONS * self.channels).checked_mul(outputs);
@@ -206,7 +234,7 @@ impl Conv {
             && self.window.kernel[0] <= MOST_ROWS
             && self.limits.is_range()
             && has_weights
-            && constants.holds::<i32>(self.bias, outputs)
+            && outputs.checked_mul(biases).is_some_and(|length| constants.holds::<i32>(self.bias, length))
             && constants.holds::<f32>(self.multipliers, outputs)
     }
 
@@ -227,6 +255,7 @@ impl Conv {
         let batch = self.batch();
         match self.form {
             Form::Direct => scratch_bytes::<u32>(batch * self.window.kernel[0]) + scratch_bytes::<u32>(batch),
+            Form::Taps => self.taps_scratch(),
             Form::Winograd => {
                 scratch_bytes::<i16>(winograd::POSITIONS * batch * self.channels)
                     + scratch_bytes::<i32>(winograd::POSITIONS * batch * BLOCK)
@@ -247,32 +276,46 @@ impl Conv {
         output: &mut ViewMut<'_>,
         scratch: &mut [u8],
     ) {
-        match backend.instructions() {
-            Instructions::Portable(Family::Avx2) if self.form == Form::Winograd => {
+        match (backend.instructions(), self.form) {
+            (Instructions::Portable(Family::Avx2), Form::Winograd) => {
                 self.tiles(constants, input, rows, output, scratch, |tiles, _, _| portable::winograd(tiles));
             }
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 if self.form == Form::Winograd => {
+            (Instructions::Avx2, Form::Winograd) => {
                 self.tiles(constants, input, rows, output, scratch, crate::x86::winograd);
             }
-            Instructions::Portable(Family::Avx2) => {
+            (_, Form::Winograd) => unreachable!("Winograd for {backend:?}"),
+            #[cfg(target_arch = "x86_64")]
+            (Instructions::Avx2, Form::Taps) => {
+                self.visits(constants, input, rows, output, scratch, crate::x86::visits);
+            }
+            (Instructions::Portable(Family::Avx2), Form::Taps) => {
+                let work = |visits: Visits<'_, i16>, _: &mut [i32]| taps::portable(visits, Family::Avx2);
+                self.visits(constants, input, rows, output, scratch, work);
+            }
+            (_, Form::Taps) => unreachable!("taps for {backend:?}"),
+            (Instructions::Portable(Family::Avx2), Form::Direct) => {
                 self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i16>| {
                     portable::conv(job, Family::Avx2)
                 });
             }
-            Instructions::Portable(family) => {
+            (Instructions::Portable(family), Form::Direct) => {
                 self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i8>| portable::conv(job, family));
             }
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => self.jobs(constants, input, rows, output, scratch, crate::x86::conv),
+            (Instructions::Avx2, Form::Direct) => {
+                self.jobs(constants, input, rows, output, scratch, crate::x86::conv);
+            }
             #[cfg(target_arch = "aarch64")]
-            Instructions::Neon => {
+            (Instructions::Neon, Form::Direct) => {
                 self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Pairs, _, _>);
             }
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
-            Instructions::Neon => self.jobs(constants, input, rows, output, scratch, crate::arm::conv),
+            (Instructions::Neon, Form::Direct) => {
+                self.jobs(constants, input, rows, output, scratch, crate::arm::conv);
+            }
             #[cfg(target_arch = "aarch64")]
-            Instructions::Dot => {
+            (Instructions::Dot, Form::Direct) => {
                 self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Dot, _, _>);
             }
         }
@@ -395,10 +438,10 @@ impl Conv {
     }
 }
 
-/// Values from the first to the last under one row of the window; `None` where that is no size.
+/// Values from the first to the last under one row of the window, rounded up to a multiple of 4; `None` where that is no size.
 pub(crate) fn run(window: &Window, channels: usize, step: usize) -> Option<usize> {
-    let last = channels.checked_next_multiple_of(4).filter(|last| *last <= step && step.is_multiple_of(4))?;
-    window.kernel[1].checked_sub(1)?.checked_mul(step)?.checked_add(last)
+    let last = Some(channels).filter(|last| *last <= step)?;
+    window.kernel[1].checked_sub(1)?.checked_mul(step)?.checked_add(last)?.checked_next_multiple_of(4)
 }
 
 /// Neighbouring depths that lie together for each output.

@@ -46,8 +46,8 @@ impl Value for i16 {
 
 /// Where the pixels of a value lie. Around the image there are margins, which stand for the padding of whatever window reads it.
 ///
-/// A pixel takes `step` values: its channels rounded up to 16, which is what kernels write, or to 4 in a thin picture, which only
-/// dense convolutions read. A layout with fewer rows than the image with its margins is a ring: row `r` lies where row
+/// A pixel takes `step` values: its channels rounded up to 16, which is what kernels write, or up to four in a thin picture, which
+/// only dense convolutions read. A layout with fewer rows than the image with its margins is a ring: row `r` lies where row
 /// `r - rows` lay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
@@ -71,10 +71,10 @@ impl Layout {
         Self { shape, margin, rows, step, value_bytes: family.value_bytes() }
     }
 
-    /// The same for few channels, as a network's input has.
+    /// The same for few channels, as a network's input has; `step` is [`Conv::thin_step`](crate::Conv::thin_step).
     #[must_use]
-    pub const fn thin(shape: Shape, margin: usize, family: Family) -> Self {
-        Self { step: shape.channels.next_multiple_of(4), ..Self::whole(shape, margin, family) }
+    pub const fn thin(shape: Shape, margin: usize, step: usize, family: Family) -> Self {
+        Self { step, ..Self::whole(shape, margin, family) }
     }
 
     /// Values from one row to the next.

@@ -36,7 +36,7 @@ pub(crate) fn sums<T: Value>(values: &[T], matrix: Matrix<'_>, family: Family, s
     }
 }
 
-fn add_products<T: Value>(values: &[T], weights: &[i8], family: Family, sums: &mut [i32; BLOCK]) {
+pub(crate) fn add_products<T: Value>(values: &[T], weights: &[i8], family: Family, sums: &mut [i32; BLOCK]) {
     let group = group(family);
     for (values, weights) in values.chunks_exact(group).zip(weights.chunks_exact(group * BLOCK)) {
         for (at, weights) in weights.chunks_exact(group).enumerate() {

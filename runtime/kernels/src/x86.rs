@@ -5,12 +5,14 @@
 
 mod conv;
 mod depthwise;
+mod taps;
 mod winograd;
 
 use std::arch::x86_64::*;
 
 pub(crate) use conv::{conv, sums};
 pub(crate) use depthwise::depthwise;
+pub(crate) use taps::visits;
 pub(crate) use winograd::winograd;
 
 use crate::requantise::Limits;

@@ -151,10 +151,10 @@ fn in_parts(
 
 fn conv(layer: &Layer<'_>, input: &[i8], backend: Backend) -> Result<Vec<i8>, LayerError> {
     let mut store = Store::default();
-    let layout = if layer.input.channels <= 4 { Layout::thin } else { Layout::whole };
-    let step = layout(layer.input, 0, backend.family()).step;
+    let whole = Layout::whole(layer.input, 0, backend.family());
+    let step = Conv::thin_step(&layer.window, layer.input.channels).unwrap_or(whole.step);
     let conv = Conv::new(layer, step, backend.family(), &mut store)?;
-    let layout = layout(layer.input, conv.margin(layer.input), backend.family());
+    let layout = Layout::thin(layer.input, conv.margin(layer.input), step, backend.family());
     let constants = store.finish();
     assert!(conv.fits(&constants));
     let bytes = picture(input, layout, layer.input_zero);

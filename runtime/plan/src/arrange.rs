@@ -109,21 +109,20 @@ impl Arrangement {
         }
         for (number, layout) in layouts.iter_mut().enumerate() {
             // Few channels are stored thinly where only dense convolutions read them; those were packed for it.
-            let reads_thinly =
-                |operation: &Operation| matches!(operation, Operation::Conv { layer, .. } if layer.step() == 4);
-            let mut readers =
-                links.iter().filter(|link| link.operation.from().any(|source| source == number)).peekable();
+            let Some(layout) = layout else { continue };
+            let step = |operation: &Operation| match operation {
+                Operation::Conv { layer, .. } => Some(layer.step()).filter(|step| *step <= 4),
+                _ => None,
+            };
+            let mut readers = links.iter().filter(|link| link.operation.from().any(|source| source == number));
             let is_input = matches!(links[number].operation, Operation::Quantise { .. });
-            if let Some(layout) = layout
-                && is_input
-                && layout.shape.channels <= 4
-                && readers.peek().is_some()
-                && readers.all(|link| reads_thinly(&link.operation))
-            {
-                *layout = Layout::thin(layout.shape, layout.margin, program.family);
-            } else if let Some(layout) = layout {
-                *layout = Layout::whole(layout.shape, layout.margin, program.family);
-            }
+            let thin = readers.next().and_then(|first| step(&first.operation)).filter(|first| {
+                is_input && layout.shape.channels <= *first && readers.all(|link| step(&link.operation) == Some(*first))
+            });
+            *layout = match thin {
+                Some(step) => Layout::thin(layout.shape, layout.margin, step, program.family),
+                None => Layout::whole(layout.shape, layout.margin, program.family),
+            };
         }
         let mut arrangement = Self { places: vec![], tiles: vec![], memory: 0, scratch: 0, behind_rings: 0 };
         let mut own_scratch = 0;

@@ -193,20 +193,22 @@ impl Lowering<'_> {
         }
     }
 
-    /// Bytes a pixel of a node's result: few channels of an input that only dense convolutions read lie close together.
+    /// Values a pixel of a node's result: few channels of an input that only dense convolutions read lie close together.
     fn step(&self, node: usize, shape: Shape) -> usize {
         let is_input = matches!(self.graph.nodes[node].op, Op::Quantise { .. });
-        let mut readers = self.graph.nodes.iter().filter(|reader| reader.op.inputs().any(|source| source == node));
-        let is_dense = |reader: &Node| {
-            matches!(reader.op, Op::Convolution { groups: 1, .. })
-                || matches!((&reader.op, reader.result), (Op::Linear { .. }, Stored::Bytes { .. }))
-        };
         let is_output = self.graph.outputs.iter().any(|output| output.node == node);
-        if is_input && shape.channels <= 4 && !is_output && readers.all(is_dense) {
-            4
-        } else {
-            shape.channels.next_multiple_of(16)
-        }
+        let readers = self.graph.nodes.iter().filter(|reader| reader.op.inputs().any(|source| source == node));
+        let mut steps = readers.map(|reader| match (&reader.op, reader.result) {
+            (Op::Convolution { groups: 1, window, .. }, _) => Conv::thin_step(window, shape.channels),
+            (Op::Linear { .. }, Stored::Bytes { .. }) => {
+                let window = Window { kernel: [shape.height, shape.width], ..Window::POINT };
+                Conv::thin_step(&window, shape.channels)
+            }
+            _ => None,
+        });
+        let first =
+            steps.next().flatten().filter(|first| is_input && !is_output && steps.all(|step| step == Some(*first)));
+        first.unwrap_or(shape.channels.next_multiple_of(16))
     }
 
     fn finish(mut self, inputs: &[Shape]) -> Result<Plan, LowerError> {
