@@ -1,4 +1,6 @@
 //! The inner loops in plain Rust, over the packed weights of any family.
+//!
+//! Sums wrap around, as they do in processors' vectors: constructors refuse layers whose sums could, but a file may hold any weights.
 
 use std::array::from_fn;
 
@@ -42,7 +44,7 @@ pub(crate) fn add_products<T: Value>(values: &[T], weights: &[i8], family: Famil
         for (at, weights) in weights.chunks_exact(group).enumerate() {
             let sum = &mut sums[slot(family, at)];
             for (value, weight) in values.iter().zip(weights) {
-                *sum += value.number() * i32::from(*weight);
+                *sum = sum.wrapping_add(value.number() * i32::from(*weight));
             }
         }
     }
@@ -51,7 +53,7 @@ pub(crate) fn add_products<T: Value>(values: &[T], weights: &[i8], family: Famil
 /// As the specification of every `winograd` of a processor.
 pub(crate) fn winograd(tiles: Tiles<'_>) {
     let forward = |[a, b, c, d]: [i32; 4]| [a - c, b + c, c - b, b - d];
-    let back = |[a, b, c, d]: [i32; 4]| [a + b + c, b - c - d];
+    let back = |[a, b, c, d]: [i32; 4]| [a.wrapping_add(b).wrapping_add(c), b.wrapping_sub(c).wrapping_sub(d)];
     for (starts, targets) in tiles.starts.iter().zip(tiles.targets) {
         for output in 0..tiles.bias.len() {
             let mut sums = [[0_i32; 4]; 4];
@@ -68,7 +70,7 @@ pub(crate) fn winograd(tiles: Tiles<'_>) {
                             (output / BLOCK * POSITIONS + 4 * row + column) * tiles.channels + channel / 2 * 2;
                         let slot = slot(Family::Avx2, output % BLOCK);
                         let weight = tiles.weights[position * BLOCK + slot * 2 + channel % 2];
-                        sums[row][column] += value * i32::from(weight);
+                        sums[row][column] = sums[row][column].wrapping_add(value.wrapping_mul(weight.into()));
                     }
                 }
             }
@@ -76,7 +78,7 @@ pub(crate) fn winograd(tiles: Tiles<'_>) {
             for (at, target) in targets.iter().flatten().enumerate() {
                 let found = back(from_fn(|column| columns[column][at / 2]))[at % 2] >> 2;
                 if let Some(target) = target {
-                    let steps = (found + tiles.bias[output]) as f32 * tiles.multipliers[output];
+                    let steps = found.wrapping_add(tiles.bias[output]) as f32 * tiles.multipliers[output];
                     tiles.output[*target as usize + output] = tiles.limits.store(steps).into();
                 }
             }
@@ -94,7 +96,7 @@ pub(crate) fn depthwise<T: Value>(row: Row<'_, T>) {
             for values in row.inputs {
                 for column in 0..row.columns {
                     let value = values[(place * row.stride + column) * row.step + channel];
-                    sum += value.number() * weight(tap, channel);
+                    sum = sum.wrapping_add(value.number() * weight(tap, channel));
                     tap += 1;
                 }
             }

@@ -40,11 +40,33 @@ pub enum ProgramError {
         /// Its name.
         name: String,
     },
+    /// An input or output of a size that no device has.
+    #[error("{name}, an input or output, has the size {shape:?}")]
+    Size {
+        /// Its name.
+        name: String,
+        /// Its shape.
+        shape: Shape,
+    },
+    /// An output that no layer gives, or more than one.
+    #[error("output {name} is given by {found} layers, expected one")]
+    Output {
+        /// Its name.
+        name: String,
+        /// Layers that give it.
+        found: usize,
+    },
     /// More memory than any device has.
     #[error("the network needs {needed} bytes for its values, expected at most {MOST_MEMORY}")]
     Memory {
         /// How much.
         needed: usize,
+    },
+    /// A chain of no layers.
+    #[error("chain {chain} holds no layer")]
+    Empty {
+        /// Its position.
+        chain: usize,
     },
     /// A chain of layers that cannot run by rows.
     #[error("layer {name} cannot stand in the middle of a chain")]
@@ -202,8 +224,18 @@ impl Arrangement {
 
 /// The shape of every link's result; `None` for outputs.
 fn shapes(program: &Program, constants: &Constants) -> Result<Vec<Option<Shape>>, ProgramError> {
+    let inputs = program.inputs.iter().map(|input| (&input.name, input.shape));
+    for (name, shape) in inputs.chain(program.outputs.iter().map(|output| (&output.name, output.shape))) {
+        if !is_possible(shape) {
+            return Err(ProgramError::Size { name: name.clone(), shape });
+        }
+    }
+    let mut given = vec![0; program.outputs.len()];
     let mut shapes: Vec<Option<Shape>> = vec![];
-    for chain in &program.chains {
+    for (number, chain) in program.chains.iter().enumerate() {
+        if chain.is_empty() {
+            return Err(ProgramError::Empty { chain: number });
+        }
         let first = shapes.len();
         for (position, link) in chain.iter().enumerate() {
             let name = || link.name.clone();
@@ -226,10 +258,7 @@ fn shapes(program: &Program, constants: &Constants) -> Result<Vec<Option<Shape>>
             let gives = link.operation.result(&sources, constants);
             match gives.ok_or_else(|| ProgramError::Layer { name: name(), sources: sources.clone() })? {
                 Gives::Picture(shape) => {
-                    let sizes = [shape.height, shape.width, shape.channels];
-                    if sizes.iter().any(|size| *size == 0 || *size > MOST_SIZE)
-                        || shape.checked_volume().is_none_or(|volume| volume > MOST_MEMORY)
-                    {
+                    if !is_possible(shape) {
                         return Err(ProgramError::Layer { name: name(), sources });
                     }
                     shapes.push(Some(shape));
@@ -239,12 +268,23 @@ fn shapes(program: &Program, constants: &Constants) -> Result<Vec<Option<Shape>>
                     if promised != Some(shape) {
                         return Err(ProgramError::Port { name: name() });
                     }
+                    given[output as usize] += 1;
                     shapes.push(None);
                 }
             }
         }
     }
-    Ok(shapes)
+    match program.outputs.iter().zip(given).find(|(_, found)| *found != 1) {
+        Some((output, found)) => Err(ProgramError::Output { name: output.name.clone(), found }),
+        None => Ok(shapes),
+    }
+}
+
+/// Whether a picture of this shape may exist.
+fn is_possible(shape: Shape) -> bool {
+    let sizes = [shape.height, shape.width, shape.channels];
+    sizes.iter().all(|size| (1..=MOST_SIZE).contains(size))
+        && shape.checked_volume().is_some_and(|volume| volume <= MOST_MEMORY)
 }
 
 /// Whether a link ends its chain, so that others may read its result.

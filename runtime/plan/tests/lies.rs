@@ -5,7 +5,8 @@
 mod random;
 
 use proptest::prelude::*;
-use remedis_plan::{Engine, Family, OpenPlanError, Plan, Shape};
+use remedis_kernels::{Constants, Lines};
+use remedis_plan::{Engine, Family, OpenPlanError, Plan, Program, ProgramError, Shape};
 
 fn plan(seed: u64) -> (Plan, Shape) {
     let (graph, shape) = random::random_graph(seed);
@@ -55,7 +56,9 @@ fn each_lie_of_the_header_has_its_own_refusal() {
         bytes[at] ^= byte;
         bytes
     };
-    assert!(matches!(refusal(&with(8, 0x40)), OpenPlanError::Version { found: 65 }));
+    assert!(
+        matches!(refusal(&with(8, 0x40)), OpenPlanError::Version { found } if found == remedis_plan::VERSION ^ 0x40)
+    );
     assert!(matches!(refusal(&good[..good.len() - 1]), OpenPlanError::Length { .. }));
     for at in [16, 23, 24, 31] {
         assert!(matches!(refusal(&signed(with(at, 0x80))), OpenPlanError::Length { .. }), "byte {at}");
@@ -70,6 +73,27 @@ fn a_plan_for_another_family_is_refused_where_speed_is_wanted() {
         let (plan, _) = plan(seed);
         assert_eq!(plan.check_family().is_ok(), plan.program().family == here);
     }
+}
+
+/// What fuzzing found: each was believed once.
+#[test]
+fn programs_that_leave_something_out_are_refused() {
+    let (plan, _) = plan(1);
+    let refusal = |change: fn(&mut Program)| {
+        let mut program = plan.program().clone();
+        change(&mut program);
+        Plan::new(program, Constants::Owned(Lines::new(plan.constants().bytes().len()))).unwrap_err()
+    };
+    let empty = refusal(|program| program.chains.push(vec![]));
+    assert!(matches!(empty, ProgramError::Empty { .. }), "{empty}");
+    let output = refusal(|program| program.outputs.push(program.outputs[0].clone()));
+    assert!(matches!(output, ProgramError::Output { found: 0, .. }), "{output}");
+    let size = refusal(|program| {
+        let mut input = program.inputs[0].clone();
+        input.shape.height = usize::MAX / 2;
+        program.inputs.push(input);
+    });
+    assert!(matches!(size, ProgramError::Size { .. }), "{size}");
 }
 
 proptest! {

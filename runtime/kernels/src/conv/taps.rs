@@ -158,7 +158,7 @@ pub(crate) fn portable<T: Value>(visits: Visits<'_, T>, family: Family) {
             let mut sums: [i32; BLOCK] = std::array::from_fn(|output| biases(0)[output]);
             for (tap, seen) in visits.taps.iter().enumerate() {
                 let Some(visit) = seen.iter().find(|visit| visit.place as usize == place) else { continue };
-                sums.iter_mut().zip(biases(tap + 1)).for_each(|(sum, bias)| *sum += bias);
+                sums.iter_mut().zip(biases(tap + 1)).for_each(|(sum, bias)| *sum = sum.wrapping_add(*bias));
                 let weights = &visits.weights[(block * visits.taps.len() + tap) * tap_weights..][..tap_weights];
                 let values = &visits.input[visit.start as usize..][..visits.channels];
                 crate::portable::add_products(values, weights, family, &mut sums);

@@ -1,0 +1,16 @@
+//! Writes honest files into a folder for each target: `seeds FOLDER`.
+
+use std::path::Path;
+
+fn main() {
+    let folder = std::env::args().nth(1).expect("usage: seeds FOLDER");
+    write(&Path::new(&folder).join("plan"), remedis_fuzz::seeds::plans());
+    write(&Path::new(&folder).join("onnx"), remedis_fuzz::seeds::onnx());
+}
+
+fn write(folder: &Path, files: impl Iterator<Item = Vec<u8>>) {
+    std::fs::create_dir_all(folder).unwrap();
+    for (number, bytes) in files.enumerate() {
+        std::fs::write(folder.join(number.to_string()), bytes).unwrap();
+    }
+}

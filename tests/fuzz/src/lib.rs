@@ -1,0 +1,48 @@
+//! What the fuzz targets share.
+
+#[path = "../../../runtime/plan/src/onnx/tests/builder.rs"]
+#[expect(dead_code, reason = "the seeds need a part of it")]
+pub(crate) mod builder;
+#[path = "../../../runtime/plan/tests/common/random.rs"]
+pub mod random;
+pub mod seeds;
+
+/// For the builder, which names it so.
+pub(crate) use remedis_plan::onnx;
+
+use remedis_plan::{Engine, MAGIC, Plan, VERSION};
+
+/// A plan file of a program and constants that `data` holds, cut where its first two bytes say: lengths and checksum are right,
+/// so that what a fuzzer changes is what they guard.
+#[must_use]
+pub fn plan_file(data: &[u8]) -> Vec<u8> {
+    let Some((cut, rest)) = data.split_first_chunk::<2>() else { return data.to_vec() };
+    let (program, constants) = rest.split_at(usize::from(u16::from_le_bytes(*cut)).min(rest.len()));
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend((program.len() as u64).to_le_bytes());
+    bytes.extend((constants.len() as u64).to_le_bytes());
+    bytes.resize(64, 0);
+    bytes.extend(program);
+    bytes.resize(bytes.len().next_multiple_of(64), 0);
+    bytes.extend(constants);
+    let checksum = crc32fast::hash(&bytes[16..]);
+    bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+/// Answers once, if that is no more work than a fuzzer has time for.
+pub fn run(plan: &Plan) {
+    let n_multiplications: u64 = plan.chains().flatten().map(|(_, _, n)| n).fold(0, u64::saturating_add);
+    if plan.memory(1) > 1 << 22 || n_multiplications > 1 << 22 {
+        return;
+    }
+    let inputs: Vec<Vec<f32>> =
+        plan.program().inputs.iter().map(|input| vec![0.7; input.shape.volume()]).collect();
+    let mut outputs: Vec<Vec<f32>> =
+        plan.program().outputs.iter().map(|output| vec![0.0; output.shape.volume()]).collect();
+    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+    let mut outputs: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+    Engine::new(plan.clone(), 1).run(&inputs, &mut outputs);
+}
