@@ -57,12 +57,7 @@ pub struct Prediction {
 impl Prediction {
     /// Calibrates `logits` (finite, one a class) and decides.
     pub(crate) fn new(logits: Vec<f32>, classes: &[String], temperature: f32, threshold: f32) -> Self {
-        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        // The same bits on every processor, which a platform's own exponential does not promise.
-        let mut probabilities: Vec<f32> =
-            logits.iter().map(|logit| libm::expf((logit - highest) / temperature)).collect();
-        let sum: f32 = probabilities.iter().sum();
-        probabilities.iter_mut().for_each(|probability| *probability /= sum);
+        let probabilities = remedis_plan::probabilities(&logits, temperature);
         // The first of equal ones, as every argmax of the field does.
         let index = (0..logits.len()).rev().max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap_or(0);
         let best = Best { index, name: classes[index].clone(), confidence: probabilities[index] };
