@@ -6,9 +6,9 @@
 //!
 //! A layer is packed once for a [`Family`] of processors into a [`Store`] and runs without allocating on whatever rows it is
 //! asked for: the caller owns pictures ([`Layout`]) and scratch. This is one of the two crates that may hold `unsafe`; it stands
-//! in the modules named after a processor, whose functions check every length before they touch a pointer, and in the mapping
-//! of files.
-#![expect(unsafe_code, reason = "processor instructions and mapped files; see the crate's documentation")]
+//! in the modules named after a processor, whose functions check every length before they touch a pointer, in the mapping of
+//! files, and in [`Team`].
+#![expect(unsafe_code, reason = "processor instructions, mapped files and threads; see the crate's documentation")]
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -28,6 +28,7 @@ mod pool;
 mod portable;
 pub mod reference;
 mod requantise;
+mod team;
 mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -44,3 +45,4 @@ pub use peak::peak_gmacs;
 pub use picture::{Layout, SLACK, View, ViewMut};
 pub use pool::{AveragePool, MaxPool};
 pub use requantise::{Layer, LayerError, Limits, Requantise};
+pub use team::Team;

@@ -1,9 +1,10 @@
 //! Runs a program: one memory allocated once, none per answer.
 
+use std::array::from_fn;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use remedis_kernels::{Backend, Constants, Lines, View, ViewMut};
+use remedis_kernels::{Backend, Constants, Lines, Team, View, ViewMut};
 
 use crate::arrange::{Arrangement, Place, ProgramError};
 use crate::program::{Link, Operation, Program};
@@ -83,11 +84,13 @@ pub struct Engine {
     backend: Backend,
     memory: Lines,
     workers: Vec<Lines>,
-    pool: Option<rayon::ThreadPool>,
+    team: Team,
 }
 
 /// Links in a chain at most.
 pub(crate) const MOST_LINKS: usize = 16;
+/// Threads at most.
+const MOST_THREADS: usize = 32;
 
 /// What a worker is told about a chain.
 #[derive(Clone, Copy)]
@@ -124,21 +127,19 @@ impl<'a> Memory<'a> {
 }
 
 impl Engine {
-    /// Allocates for up to `threads` threads.
+    /// Allocates for `threads` threads, 1 to 32.
     ///
     /// # Panics
     /// If the operating system starts no threads.
     #[must_use]
     pub fn new(plan: Plan, threads: usize) -> Self {
         let Parts { program, arrangement, .. } = &*plan.0;
-        let threads = threads.max(1);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-        let pool = (threads > 1).then(|| pool.build().expect("threads start"));
+        let threads = threads.clamp(1, MOST_THREADS);
         Self {
             backend: Backend::for_family(program.family),
             memory: Lines::new(arrangement.memory),
             workers: vec![Lines::new(arrangement.scratch); threads],
-            pool,
+            team: Team::new(threads).expect("threads start"),
             plan,
         }
     }
@@ -167,25 +168,14 @@ impl Engine {
     ///
     /// # Panics
     /// If an input or output is missing or of another size than the program's.
-    pub fn watch(
-        &mut self,
-        inputs: &[&[f32]],
-        outputs: &mut [&mut [f32]],
-        mut seen: impl FnMut(usize, &[Link]) + Send,
-    ) {
-        let Self { plan, backend, memory, workers, pool } = self;
+    pub fn watch(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]], mut seen: impl FnMut(usize, &[Link])) {
+        let Self { plan, backend, memory, workers, team } = self;
         let parts = &*plan.0;
-        let mut all = || {
-            let mut first = 0;
-            for (number, links) in parts.program.chains.iter().enumerate() {
-                run_chain(parts, *backend, [number, first], inputs, outputs, memory, workers);
-                seen(number, links);
-                first += links.len();
-            }
-        };
-        match pool {
-            Some(pool) => pool.install(all),
-            None => all(),
+        let mut first = 0;
+        for (number, links) in parts.program.chains.iter().enumerate() {
+            run_chain(parts, *backend, [number, first], inputs, outputs, memory, (team, workers));
+            seen(number, links);
+            first += links.len();
         }
     }
 }
@@ -197,7 +187,7 @@ fn run_chain(
     inputs: &[&[f32]],
     outputs: &mut [&mut [f32]],
     memory: &mut Lines,
-    workers: &mut [Lines],
+    (team, workers): (&mut Team, &mut [Lines]),
 ) {
     let links = &parts.program.chains[number];
     let values = memory.bytes_mut();
@@ -212,7 +202,7 @@ fn run_chain(
     let tile = parts.arrangement.tiles[number];
     let chain = Chain { parts, backend, links, first, tile, inputs, memory };
     let together = links.iter().map(|link| link.operation.rows_together()).max().unwrap_or(1);
-    chain.share(0..layout.shape.height, together, ViewMut::new(written, layout), workers);
+    chain.share(layout.shape.height, together, ViewMut::new(written, layout), team, workers);
 }
 
 /// A link that gives real numbers.
@@ -236,20 +226,30 @@ fn run_output(
 }
 
 impl Chain<'_> {
-    /// Splits rows of the last result among workers.
-    fn share(self, rows: Range<usize>, together: usize, output: ViewMut<'_>, workers: &mut [Lines]) {
-        let half = workers.len() / 2;
-        let cut = (rows.len() * half).div_ceil(workers.len().max(1)).next_multiple_of(together);
-        if half == 0 || cut >= rows.len() {
-            return self.run(rows, output, &mut workers[0]);
+    /// Splits the rows of the last result, of which some are computed together, among workers.
+    fn share(self, height: usize, together: usize, output: ViewMut<'_>, team: &mut Team, workers: &mut [Lines]) {
+        let units = height.div_ceil(together);
+        let n_parts = workers.len().min(units);
+        if n_parts < 2 {
+            return self.run(0..height, output, &mut workers[0]);
         }
-        let cut = rows.start + cut;
-        let (upper, lower) = output.split(cut);
-        let (some, others) = workers.split_at_mut(half);
-        rayon::join(
-            || self.share(rows.start..cut, together, upper, some),
-            || self.share(cut..rows.end, together, lower, others),
-        );
+        let mut parts: [_; MOST_THREADS] = from_fn(|_| Mutex::new(None));
+        // The first parts are the larger ones: whoever does the first need not be woken.
+        let end = |part: usize| ((part * units).div_ceil(n_parts) * together).min(height);
+        let mut rest = output;
+        let (last, others) = workers[..n_parts].split_last_mut().expect("two parts at least");
+        for (at, worker) in others.iter_mut().enumerate() {
+            let (upper, lower) = rest.split(end(at + 1));
+            parts[at] = Mutex::new(Some((end(at)..end(at + 1), upper, worker)));
+            rest = lower;
+        }
+        parts[n_parts - 1] = Mutex::new(Some((end(n_parts - 1)..height, rest, last)));
+        team.run(&|part| {
+            let part = parts[part].lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some((rows, output, worker)) = part {
+                self.run(rows, output, worker);
+            }
+        });
     }
 
     /// Computes rows of the last result, tile by tile.
