@@ -2,13 +2,27 @@
 //!
 //! Two rows of values are interleaved, so that one `pmaddwd` multiplies a column of two taps for eight channels and adds the two
 //! products. What is left is the last row of the window, two columns at a time, the last of them with a weight of zero.
-//! Neighbouring pixels share the weights that were loaded.
+//! Neighbouring windows share the columns that were interleaved.
 
 use std::arch::x86_64::*;
 
 use super::{Ends, Sums, kept, mixed_float_vectors, mixed_vectors, stored};
 use crate::depthwise::Row;
 use crate::picture::BLOCK;
+
+/// Does `$work` for every `$column` below `$width`, at most 11 of them; written out, because sums stay in registers only where the compiler
+/// knows which of them each column adds to.
+macro_rules! columns {
+    ($column:ident in $width:ident => $work:block) => {
+        columns!($column in $width => $work; 0 1 2 3 4 5 6 7 8 9 10)
+    };
+    ($column:ident in $width:ident => $work:block; $($number:literal)*) => {
+        $(if $number < $width {
+            let $column: usize = $number;
+            $work
+        })*
+    };
+}
 
 /// As [`crate::portable::depthwise`], for rows with pairs; only for [`Instructions::Avx2`](crate::backend::Instructions).
 pub(crate) fn depthwise(row: Row<'_, i16>) {
@@ -37,13 +51,10 @@ unsafe fn all<const SIDE: usize>(mut row: Row<'_, i16>, places: usize) {
         // SAFETY: promised.
         unsafe {
             let block = Block::<SIDE>::of(&mut row, first);
-            let mut place = 0;
-            while place + 2 <= places {
-                block.run::<2>(place);
-                place += 2;
-            }
-            if place < places {
-                block.run::<1>(place);
+            match row.stride {
+                1 => block.all::<1>(places),
+                2 => block.all::<2>(places),
+                _ => (0..places).for_each(|place| block.run::<1, 1>(place)),
             }
         }
     }
@@ -84,60 +95,103 @@ impl<const SIDE: usize> Block<SIDE> {
         }
     }
 
-    /// The windows at `N` neighbouring places.
+    /// # Safety
+    /// AVX2; the values under `places` windows `STRIDE` apart and the room for the results are there.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn all<const STRIDE: usize>(&self, places: usize) {
+        let mut place = 0;
+        // SAFETY: promised.
+        unsafe {
+            while place + 4 <= places {
+                self.run::<4, STRIDE>(place);
+                place += 4;
+            }
+            match places - place {
+                0 => {}
+                1 => self.run::<1, STRIDE>(place),
+                2 => self.run::<2, STRIDE>(place),
+                _ => self.run::<3, STRIDE>(place),
+            }
+        }
+    }
+
+    /// The windows at `N` neighbouring places, `STRIDE` apart.
     ///
     /// # Safety
     /// AVX2; the values under the windows and the room for the results are there.
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn run<const N: usize>(&self, place: usize) {
+    unsafe fn run<const N: usize, const STRIDE: usize>(&self, place: usize) {
         let mut sums = [self.bias; N];
-        let mut pair = 0;
+        let width = (N - 1) * STRIDE + SIDE;
         // SAFETY: promised; the column behind the last one is the last one again, with weights of zero.
         unsafe {
             let rows: [*const i16; SIDE] = std::array::from_fn(|row| kept(self.inputs[row].add(place * self.stride)));
-            let values = |row: usize, window: usize, column: usize| {
-                _mm256_loadu_si256(rows[row].add(window * self.stride + column * self.step).cast())
-            };
-            for row in (0..SIDE - 1).step_by(2) {
-                for column in 0..SIDE {
-                    let weights = self.weights(pair);
+            let values =
+                |row: usize, column: usize| _mm256_loadu_si256(rows[row].add(column.min(width - 1) * self.step).cast());
+            for upper in (0..SIDE - 1).step_by(2) {
+                columns!(column in width => {
+                    let (both, pairs) = (interleaved(values(upper, column), values(upper + 1, column)), kept(self.pairs));
                     for (window, sums) in sums.iter_mut().enumerate() {
-                        add(sums, values(row, window, column), values(row + 1, window, column), weights);
+                        let tap = column.wrapping_sub(window * STRIDE);
+                        if tap < SIDE {
+                            add(sums, both, weights(pairs, upper / 2 * SIDE + tap));
+                        }
                     }
-                    pair += 1;
-                }
+                    settle(&mut sums);
+                });
             }
-            for column in (0..SIDE).step_by(2) {
-                let weights = self.weights(pair);
+            columns!(column in width => {
+                let pairs = kept(self.pairs);
+                let both = interleaved(values(SIDE - 1, column), values(SIDE - 1, column + 1));
                 for (window, sums) in sums.iter_mut().enumerate() {
-                    let next = (column + 1).min(SIDE - 1);
-                    add(sums, values(SIDE - 1, window, column), values(SIDE - 1, window, next), weights);
+                    let tap = column.wrapping_sub(window * STRIDE);
+                    if tap < SIDE && tap.is_multiple_of(2) {
+                        add(sums, both, weights(pairs, SIDE / 2 * SIDE + tap / 2));
+                    }
                 }
-                pair += 1;
-            }
+                settle(&mut sums);
+            });
             for (window, sums) in sums.into_iter().enumerate() {
                 let found = stored(sums, self.multipliers, self.ends);
                 _mm256_storeu_si256(self.output.add((place + window) * self.step).cast(), found);
             }
         }
     }
+}
 
-    /// # Safety
-    /// AVX2; the pair is one of the window's.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn weights(&self, pair: usize) -> [__m256i; 2] {
-        // SAFETY: a pair has two vectors of sixteen weights.
-        [0, 1].map(|half| unsafe { _mm256_loadu_si256(self.pairs.add((2 * pair + half) * BLOCK).cast()) })
+/// # Safety
+/// AVX2; the pair is one of the window's.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn weights(pairs: *const i16, pair: usize) -> [__m256i; 2] {
+    // SAFETY: a pair has two vectors of sixteen weights.
+    [0, 1].map(|half| unsafe { _mm256_loadu_si256(pairs.add((2 * pair + half) * BLOCK).cast()) })
+}
+
+/// Has every sum in a register here: left alone, the compiler adds in another order, with more numbers on the way than there are
+/// registers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn settle<const N: usize>(sums: &mut [Sums; N]) {
+    for sum in sums.as_flattened_mut() {
+        // SAFETY: no instruction at all.
+        unsafe { std::arch::asm!("/* {0} */", inout(ymm_reg) * sum, options(pure, nomem, nostack, preserves_flags)) };
     }
+}
+
+/// Sixteen channels of two values each, in mixed order.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn interleaved(first: __m256i, second: __m256i) -> [__m256i; 2] {
+    [_mm256_unpacklo_epi16(first, second), _mm256_unpackhi_epi16(first, second)]
 }
 
 /// Adds the products of two taps.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add(sums: &mut Sums, first: __m256i, second: __m256i, weights: [__m256i; 2]) {
-    let values = [_mm256_unpacklo_epi16(first, second), _mm256_unpackhi_epi16(first, second)];
+fn add(sums: &mut Sums, values: [__m256i; 2], weights: [__m256i; 2]) {
     for half in 0..2 {
         sums[half] = _mm256_add_epi32(sums[half], _mm256_madd_epi16(values[half], weights[half]));
     }
