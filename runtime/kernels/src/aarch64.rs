@@ -43,7 +43,7 @@ pub(crate) use depthwise::depthwise;
 pub(crate) use dot::Dot;
 pub(crate) use pairs::Pairs;
 
-use crate::conv::{Job, Matrix};
+use crate::conv::{Job, Matrix, largest};
 use crate::picture::BLOCK;
 use crate::requantise::Limits;
 
@@ -71,9 +71,8 @@ pub(crate) fn conv<K: Products<N, B>, const N: usize, const B: usize>(job: Job<'
     let pixels = job.targets.len();
     check(job.matrix);
     assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
-    let last = |offsets: &[u32]| offsets.iter().max().map_or(0, |last| *last as usize);
-    assert!(last(job.starts) + run.next_multiple_of(BLOCK) <= job.input.len());
-    assert!(last(job.targets) + bias.len() <= job.output.len());
+    assert!(largest(job.starts) + run.next_multiple_of(BLOCK) <= job.input.len());
+    assert!(largest(job.targets) + bias.len() <= job.output.len());
     let task = Task {
         input: job.input.as_ptr(),
         starts: job.starts.as_ptr(),

@@ -3,7 +3,7 @@
 use std::arch::global_asm;
 use std::ffi::c_ulong;
 
-use crate::conv::{Job, Matrix};
+use crate::conv::{Job, Matrix, largest};
 use crate::depthwise::Row;
 use crate::picture::BLOCK;
 use crate::requantise::Limits;
@@ -81,9 +81,8 @@ pub(crate) fn conv(job: Job<'_>) {
     assert!(run.is_multiple_of(4) && depth > 0 && bias.len().is_multiple_of(BLOCK));
     assert!(weights.len() == bias.len() * depth);
     assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
-    let last = |offsets: &[u32]| offsets.iter().max().map_or(0, |last| *last as usize);
-    assert!(last(job.starts) + run.next_multiple_of(BLOCK) <= job.input.len());
-    assert!(last(job.targets) + bias.len() <= job.output.len());
+    assert!(largest(job.starts) + run.next_multiple_of(BLOCK) <= job.input.len());
+    assert!(largest(job.targets) + bias.len() <= job.output.len());
     for first in (0..bias.len()).step_by(BLOCK) {
         // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
         unsafe {

@@ -363,14 +363,20 @@ impl Conv {
                     target = output.offset(row, 0);
                 }
                 let more = (width - column).min(batch - count);
-                for column in column..column + more {
-                    let across = column * self.window.stride[1] * self.step;
-                    for (start, below) in starts[count * kernel_rows..].iter_mut().zip(&below[..kernel_rows]) {
-                        *start = (below + across) as u32;
+                let across = self.window.stride[1] * self.step;
+                if kernel_rows == 1 {
+                    fill(&mut starts[count..][..more], below[0] + column * across, across);
+                } else {
+                    let pixels = starts[count * kernel_rows..].chunks_exact_mut(kernel_rows);
+                    for (starts, column) in pixels.zip(column..column + more) {
+                        for (start, below) in starts.iter_mut().zip(&below) {
+                            *start = (below + column * across) as u32;
+                        }
                     }
-                    targets[count] = (target + column * output.layout.step) as u32;
-                    count += 1;
                 }
+                let to = output.layout.step;
+                fill(&mut targets[count..][..more], target + column * to, to);
+                count += more;
                 column += more;
                 if column == width {
                     [row, column] = [row + 1, 0];
@@ -436,6 +442,25 @@ impl Conv {
             work(tiles, transformed, products);
         }
     }
+}
+
+/// Places one `step` after the other.
+fn fill(places: &mut [u32], first: usize, step: usize) {
+    // In 32 bits all along, which is what compilers make vectors of.
+    let (first, step) = (first as u32, step as u32);
+    for (at, place) in (0..).zip(places) {
+        *place = first + at * step;
+    }
+}
+
+/// The largest offset. Written out, because compilers make vectors of it and not of `max`.
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm")),
+    expect(dead_code, reason = "for kernels of a processor")
+)]
+#[inline(always)]
+pub(crate) fn largest(offsets: &[u32]) -> usize {
+    offsets.iter().fold(0, |largest, offset| largest.max(*offset)) as usize
 }
 
 /// Values from the first to the last under one row of the window, rounded up to a multiple of 4; `None` where that is no size.

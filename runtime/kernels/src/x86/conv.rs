@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::{Ends, Sums, in_order, mixed_float_vectors, mixed_vectors, stored};
-use crate::conv::{Job, Matrix};
+use super::{Ends, Sums, in_order, mixed_float_vectors, mixed_vectors, stored, with_avx2};
+use crate::conv::{Job, Matrix, largest};
 use crate::picture::BLOCK;
 
 /// Pixels computed at once: six times two vectors of sums, two of weights and one broadcast fill the sixteen registers.
@@ -15,10 +15,10 @@ pub(crate) fn conv(job: Job<'_, i16>) {
     let (depth, pixels) = (run * kernel_rows, job.targets.len());
     check(job.matrix);
     assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
-    let last = |offsets: &[u32]| offsets.iter().max().map_or(0, |last| *last as usize);
-    assert!(last(job.starts) + run <= job.input.len());
-    assert!(last(job.targets) + bias.len() <= job.output.len());
-    // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
+    // SAFETY: `Backend` carries these instructions only where the processor was seen to have them.
+    let [start, target] = unsafe { with_avx2(|| [largest(job.starts), largest(job.targets)]) };
+    assert!(start + run <= job.input.len() && target + bias.len() <= job.output.len());
+    // SAFETY: as above; the lengths were checked.
     unsafe {
         let ends = Ends::of(job.limits);
         for block in 0..bias.len() / BLOCK {
