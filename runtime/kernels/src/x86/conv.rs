@@ -11,7 +11,7 @@ const PIXELS: usize = 6;
 
 /// As [`crate::portable::conv`]; only for [`Instructions::Avx2`](crate::backend::Instructions).
 pub(crate) fn conv(job: Job<'_, i16>) {
-    let Matrix { run, kernel_rows, weights, bias } = job.matrix;
+    let Matrix { run, kernel_rows, bias, .. } = job.matrix;
     let (depth, pixels) = (run * kernel_rows, job.targets.len());
     check(job.matrix);
     assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
@@ -19,9 +19,18 @@ pub(crate) fn conv(job: Job<'_, i16>) {
     let [start, target] = unsafe { with_avx2(|| [largest(job.starts), largest(job.targets)]) };
     assert!(start + run <= job.input.len() && target + bias.len() <= job.output.len());
     // SAFETY: as above; the lengths were checked.
-    unsafe {
-        let ends = Ends::of(job.limits);
-        for block in 0..bias.len() / BLOCK {
+    unsafe { blocks(job, depth) }
+}
+
+/// # Safety
+/// AVX2; the lengths of `job` fit each other, and `depth`, its weights an output.
+#[target_feature(enable = "avx2")]
+unsafe fn blocks(job: Job<'_, i16>, depth: usize) {
+    let Matrix { run, kernel_rows, weights, bias } = job.matrix;
+    let ends = Ends::of(job.limits);
+    for block in 0..bias.len() / BLOCK {
+        // SAFETY: promised.
+        unsafe {
             let tile = Tile {
                 input: job.input.as_ptr(),
                 run,
