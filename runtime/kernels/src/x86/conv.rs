@@ -6,6 +6,8 @@ use super::{Ends, Sums, in_order, mixed_float_vectors, mixed_vectors, stored, wi
 use crate::conv::{Job, Matrix, largest};
 use crate::picture::BLOCK;
 
+/// Bytes of weights fetched before they are used; measured: 15 % of ResNet-18 at 96 pixels, and no less between 1 and 2 KiB.
+const AHEAD: usize = 1536;
 /// Pixels computed at once: six times two vectors of sums, two of weights and one broadcast fill the sixteen registers.
 const PIXELS: usize = 6;
 
@@ -159,6 +161,12 @@ pub(super) unsafe fn add_products<const N: usize, W: Weight>(
 ) {
     let mut at = 0;
     while at < run {
+        // Weights are read once in a row, from beyond the cache that their next lines are fetched into here: what the processor
+        // fetches by itself ends with every page. Nothing is read where no memory is.
+        for line in 0..size_of::<W>() {
+            let ahead = weights.wrapping_add(16 * at).cast::<i8>().wrapping_add(64 * line + AHEAD);
+            _mm_prefetch::<_MM_HINT_T0>(ahead);
+        }
         for pair in [at, at + 2] {
             // SAFETY: 32 weights from `16 * pair` and two values from `pair` of each run are there.
             unsafe {
