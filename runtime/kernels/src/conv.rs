@@ -5,6 +5,7 @@
 
 pub(crate) mod taps;
 
+use std::array::from_fn;
 use std::ops::Range;
 
 use bytemuck::Pod;
@@ -14,9 +15,8 @@ use crate::backend::Instructions;
 use crate::constants::{Scratch, scratch_bytes};
 use crate::picture::{BLOCK, Value};
 use crate::requantise::Limits;
-use crate::{
-    Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable, winograd,
-};
+use crate::winograd::{Four, Size, Two};
+use crate::{Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable};
 use taps::Visits;
 
 /// Bytes of values that stay near while all weights pass by.
@@ -48,28 +48,28 @@ pub struct Conv {
 enum Form {
     /// One product after the other.
     Direct,
-    /// By [`winograd`].
-    Winograd,
+    /// By [`winograd`](crate::winograd).
+    Winograd(Size),
     /// By [`taps`].
     Taps,
 }
 
-/// Tiles of four results each that an inner loop computes with all outputs.
-pub(crate) struct Tiles<'a> {
+/// Tiles of `OUT` by `OUT` results, each from `IN` by `IN` pixels, that an inner loop computes with all outputs.
+pub(crate) struct Tiles<'a, const IN: usize, const OUT: usize> {
     /// Values of the whole input.
     pub(crate) input: &'a [i16],
-    /// Where the four rows of four pixels under each tile begin in `input`.
-    pub(crate) starts: &'a [[u32; 4]],
+    /// Where the rows of pixels under each tile begin in `input`.
+    pub(crate) starts: &'a [[u32; IN]],
     /// Values from one pixel to the next.
     pub(crate) step: usize,
     pub(crate) channels: usize,
-    /// By [`winograd::transform`].
+    /// By [`Size::transform`].
     pub(crate) weights: &'a [i16],
     pub(crate) bias: &'a [i32],
     pub(crate) multipliers: &'a [f32],
     pub(crate) limits: Limits,
     /// For each tile, where the outputs of its pixels begin; not all of them are in the picture.
-    pub(crate) targets: &'a [[[Option<u32>; 2]; 2]],
+    pub(crate) targets: &'a [[[Option<u32>; OUT]; OUT]],
     pub(crate) output: &'a mut [i16],
 }
 
@@ -112,17 +112,17 @@ impl Conv {
         if window.kernel[0] > MOST_ROWS {
             return Err(LayerError::Window { window, input });
         }
-        let form = match () {
-            () if winograd::pays(layer, step, family) => Form::Winograd,
-            () if taps::pays(layer, step, family) => Form::Taps,
-            () => Form::Direct,
+        let form = match Size::best(layer, step, family) {
+            Some(size) => Form::Winograd(size),
+            None if taps::pays(layer, step, family) => Form::Taps,
+            None => Form::Direct,
         };
         let weights = match form {
             Form::Direct | Form::Taps => store.add(&pack(layer, step, family)),
-            Form::Winograd => store.add(&winograd::transform(layer, family)),
+            Form::Winograd(size) => store.add(&size.transform(layer, family)),
         };
         let bias = match form {
-            Form::Direct | Form::Winograd => padded(&layer.folded_bias(), 0),
+            Form::Direct | Form::Winograd(_) => padded(&layer.folded_bias(), 0),
             Form::Taps => taps::biases(layer),
         };
         let multipliers = padded(&requantise.multipliers, 0.0);
@@ -164,7 +164,7 @@ impl Conv {
     pub fn margin(&self, shape: Shape) -> usize {
         match self.form {
             Form::Direct | Form::Taps => self.window.margin(shape),
-            Form::Winograd => winograd::margin(&self.window, shape),
+            Form::Winograd(size) => size.margin(&self.window, shape),
         }
     }
 
@@ -179,7 +179,7 @@ impl Conv {
     pub fn rows_together(&self) -> usize {
         match self.form {
             Form::Direct | Form::Taps => 1,
-            Form::Winograd => 2,
+            Form::Winograd(size) => size.side(),
         }
     }
 
@@ -187,11 +187,12 @@ impl Conv {
     #[must_use]
     pub fn kernel(&self) -> String {
         let [rows, columns] = self.window.kernel;
-        match [rows, columns] {
-            [1, 1] if self.window.stride == [1, 1] => "pointwise".to_owned(),
-            _ if self.form == Form::Winograd => format!("winograd {rows}x{columns}"),
-            _ if self.form == Form::Taps => format!("taps {rows}x{columns}/{}", self.window.stride[0]),
-            _ => format!("dense {rows}x{columns}/{}", self.window.stride[0]),
+        let stride = self.window.stride[0];
+        match self.form {
+            Form::Direct if ([rows, columns], self.window.stride) == ([1, 1], [1, 1]) => "pointwise".to_owned(),
+            Form::Direct => format!("dense {rows}x{columns}/{stride}"),
+            Form::Taps => format!("taps {rows}x{columns}/{stride}"),
+            Form::Winograd(size) => format!("winograd {rows}x{columns} {0}x{0}", size.side()),
         }
     }
 
@@ -223,9 +224,9 @@ impl Conv {
                 biases += self.n_taps();
                 is_whole && biases <= taps::MOST_TAPS + 1 && constants.holds::<i8>(self.weights, length)
             }
-            (Form::Winograd, Some(_)) => {
+            (Form::Winograd(size), Some(_)) => {
                 let is_whole = self.channels == self.step && self.channels.is_multiple_of(BLOCK);
-                let length = (winograd::POSITIONS * self.channels).checked_mul(outputs);
+                let length = (size.positions() * self.channels).checked_mul(outputs);
                 let is_3x3 = (self.window.kernel, self.window.stride) == ([3, 3], [1, 1]);
                 is_whole && is_3x3 && length.is_some_and(|length| constants.holds::<i16>(self.weights, length))
             }
@@ -239,8 +240,8 @@ impl Conv {
     }
 
     fn batch(&self) -> usize {
-        if self.form == Form::Winograd {
-            return winograd::batch(self.channels);
+        if let Form::Winograd(size) = self.form {
+            return size.batch(self.channels);
         }
         (CACHED / (2 * self.depth()) / 6).clamp(1, MOST_PIXELS / 6) * 6
     }
@@ -256,9 +257,9 @@ impl Conv {
         match self.form {
             Form::Direct => scratch_bytes::<u32>(batch * self.window.kernel[0]) + scratch_bytes::<u32>(batch),
             Form::Taps => self.taps_scratch(),
-            Form::Winograd => {
-                scratch_bytes::<i16>(winograd::POSITIONS * batch * self.channels)
-                    + scratch_bytes::<i32>(winograd::POSITIONS * batch * BLOCK)
+            Form::Winograd(size) => {
+                let count = size.positions() * batch;
+                scratch_bytes::<i16>(count * self.channels) + scratch_bytes::<i32>(count * BLOCK)
             }
         }
     }
@@ -277,14 +278,25 @@ impl Conv {
         scratch: &mut [u8],
     ) {
         match (backend.instructions(), self.form) {
-            (Instructions::Portable(Family::Avx2), Form::Winograd) => {
-                self.tiles(constants, input, rows, output, scratch, |tiles, _, _| portable::winograd(tiles));
+            (Instructions::Portable(Family::Avx2), Form::Winograd(Size::Two)) => {
+                let work =
+                    |tiles: Tiles<'_, 4, 2>, _: &mut [i16], _: &mut [i32]| portable::winograd::<Two, _, _>(tiles);
+                self.tiles(constants, input, rows, output, scratch, work);
+            }
+            (Instructions::Portable(Family::Avx2), Form::Winograd(Size::Four)) => {
+                let work =
+                    |tiles: Tiles<'_, 6, 4>, _: &mut [i16], _: &mut [i32]| portable::winograd::<Four, _, _>(tiles);
+                self.tiles(constants, input, rows, output, scratch, work);
             }
             #[cfg(target_arch = "x86_64")]
-            (Instructions::Avx2, Form::Winograd) => {
-                self.tiles(constants, input, rows, output, scratch, crate::x86::winograd);
+            (Instructions::Avx2, Form::Winograd(Size::Two)) => {
+                self.tiles(constants, input, rows, output, scratch, crate::x86::winograd::<Two, 4, 2>);
             }
-            (_, Form::Winograd) => unreachable!("Winograd for {backend:?}"),
+            #[cfg(target_arch = "x86_64")]
+            (Instructions::Avx2, Form::Winograd(Size::Four)) => {
+                self.tiles(constants, input, rows, output, scratch, crate::x86::winograd::<Four, 6, 4>);
+            }
+            (_, Form::Winograd(_)) => unreachable!("Winograd for {backend:?}"),
             #[cfg(target_arch = "x86_64")]
             (Instructions::Avx2, Form::Taps) => {
                 self.visits(constants, input, rows, output, scratch, crate::x86::visits);
@@ -389,43 +401,43 @@ impl Conv {
     }
 
     /// Calls `work` for some tiles after the other, with room for their transforms.
-    fn tiles(
+    fn tiles<const IN: usize, const OUT: usize>(
         &self,
         constants: &Constants,
         input: View<'_>,
         rows: Range<usize>,
         output: &mut ViewMut<'_>,
         scratch: &mut [u8],
-        work: impl Fn(Tiles<'_>, &mut [i16], &mut [i32]),
+        work: impl Fn(Tiles<'_, IN, OUT>, &mut [i16], &mut [i32]),
     ) {
         let shape = input.layout.shape;
         assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
         assert_eq!((input.layout.step, output.layout.step % BLOCK), (self.step, 0), "values a pixel");
         assert!(input.layout.margin >= self.margin(shape), "margins of {:?} for {:?}", input.layout, self.window);
-        assert!(rows.start.is_multiple_of(2), "tiles begin at even rows");
+        assert!(rows.start.is_multiple_of(OUT), "tiles begin at multiples of their size");
         let mut scratch = Scratch::new(scratch);
         let most = self.batch();
-        let transformed = scratch.take::<i16>(winograd::POSITIONS * most * self.channels);
-        let products = scratch.take::<i32>(winograd::POSITIONS * most * BLOCK);
+        let transformed = scratch.take::<i16>(IN * IN * most * self.channels);
+        let products = scratch.take::<i32>(IN * IN * most * BLOCK);
         let (bias, multipliers) = (constants.get(self.bias), constants.get(self.multipliers));
         let (width, before) = (output.layout.shape.width, self.window.before.map(|before| before as isize));
-        let across = width.div_ceil(2);
+        let across = width.div_ceil(OUT);
         // Batches of the same size, whole sixes of tiles where possible.
-        let count = rows.len().div_ceil(2) * across;
+        let count = rows.len().div_ceil(OUT) * across;
         let n_batches = count.div_ceil(most).max(1);
         let batch = count.div_ceil(n_batches).next_multiple_of(6).clamp(1, most);
-        let (mut starts, mut targets) = ([[0; 4]; MOST_TILES], [[[None; 2]; 2]; MOST_TILES]);
+        let (mut starts, mut targets) = ([[0; IN]; MOST_TILES], [[[None; OUT]; OUT]; MOST_TILES]);
         for first in (0..count).step_by(batch) {
             let n_tiles = batch.min(count - first);
             for (at, tile) in (first..first + n_tiles).enumerate() {
-                let place = [rows.start + tile / across * 2, tile % across * 2];
+                let place = [rows.start + tile / across * OUT, tile % across * OUT];
                 let [row, column] = [0, 1].map(|axis| place[axis] as isize - before[axis]);
-                starts[at] = [0, 1, 2, 3].map(|down| input.layout.offset(row + down, column) as u32);
+                starts[at] = from_fn(|down| input.layout.offset(row + down as isize, column) as u32);
                 let target = |down: usize, right: usize| {
                     let (row, column) = (place[0] + down, place[1] + right);
                     (row < rows.end && column < width).then(|| output.offset(row, column) as u32)
                 };
-                targets[at] = [[target(0, 0), target(0, 1)], [target(1, 0), target(1, 1)]];
+                targets[at] = from_fn(|down| from_fn(|right| target(down, right)));
             }
             let tiles = Tiles {
                 input: input.values(),

@@ -8,7 +8,7 @@ use crate::Family;
 use crate::conv::{Job, Matrix, Tiles, group, slot};
 use crate::depthwise::Row;
 use crate::picture::{BLOCK, Value};
-use crate::winograd::POSITIONS;
+use crate::winograd::{Tile, both};
 
 /// As the specification of every `conv` of a processor.
 pub(crate) fn conv<T: Value>(job: Job<'_, T>, family: Family) {
@@ -51,34 +51,28 @@ pub(crate) fn add_products<T: Value>(values: &[T], weights: &[i8], family: Famil
 }
 
 /// As the specification of every `winograd` of a processor.
-pub(crate) fn winograd(tiles: Tiles<'_>) {
-    let forward = |[a, b, c, d]: [i32; 4]| [a - c, b + c, c - b, b - d];
-    let back = |[a, b, c, d]: [i32; 4]| [a.wrapping_add(b).wrapping_add(c), b.wrapping_sub(c).wrapping_sub(d)];
+pub(crate) fn winograd<T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(tiles: Tiles<'_, IN, OUT>) {
     for (starts, targets) in tiles.starts.iter().zip(tiles.targets) {
         for output in 0..tiles.bias.len() {
-            let mut sums = [[0_i32; 4]; 4];
+            let mut sums = [[0_i32; IN]; IN];
             for channel in 0..tiles.channels {
                 let value = |row: usize, column: usize| {
                     tiles.input[starts[row] as usize + column * tiles.step + channel].number()
                 };
-                let columns: [[i32; 4]; 4] =
-                    from_fn(|at| forward([value(0, at), value(1, at), value(2, at), value(3, at)]));
-                for row in 0..4 {
-                    let transformed = forward(from_fn(|at| columns[at][row]));
-                    for (column, value) in transformed.into_iter().enumerate() {
-                        let position =
-                            (output / BLOCK * POSITIONS + 4 * row + column) * tiles.channels + channel / 2 * 2;
-                        let slot = slot(Family::Avx2, output % BLOCK);
-                        let weight = tiles.weights[position * BLOCK + slot * 2 + channel % 2];
-                        sums[row][column] = sums[row][column].wrapping_add(value.wrapping_mul(weight.into()));
-                    }
+                let transformed = both(from_fn(|row| from_fn(|column| value(row, column))), T::forward);
+                for (position, value) in transformed.into_iter().flatten().enumerate() {
+                    let first = (output / BLOCK * IN * IN + position) * tiles.channels + channel / 2 * 2;
+                    let slot = slot(Family::Avx2, output % BLOCK);
+                    let weight = tiles.weights[first * BLOCK + slot * 2 + channel % 2];
+                    let sum = &mut sums[position / IN][position % IN];
+                    *sum = sum.wrapping_add(value.wrapping_mul(weight.into()));
                 }
             }
-            let columns: [[i32; 2]; 4] = from_fn(|at| back(from_fn(|row| sums[row][at])));
-            for (at, target) in targets.iter().flatten().enumerate() {
-                let found = back(from_fn(|column| columns[column][at / 2]))[at % 2] >> 2;
+            let found = both(sums, T::back);
+            for (target, found) in targets.iter().flatten().zip(found.into_iter().flatten()) {
                 if let Some(target) = target {
-                    let steps = found.wrapping_add(tiles.bias[output]) as f32 * tiles.multipliers[output];
+                    let sum = T::sum(found).wrapping_add(tiles.bias[output]);
+                    let steps = sum as f32 * tiles.multipliers[output];
                     tiles.output[*target as usize + output] = tiles.limits.store(steps).into();
                 }
             }
