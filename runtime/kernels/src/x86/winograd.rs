@@ -206,11 +206,9 @@ unsafe fn forward<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
         let value = |row: usize, column: usize| _mm256_loadu_si256(rows[row].add(column * step).cast());
         // Down the columns first.
         let columns: [[__m256i; IN]; IN] = from_fn(|column| T::forward(from_fn(|row| value(row, column))));
-        for row in 0..IN {
-            let along = T::forward(from_fn(|column| columns[column][row]));
-            for (column, found) in along.into_iter().enumerate() {
-                _mm256_storeu_si256(to.add((IN * row + column) * apart).cast(), found);
-            }
+        let rows: [[__m256i; IN]; IN] = from_fn(|row| T::forward(from_fn(|column| columns[column][row])));
+        for (position, found) in rows.into_iter().flatten().enumerate() {
+            _mm256_storeu_si256(to.add(position * apart).cast(), found);
         }
     }
 }
