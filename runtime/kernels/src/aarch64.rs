@@ -35,12 +35,14 @@ macro_rules! over_run {
 
 mod depthwise;
 mod dot;
+mod elementwise;
 mod pairs;
 
 use std::arch::aarch64::*;
 
 pub(crate) use depthwise::depthwise;
 pub(crate) use dot::Dot;
+pub(crate) use elementwise::{add, interleave, quantise};
 pub(crate) use pairs::Pairs;
 
 use crate::conv::{Job, Matrix, largest};
@@ -55,14 +57,25 @@ type Sums = [int32x4_t; 4];
 /// How a run is multiplied: `N` pixels by `B` blocks of outputs together, or one by one.
 ///
 /// # Safety
-/// Of both functions: the processor has the instructions; `run`, a multiple of 4, rounded up to 16 values lie at each of
-/// `values`; `16 * run` weights lie at each of `weights`.
+/// Of all functions: the processor has the instructions; `run`, a multiple of 4, rounded up to 16 values lie at each of
+/// `values`; `16 * run` weights lie at each of `weights`; a task has the pixels and the block.
 pub(crate) trait Products<const N: usize, const B: usize> {
     /// Adds the products of runs of values and weights to the sums of each pixel and block.
     unsafe fn tile(sums: &mut [[Sums; B]; N], values: [*const i8; N], run: usize, weights: [*const i8; B]);
 
     /// The same for one pixel and one block.
     unsafe fn one(sums: &mut Sums, values: *const i8, run: usize, weights: *const i8);
+
+    /// Computes some of `left` pixels, less than `N`, of a block of outputs; gives how many.
+    #[inline(always)]
+    unsafe fn few(task: &Task, pixel: usize, _left: usize, block: usize) -> usize
+    where
+        Self: Sized,
+    {
+        // SAFETY: promised.
+        unsafe { task.one::<Self, N, B>(pixel, block) };
+        1
+    }
 }
 
 /// As [`crate::portable::conv`]; only for [`Instructions`](crate::backend::Instructions) that have those of `K`.
@@ -93,8 +106,11 @@ pub(crate) fn conv<K: Products<N, B>, const N: usize, const B: usize>(job: Job<'
             for pixel in (0..whole_pixels).step_by(N) {
                 task.tile::<K, N, B>(pixel, block);
             }
-            for pixel in whole_pixels..pixels {
-                (block..block + B).for_each(|block| task.one::<K, N, B>(pixel, block));
+            for block in block..block + B {
+                let mut pixel = whole_pixels;
+                while pixel < pixels {
+                    pixel += K::few(&task, pixel, pixels - pixel, block);
+                }
             }
         }
         for block in whole_blocks..blocks {
@@ -131,7 +147,7 @@ fn check(matrix: Matrix<'_>) {
 }
 
 /// A [`Job`] whose lengths were checked.
-struct Task {
+pub(crate) struct Task {
     input: *const i8,
     starts: *const u32,
     kernel_rows: usize,
@@ -252,9 +268,19 @@ impl Ends {
     fn stored<const NARROW: bool>(self, sums: Sums, multipliers: [float32x4_t; 4]) -> int8x16_t {
         // SAFETY: every 64-bit ARM has these instructions.
         unsafe {
-            let steps = |at: usize| vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sums[at]), multipliers[at]));
-            let eight = |at: usize| vqaddq_s16(vqmovn_high_s32(vqmovn_s32(steps(at)), steps(at + 1)), self.zero_point);
-            let found = vqmovn_high_s16(vqmovn_s16(eight(0)), eight(2));
+            let steps = std::array::from_fn(|at| vmulq_f32(vcvtq_f32_s32(sums[at]), multipliers[at]));
+            self.rounded::<NARROW>(steps)
+        }
+    }
+
+    /// Sixteen numbers of steps as stored values. What is no number becomes the zero point.
+    #[inline(always)]
+    fn rounded<const NARROW: bool>(self, steps: [float32x4_t; 4]) -> int8x16_t {
+        // SAFETY: every 64-bit ARM has these instructions.
+        unsafe {
+            let [a, b, c, d] = steps.map(|steps| vcvtnq_s32_f32(steps));
+            let eight = |a, b| vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), self.zero_point);
+            let found = vqmovn_high_s16(vqmovn_s16(eight(a, b)), eight(c, d));
             if NARROW { vminq_s8(vmaxq_s8(found, self.low), self.high) } else { found }
         }
     }

@@ -43,23 +43,34 @@ impl Add {
         let layout = output.layout;
         assert!(inputs.iter().all(|input| input.layout.shape == layout.shape), "shapes of an addition");
         assert!(inputs.iter().all(|input| input.layout.step == layout.step), "values a pixel");
-        match layout.value_bytes {
-            1 => self.rows::<i8>(backend, inputs, rows, output),
-            _ => self.rows::<i16>(backend, inputs, rows, output),
+        match (backend.instructions(), layout.value_bytes) {
+            #[cfg(target_arch = "aarch64")]
+            (crate::backend::Instructions::Neon | crate::backend::Instructions::Dot, _) => {
+                self.rows(inputs, rows, output, crate::aarch64::add)
+            }
+            (_, 1) => self.rows(inputs, rows, output, add::<i8>),
+            _ => self.rows(inputs, rows, output, |layer, a, b, output: &mut [i16]| {
+                vectorised!(backend, add(layer, a, b, output));
+            }),
         }
     }
 
-    fn rows<T: Value>(&self, backend: Backend, inputs: [View<'_>; 2], rows: Range<usize>, output: &mut ViewMut<'_>) {
+    fn rows<T: Value>(
+        &self,
+        inputs: [View<'_>; 2],
+        rows: Range<usize>,
+        output: &mut ViewMut<'_>,
+        work: impl Fn(&Self, &[T], &[T], &mut [T]),
+    ) {
         for row in rows {
             let [a, b] = inputs.map(|input| input.row::<T>(row));
-            let output = output.row(row);
-            vectorised!(backend, add(self, a, b, output));
+            work(self, a, b, output.row(row));
         }
     }
 }
 
 #[inline(always)]
-fn add<T: Value>(layer: &Add, a: &[T], b: &[T], output: &mut [T]) {
+pub(crate) fn add<T: Value>(layer: &Add, a: &[T], b: &[T], output: &mut [T]) {
     let Add { zeros, multipliers, limits } = *layer;
     let real = |value: T, of: usize| (value.number() - i32::from(zeros[of])) as f32 * multipliers[of];
     for ((output, a), b) in output.iter_mut().zip(a).zip(b) {

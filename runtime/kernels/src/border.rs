@@ -40,19 +40,32 @@ impl Quantise {
     ) {
         let shape = output.layout.shape;
         assert_eq!(input.len(), shape.volume(), "values for {shape:?}");
-        match output.layout.value_bytes {
-            1 => self.rows::<i8>(backend, input, rows, output, scratch),
-            _ => self.rows::<i16>(backend, input, rows, output, scratch),
+        match (backend.instructions(), output.layout.value_bytes) {
+            #[cfg(target_arch = "aarch64")]
+            (crate::backend::Instructions::Neon | crate::backend::Instructions::Dot, _) => {
+                self.rows(input, rows, output, scratch, crate::aarch64::quantise, crate::aarch64::interleave);
+            }
+            (_, 1) => self.rows(input, rows, output, scratch, quantise::<i8>, interleave::<i8>),
+            _ => {
+                let quantise = |layer: &Self, values: &[f32], stored: &mut [i16]| {
+                    vectorised!(backend, quantise(layer, values, stored));
+                };
+                let interleave = |planes: [&[i16]; 4], step: usize, output: &mut [i16]| {
+                    vectorised!(backend, interleave(planes, step, output));
+                };
+                self.rows(input, rows, output, scratch, quantise, interleave);
+            }
         }
     }
 
     fn rows<T: Value>(
         &self,
-        backend: Backend,
         input: &[f32],
         rows: Range<usize>,
         output: &mut ViewMut<'_>,
         scratch: &mut [u8],
+        quantise: impl Fn(&Self, &[f32], &mut [T]),
+        interleave: impl Fn([&[T]; 4], usize, &mut [T]),
     ) {
         let (shape, step) = (output.layout.shape, output.layout.step);
         let mut scratch = Scratch::new(scratch);
@@ -64,19 +77,16 @@ impl Quantise {
                 let n_channels = (shape.channels - first).min(4);
                 for (channel, plane) in planes.iter_mut().enumerate().take(n_channels) {
                     let values = &input[((first + channel) * shape.height + row) * shape.width..][..shape.width];
-                    let plane = &mut **plane;
-                    vectorised!(backend, quantise(self, values, plane));
+                    quantise(self, values, plane);
                 }
-                let planes = planes.each_ref().map(|plane| &**plane);
-                let output = &mut output[first..];
-                vectorised!(backend, interleave(planes, step, output));
+                interleave(planes.each_ref().map(|plane| &**plane), step, &mut output[first..]);
             }
         }
     }
 }
 
 #[inline(always)]
-fn quantise<T: Value>(layer: &Quantise, values: &[f32], stored: &mut [T]) {
+pub(crate) fn quantise<T: Value>(layer: &Quantise, values: &[f32], stored: &mut [T]) {
     for (stored, value) in stored.iter_mut().zip(values) {
         *stored = T::of(layer.limits.store_number(value / layer.scale));
     }
@@ -84,7 +94,7 @@ fn quantise<T: Value>(layer: &Quantise, values: &[f32], stored: &mut [T]) {
 
 /// Four planes as the first four channels of pixels; a plane that holds nothing goes to a channel that nobody reads.
 #[inline(always)]
-fn interleave<T: Value>(planes: [&[T]; 4], step: usize, output: &mut [T]) {
+pub(crate) fn interleave<T: Value>(planes: [&[T]; 4], step: usize, output: &mut [T]) {
     let [a, b, c, d] = planes;
     match step {
         1 => output.copy_from_slice(a),

@@ -328,7 +328,7 @@ impl Conv {
             }
             #[cfg(target_arch = "aarch64")]
             (Instructions::Dot, Form::Direct) => {
-                self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Dot, _, _>);
+                self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Dot, 6, 1>);
             }
         }
     }

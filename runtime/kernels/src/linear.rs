@@ -109,7 +109,7 @@ impl Linear {
             Instructions::Neon => portable::sums(&input.values::<i8>()[first..], matrix, Family::Pairs, sums),
             #[cfg(target_arch = "aarch64")]
             Instructions::Dot => {
-                crate::aarch64::sums::<crate::aarch64::Dot, _, _>(&input.values::<i8>()[first..], matrix, sums)
+                crate::aarch64::sums::<crate::aarch64::Dot, 6, 1>(&input.values::<i8>()[first..], matrix, sums)
             }
         }
         for ((output, sum), scale) in output.iter_mut().zip(sums).zip(constants.get::<f32>(self.scales)) {

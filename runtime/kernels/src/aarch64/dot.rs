@@ -4,7 +4,7 @@
 
 use std::arch::asm;
 
-use super::{Products, Sums};
+use super::{Products, Sums, Task};
 
 /// The instructions of an ARM with the dot product.
 pub(crate) struct Dot;
@@ -25,6 +25,19 @@ macro_rules! six_by_one {
             "ldp {w0:q}, {w1:q}, [{weights}], #32\n",
             products!("w0", $four, "a2" "v0", "b2" "v1", "c2" "v2", "d2" "v3", "e2" "v4", "f2" "v5"),
             products!("w1", $four, "a3" "v0", "b3" "v1", "c3" "v2", "d3" "v3", "e3" "v4", "f3" "v5"),
+        )
+    };
+}
+
+macro_rules! three_by_one {
+    ($four:literal) => {
+        concat!(
+            "ldp {w0:q}, {w1:q}, [{weights}], #32\n",
+            products!("w0", $four, "a0" "v0", "b0" "v1", "c0" "v2"),
+            products!("w1", $four, "a1" "v0", "b1" "v1", "c1" "v2"),
+            "ldp {w0:q}, {w1:q}, [{weights}], #32\n",
+            products!("w0", $four, "a2" "v0", "b2" "v1", "c2" "v2"),
+            products!("w1", $four, "a3" "v0", "b3" "v1", "c3" "v2"),
         )
     };
 }
@@ -94,5 +107,50 @@ impl Products<6, 1> for Dot {
                 options(pure, readonly, nostack),
             );
         }
+    }
+
+    #[inline(always)]
+    unsafe fn few(task: &Task, pixel: usize, left: usize, block: usize) -> usize {
+        // SAFETY: promised.
+        unsafe {
+            if left < 3 {
+                task.one::<Self, 6, 1>(pixel, block);
+                return 1;
+            }
+            task.tile::<Self, 3, 1>(pixel, block);
+        }
+        3
+    }
+}
+
+/// Half as many pixels, for what is left of a picture.
+impl Products<3, 1> for Dot {
+    #[inline(always)]
+    unsafe fn tile(sums: &mut [[Sums; 1]; 3], values: [*const i8; 3], run: usize, [weights]: [*const i8; 1]) {
+        let [[[a0, a1, a2, a3]], [[b0, b1, b2, b3]], [[c0, c1, c2, c3]]] = sums;
+        // SAFETY: promised; nothing is written to memory.
+        unsafe {
+            asm!(
+                ".arch_extension dotprod",
+                over_run!(
+                    "ldr {v0:q}, [{values0}], #16\nldr {v1:q}, [{values1}], #16\nldr {v2:q}, [{values2}], #16\n",
+                    three_by_one!("0"), three_by_one!("1"), three_by_one!("2"), three_by_one!("3")
+                ),
+                run = inout(reg) run => _,
+                values0 = inout(reg) values[0] => _, values1 = inout(reg) values[1] => _,
+                values2 = inout(reg) values[2] => _, weights = inout(reg) weights => _,
+                a0 = inout(vreg) *a0, a1 = inout(vreg) *a1, a2 = inout(vreg) *a2, a3 = inout(vreg) *a3,
+                b0 = inout(vreg) *b0, b1 = inout(vreg) *b1, b2 = inout(vreg) *b2, b3 = inout(vreg) *b3,
+                c0 = inout(vreg) *c0, c1 = inout(vreg) *c1, c2 = inout(vreg) *c2, c3 = inout(vreg) *c3,
+                v0 = out(vreg) _, v1 = out(vreg) _, v2 = out(vreg) _, w0 = out(vreg) _, w1 = out(vreg) _,
+                options(pure, readonly, nostack),
+            );
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn one(sums: &mut Sums, values: *const i8, run: usize, weights: *const i8) {
+        // SAFETY: promised.
+        unsafe { <Self as Products<6, 1>>::one(sums, values, run, weights) }
     }
 }
