@@ -24,7 +24,7 @@ pub mod reference;
 pub use bundle::{Description, GoldenError, SealError, bundle, golden};
 pub use calibrate::{CalibrateError, Range, Ranges, calibrate, calibrate_images};
 pub use fold::float_graph;
-pub use graph::{FloatGraph, Geometry, Node, Op, QuantGraph, Shape, Window};
+pub use graph::{FloatGraph, Geometry, Node, Op, QuantGraph, Shape, Sides, Window};
 pub use onnx::write_onnx;
 pub use quantise::{Affine, QuantiseError, quantise};
 
