@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::ValueEnum;
 use remedis_data::{Index, Split};
-use remedis_export::{FloatGraph, QuantGraph, calibrate_images, float_graph, quantise, write_onnx};
+use remedis_export::{FloatGraph, QuantGraph, calibrate_images, correct_biases, float_graph, quantise, write_onnx};
 use remedis_imaging::{Channels, Preprocessing, Resize};
 use remedis_metrics::{Interval, argmax, wilson};
 use remedis_model::{InvertedResidualConfig, InvertedResidualNet, efficientnet_classes, import_efficientnet};
@@ -26,6 +26,8 @@ use crate::run::ship::{EXPORT_TOLERANCE, evenly, largest_difference};
 const CHUNK: usize = 16;
 /// Images on which the exported graph is checked against the network.
 const N_CHECKED: usize = 2;
+/// Calibration images on which biases are corrected: means need fewer images than extremes do.
+const N_CORRECTED: usize = 32;
 /// Images of a sample for peers.
 const N_SAMPLED: usize = 16;
 
@@ -60,7 +62,7 @@ struct Comparison {
 
 /// `remedis-train quantize`.
 pub(crate) fn run(arguments: &QuantizeArguments) -> Result<Outcome> {
-    let mut progress = Progress::spoken(["load", "calibrate", "compare"].map(str::to_owned).to_vec())?;
+    let mut progress = Progress::spoken(["load", "calibrate", "quantise", "compare"].map(str::to_owned).to_vec())?;
     progress.begin("load");
     let network = arguments.architecture.import(&arguments.weights)?;
     let preprocessing = arguments.architecture.preprocessing(arguments.size);
@@ -69,7 +71,10 @@ pub(crate) fn run(arguments: &QuantizeArguments) -> Result<Outcome> {
     let float = exported(&network, &calibration, &preprocessing)?;
     let ranges = calibrate_images(&float, &calibration.images, &preprocessing, arguments.percentile)
         .context("calibrating on --images")?;
+    progress.begin("quantise");
     let int8 = quantise(&float, &ranges).context("quantising the network")?;
+    let seen = calibration.subset(&evenly(calibration.len(), N_CORRECTED)).prepared(&preprocessing);
+    let int8 = correct_biases(&float, int8, &seen);
     let file = write_onnx(&int8);
     write_atomic(&arguments.output, &file)?;
     if let Some(folder) = &arguments.sample {
@@ -242,7 +247,8 @@ mod tests {
     #[test]
     fn pixels_are_seen_as_in_training() {
         let Preprocessing { mean, std, width, .. } = Architecture::EfficientnetLite0.preprocessing(96);
-        assert_eq!((width, (1.0 - mean[0]) / std[0]), (96, 1.0));
-        assert!(Architecture::EfficientnetLite0.name() == "efficientnet-lite0");
+        // Black is -127/128, white 1.
+        assert!((-mean[0] / std[0] + 127.0 / 128.0).abs() < 1e-6 && ((1.0 - mean[0]) / std[0] - 1.0).abs() < 1e-6);
+        assert_eq!((width, Architecture::EfficientnetLite0.name().as_str()), (96, "efficientnet-lite0"));
     }
 }

@@ -9,7 +9,7 @@ use crate::calibrate::{Range, Ranges};
 use crate::graph::{FloatGraph, FloatWeights, Node, Op, QuantGraph, QuantWeights};
 
 /// Largest bias, in steps: up to here an `i32` is also exact in `f32`, so float executors of the ONNX file see the same.
-const LARGEST_BIAS: f64 = 16_777_216.0;
+pub(crate) const LARGEST_BIAS: f64 = 16_777_216.0;
 /// Longest dot product whose sum, with the largest bias, surely fits an `i32`: `127 * 255 * n + 2^24 < 2^31`.
 const LONGEST_DOT: usize = 65_536;
 /// Smallest scale we write, far below any range a network uses and far above where `f32` products lose precision.

@@ -28,13 +28,16 @@ impl FloatGraph {
         let mut values = vec![prepared.to_vec()];
         for (index, node) in self.nodes.iter().enumerate() {
             see(index, &values[index]);
-            values.push(self.step(node, &values));
+            let mut result = self.compute(node, &values);
+            node.op.activate(&mut result);
+            values.push(result);
         }
         values.pop().expect("the input is a value")
     }
 
-    fn step(&self, node: &Node<FloatWeights>, values: &[Vec<f32>]) -> Vec<f32> {
-        let mut result = match &node.op {
+    /// What `node` makes of `values`, before its activation.
+    pub(crate) fn compute(&self, node: &Node<FloatWeights>, values: &[Vec<f32>]) -> Vec<f32> {
+        match &node.op {
             Op::Conv { input, geometry, weights, .. } => {
                 convolve(&values[*input], self.shape(*input), node.shape, geometry, weights)
             }
@@ -44,12 +47,17 @@ impl FloatGraph {
             }
             Op::GlobalAveragePool { input } => average(&values[*input], self.shape(*input)),
             Op::Linear { input, weights, .. } => linear(&values[*input], weights),
-        };
-        let (low, high) = node.op.activation().range();
+        }
+    }
+}
+
+impl Op<FloatWeights> {
+    /// Applies the activation to the operation's result.
+    pub(crate) fn activate(&self, result: &mut [f32]) {
+        let (low, high) = self.activation().range();
         if low.is_finite() {
             result.iter_mut().for_each(|value| *value = value.clamp(low, high));
         }
-        result
     }
 }
 

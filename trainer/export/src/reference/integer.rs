@@ -38,7 +38,8 @@ impl QuantGraph {
         unreachable!("float_graph refuses a network that does not end in a linear layer")
     }
 
-    fn step(&self, node: &Node<QuantWeights>, to: Affine, values: &[Vec<i8>]) -> Vec<i8> {
+    /// What `node`, any but the last, makes of `values`.
+    pub(crate) fn step(&self, node: &Node<QuantWeights>, to: Affine, values: &[Vec<i8>]) -> Vec<i8> {
         match &node.op {
             Op::Conv { input, geometry, weights, .. } => convolve(
                 &values[*input],
