@@ -18,6 +18,8 @@ pub(crate) enum Verb {
     Run(RunArguments),
     /// Write a recipe as a plan file, every number with its reason, to read and change
     Plan(PlanArguments),
+    /// Bring weights that others trained to eight bits, and say how often they still decide the same
+    Quantize(QuantizeArguments),
     /// Write report.html of a finished run again
     Report(ReportArguments),
 }
@@ -70,6 +72,40 @@ pub(crate) struct PlanArguments {
 }
 
 #[derive(Args)]
+pub(crate) struct QuantizeArguments {
+    /// Float weights: safetensors with PyTorch's tensor names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: PathBuf,
+    /// Network that the weights are for; it decides how pixels are normalised
+    #[arg(long, value_enum)]
+    pub(crate) architecture: Architecture,
+    /// Images: a folder with labels.csv, a folder per class, or a zip; labels are not used
+    #[arg(long, value_name = "SET")]
+    pub(crate) images: PathBuf,
+    /// Side of the network's input in pixels; images are scaled and cropped to it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(16..=2048))]
+    pub(crate) size: u16,
+    /// Images to measure activation ranges on, evenly from the train and val splits
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) calibration: u32,
+    /// Images to compare decisions on, evenly from the test split; 0 compares none
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) evaluation: u32,
+    /// Share of each activation's values to keep, per side; 100 keeps all, less clips what is rare
+    #[arg(long, value_name = "PERCENT", default_value_t = 99.99)]
+    pub(crate) percentile: f64,
+    /// Quantised ONNX file (QDQ) to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Folder for both models, a few images and their logits, as tools/peers/agree.py reads it
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) sample: Option<PathBuf>,
+    /// Print the results as JSON to standard output, instead of sentences
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct ReportArguments {
     /// Folder of a finished run
     #[arg(value_name = "OUT")]
@@ -84,6 +120,12 @@ pub(crate) enum Recipe {
     Real,
     /// Every stage in seconds; shapes are real, scores are not
     Tiny,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Architecture {
+    /// EfficientNet-Lite0 with the tensor names of EfficientNet-PyTorch, of any number of classes
+    EfficientnetLite0,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,4 +1,5 @@
-//! `remedis-train`: the whole chain from unlabelled images to a signed bundle, one command.
+//! `remedis-train`: the whole chain from unlabelled images to a signed bundle, one command; or only its end, from weights that
+//! others trained to eight bits.
 //!
 //! This program reads arguments and the plan, calls the stages, shows progress and writes the report. It computes nothing
 //! on weights itself: training is `remedis-train` the library, numbers are `remedis-metrics`, the device's model is
@@ -12,6 +13,7 @@
 mod arguments;
 mod plan;
 mod progress;
+mod quantize;
 mod report;
 mod results;
 mod run;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Plan(arguments) => plan::write(&arguments),
+        Verb::Quantize(arguments) => quantize::run(&arguments),
         Verb::Report(arguments) => report::rewrite(&arguments),
     };
     match outcome {

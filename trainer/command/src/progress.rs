@@ -20,7 +20,7 @@ const TEMPLATE: &str = "{prefix}\n{bar:48.cyan/blue} {pos}/{len}  {percent} %  a
 /// Shows and records what the stages do.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    metrics: File,
+    metrics: Option<File>,
     planned: Vec<String>,
     stage: String,
     stage_began: Instant,
@@ -38,6 +38,11 @@ impl Progress {
         let path = out.join("metrics.jsonl");
         let metrics = open_at_whole_line(&path).with_context(|| format!("opening {}", path.display()))?;
         let timings = std::fs::read(out.join("timings.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        Ok(Self { metrics: Some(metrics), timings: timings.unwrap_or_default(), ..Self::spoken(planned)? })
+    }
+
+    /// Progress that is only told, for verbs without a run folder.
+    pub(crate) fn spoken(planned: Vec<String>) -> Result<Self> {
         let style = ProgressStyle::with_template(TEMPLATE).context("the progress template")?;
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
@@ -47,14 +52,14 @@ impl Progress {
         let now = Instant::now();
         Ok(Self {
             bar,
-            metrics,
+            metrics: None,
             planned,
             stage: String::new(),
             stage_began: now,
             first_step: None,
             spoke: now,
             last: None,
-            timings: timings.unwrap_or_default(),
+            timings: BTreeMap::new(),
             failure: None,
         })
     }
@@ -62,6 +67,16 @@ impl Progress {
     /// A stage that takes no optimiser steps begins.
     pub(crate) fn begin(&mut self, name: &str) {
         self.stage(name, 0);
+    }
+
+    /// `done` of `total` images of a stage without optimiser steps are through.
+    pub(crate) fn count(&mut self, done: usize, total: usize) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        } else if self.spoke.elapsed() >= PLAIN_EVERY {
+            self.say(&format!("{} {done}/{total}", self.heading()));
+        }
     }
 
     /// Ends the running stage and fails if its metrics could not be written.
@@ -80,11 +95,17 @@ impl Progress {
 
     /// Writes how long each stage took, resumed parts added up, and clears the block.
     pub(crate) fn finish(&mut self, out: &Path) -> Result<()> {
+        let ended = self.close();
+        write_atomic(&out.join("timings.json"), &serde_json::to_vec_pretty(&self.timings)?)?;
+        ended
+    }
+
+    /// Ends the running stage and clears the block.
+    pub(crate) fn close(&mut self) -> Result<()> {
         let ended = self.end_stage();
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        write_atomic(&out.join("timings.json"), &serde_json::to_vec_pretty(&self.timings)?)?;
         ended
     }
 
@@ -105,9 +126,10 @@ impl Progress {
     }
 
     fn record(&mut self, record: &StepRecord) {
+        let Some(metrics) = &mut self.metrics else { return };
         let mut line = serde_json::to_vec(record).expect("a record holds only numbers and a name");
         line.push(b'\n');
-        if let Err(error) = self.metrics.write_all(&line)
+        if let Err(error) = metrics.write_all(&line)
             && self.failure.is_none()
         {
             self.failure = Some(error);

@@ -3,7 +3,7 @@
 mod evaluate;
 pub(crate) mod folder;
 mod sets;
-mod ship;
+pub(crate) mod ship;
 mod table;
 mod teach;
 mod views;

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
     use crate::calibrate::calibrate;
     use crate::quantise::quantise;
-    use crate::random_net::{images, residual_net};
+    use crate::random_net::{images, inverted_net, residual_net};
 
     /// The Python of the test peers, if `tools/peers/install-peers.sh` has run.
     fn peer_python() -> Option<PathBuf> {
@@ -67,8 +67,7 @@ mod tests {
             return;
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/peers/agree.py");
-        for seed in 0..3 {
-            let float = residual_net(seed);
+        for (seed, float) in [(0, residual_net(0)), (1, residual_net(1)), (2, inverted_net(2)), (3, inverted_net(3))] {
             let images = images(seed, &float, 200);
             let quant = quantise(&float, &calibrate(&float, &images[..50], 99.99).unwrap()).unwrap();
             let folder = tempfile::tempdir().unwrap();

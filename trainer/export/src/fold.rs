@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use remedis_model::{BatchNormParts, Layer};
+use remedis_model::{BatchNormParts, Layer, Padding};
 
-use crate::graph::{FloatGraph, FloatWeights, Geometry, Node, Op, Shape, Window, volume};
+use crate::graph::{FloatGraph, FloatWeights, Geometry, Node, Op, Shape, Sides, Window, volume};
 
 /// Folds `layers` into a graph for prepared images of shape `input`.
 ///
@@ -32,17 +32,19 @@ pub fn float_graph(layers: &[Layer], input: Shape) -> FloatGraph {
 
 fn node(layer: &Layer, graph: &FloatGraph) -> Node<FloatWeights> {
     match layer {
-        Layer::Conv { name, input, weight, shape: kernel, stride, padding, groups, batch_norm, relu } => {
-            let geometry = Geometry { kernel: *kernel, stride: *stride, padding: *padding, groups: *groups };
+        Layer::Conv { name, input, weight, shape: kernel, stride, padding, groups, batch_norm, activation } => {
             assert_eq!(weight.len(), kernel.iter().product::<usize>(), "weights of {name} against kernel {kernel:?}");
-            let shape = geometry.output(known(name, *input, graph));
+            let read = known(name, *input, graph);
+            let padding = sides(*padding, read, *kernel, *stride);
+            let geometry = Geometry { kernel: *kernel, stride: *stride, padding, groups: *groups };
             let weights = fold(weight, kernel[0], batch_norm.as_ref());
-            Node { name: name.clone(), shape, op: Op::Conv { input: *input, geometry, weights, relu: *relu } }
+            let op = Op::Conv { input: *input, geometry, weights, activation: *activation };
+            Node { name: name.clone(), shape: geometry.output(read), op }
         }
-        Layer::Add { name, a, b, relu } => {
+        Layer::Add { name, a, b, activation } => {
             let shape = known(name, *a, graph);
             assert_eq!(shape, known(name, *b, graph), "{name} adds two shapes");
-            Node { name: name.clone(), shape, op: Op::Add { a: *a, b: *b, relu: *relu } }
+            Node { name: name.clone(), shape, op: Op::Add { a: *a, b: *b, activation: *activation } }
         }
         Layer::MaxPool { name, input, kernel, stride, padding } => {
             let window = Window { kernel: *kernel, stride: *stride, padding: *padding };
@@ -65,6 +67,12 @@ fn node(layer: &Layer, graph: &FloatGraph) -> Node<FloatWeights> {
             }
         }
     }
+}
+
+fn sides(padding: Padding, [_, height, width]: Shape, [_, _, rows, columns]: [usize; 4], stride: usize) -> Sides {
+    let [(above, below), (left, right)] =
+        [padding.around(height, rows, stride), padding.around(width, columns, stride)];
+    Sides { before: [above, left], after: [below, right] }
 }
 
 fn known(name: &str, value: usize, graph: &FloatGraph) -> Shape {
@@ -96,6 +104,8 @@ fn fold(weight: &[f32], n_out: usize, batch_norm: Option<&BatchNormParts>) -> Fl
 
 #[cfg(test)]
 mod tests {
+    use remedis_model::Activation;
+
     use super::*;
 
     fn conv(batch_norm: Option<BatchNormParts>) -> Layer {
@@ -106,10 +116,10 @@ mod tests {
             weight,
             shape: [2, 1, 1, 1],
             stride: 1,
-            padding: 0,
+            padding: Padding::Even(0),
             groups: 1,
             batch_norm,
-            relu: false,
+            activation: Activation::Identity,
         }
     }
 

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use remedis_model::Activation;
+
 use crate::quantise::Affine;
 
 /// Size of one value: `[channel, height, width]`. Vectors are `[n, 1, 1]`.
@@ -49,7 +51,7 @@ pub struct Node<W> {
 /// The operations a student is made of. `input`, `a` and `b` are values.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op<W> {
-    /// Convolution with zero padding, then ReLU if `relu`. Weights are `[out, in / groups, height, width]`.
+    /// Convolution with zero padding, then the activation. Weights are `[out, in / groups, height, width]`.
     Conv {
         /// Value it reads.
         input: usize,
@@ -57,17 +59,17 @@ pub enum Op<W> {
         geometry: Geometry,
         /// Weights and one bias per output channel.
         weights: W,
-        /// Whether negative results become zero.
-        relu: bool,
+        /// What follows.
+        activation: Activation,
     },
-    /// Sum of two values of one shape, then ReLU if `relu`.
+    /// Sum of two values of one shape, then the activation.
     Add {
         /// First value.
         a: usize,
         /// Second value.
         b: usize,
-        /// Whether negative results become zero.
-        relu: bool,
+        /// What follows.
+        activation: Activation,
     },
     /// Largest element under a square window; padding never wins.
     MaxPool {
@@ -99,10 +101,19 @@ pub struct Geometry {
     pub kernel: [usize; 4],
     /// Step in pixels, the same both ways.
     pub stride: usize,
-    /// Pixels of zeros added on every side.
-    pub padding: usize,
+    /// Zeros around the input.
+    pub padding: Sides,
     /// Number of independent channel groups; `in` of them is a depthwise convolution.
     pub groups: usize,
+}
+
+/// Pixels around a picture, by axis: rows, columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sides {
+    /// Above and to the left.
+    pub before: [usize; 2],
+    /// Below and to the right.
+    pub after: [usize; 2],
 }
 
 /// Shape of a pooling window.
@@ -137,6 +148,14 @@ pub struct QuantWeights {
 }
 
 impl<W> Op<W> {
+    /// What follows the operation's own arithmetic.
+    pub fn activation(&self) -> Activation {
+        match self {
+            Op::Conv { activation, .. } | Op::Add { activation, .. } => *activation,
+            Op::MaxPool { .. } | Op::GlobalAveragePool { .. } | Op::Linear { .. } => Activation::Identity,
+        }
+    }
+
     /// The values this operation reads.
     pub fn inputs(&self) -> Vec<usize> {
         match self {
@@ -146,6 +165,13 @@ impl<W> Op<W> {
             | Op::Linear { input, .. } => vec![*input],
             Op::Add { a, b, .. } => vec![*a, *b],
         }
+    }
+}
+
+impl Sides {
+    /// The same number of pixels on every side.
+    pub fn even(padding: usize) -> Self {
+        Self { before: [padding; 2], after: [padding; 2] }
     }
 }
 
@@ -169,7 +195,11 @@ impl Geometry {
             self.groups
         );
         assert_eq!(out % self.groups, 0, "{out} output channels in {} groups", self.groups);
-        [out, steps(input[1], height, self.stride, self.padding), steps(input[2], width, self.stride, self.padding)]
+        let [height, width] = [(0, height), (1, width)].map(|(axis, kernel)| {
+            let padded = input[axis + 1] + self.padding.before[axis] + self.padding.after[axis];
+            steps(padded, kernel, self.stride)
+        });
+        [out, height, width]
     }
 }
 
@@ -180,11 +210,8 @@ impl Window {
     /// If the window is larger than the padded input, or could lie wholly in the padding.
     pub fn output(&self, input: Shape) -> Shape {
         assert!(self.padding < self.kernel, "a window of {} lies wholly in a padding of {}", self.kernel, self.padding);
-        [
-            input[0],
-            steps(input[1], self.kernel, self.stride, self.padding),
-            steps(input[2], self.kernel, self.stride, self.padding),
-        ]
+        let [height, width] = [input[1], input[2]].map(|size| steps(size + 2 * self.padding, self.kernel, self.stride));
+        [input[0], height, width]
     }
 }
 
@@ -221,8 +248,7 @@ fn shape<W>(input: Shape, nodes: &[Node<W>], value: usize) -> Shape {
     if value == 0 { input } else { nodes[value - 1].shape }
 }
 
-fn steps(size: usize, kernel: usize, stride: usize, padding: usize) -> usize {
-    let padded = size + 2 * padding;
+fn steps(padded: usize, kernel: usize, stride: usize) -> usize {
     assert!(
         stride > 0 && kernel > 0 && padded >= kernel,
         "kernel {kernel} with stride {stride} on {padded} padded pixels"

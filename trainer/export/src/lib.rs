@@ -6,6 +6,7 @@
 //! 2. [`calibrate()`] runs calibration images through the float graph and records the range of every activation.
 //! 3. [`quantise()`] turns weights and activations into 8-bit integers. `INT8.md`, beside this crate's manifest, is the
 //!    contract: what an integer means and how each operation rounds.
+//!    [`correct_biases`] then takes back what rounding does to means, which networks of depthwise convolutions need.
 //! 4. [`write_onnx`] writes either graph as ONNX, which onnxruntime and tract open.
 //! 5. [`bundle()`] adds the manifest and the golden vectors, and signs the whole.
 //!
@@ -15,6 +16,7 @@
 pub mod agreement;
 pub mod bundle;
 pub mod calibrate;
+pub mod correct;
 pub mod fold;
 pub mod graph;
 pub mod onnx;
@@ -23,8 +25,9 @@ pub mod reference;
 
 pub use bundle::{Description, GoldenError, SealError, bundle, golden};
 pub use calibrate::{CalibrateError, Range, Ranges, calibrate, calibrate_images};
+pub use correct::correct_biases;
 pub use fold::float_graph;
-pub use graph::{FloatGraph, Geometry, Node, Op, QuantGraph, Shape, Window};
+pub use graph::{FloatGraph, Geometry, Node, Op, QuantGraph, Shape, Sides, Window};
 pub use onnx::write_onnx;
 pub use quantise::{Affine, QuantiseError, quantise};
 

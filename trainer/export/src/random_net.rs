@@ -2,7 +2,7 @@
 
 use std::f32::consts::TAU;
 
-use remedis_model::{BatchNormParts, Layer};
+use remedis_model::{Activation, BatchNormParts, Layer, Padding};
 
 use crate::fold::float_graph;
 use crate::graph::{FloatGraph, volume};
@@ -26,52 +26,84 @@ impl Random {
     fn normals(&mut self, n: usize, deviation: f32) -> Vec<f32> {
         (0..n).map(|_| self.normal() * deviation).collect()
     }
-}
 
-/// Every kind of layer, strided, grouped and residual; channel gains differ by up to 30 times.
-pub(crate) fn residual_layers(seed: u64) -> Vec<Layer> {
-    let mut random = Random(seed);
-    let mut conv = |name: &str, input, shape: [usize; 4], stride, padding, groups, relu| {
+    /// A convolution whose channels' gains differ by up to 30 times; `slide` is stride, padding and groups.
+    fn conv(
+        &mut self,
+        name: &str,
+        input: usize,
+        shape: [usize; 4],
+        (stride, padding, groups): (usize, Padding, usize),
+        activation: Activation,
+    ) -> Layer {
         let n_in = shape[1] * shape[2] * shape[3];
-        let mut weight = random.normals(shape.iter().product(), (2.0 / n_in as f32).sqrt());
-        let gains: Vec<f32> = (0..shape[0]).map(|_| 30f32.powf(random.unit() - 1.0)).collect();
+        let mut weight = self.normals(shape.iter().product(), (2.0 / n_in as f32).sqrt());
+        let gains: Vec<f32> = (0..shape[0]).map(|_| 30f32.powf(self.unit() - 1.0)).collect();
         for (filter, gain) in weight.chunks_exact_mut(n_in).zip(&gains) {
             filter.iter_mut().for_each(|value| *value *= gain);
         }
-        let batch_norm = BatchNormParts {
-            gamma: (0..shape[0]).map(|_| 0.5 + random.unit()).collect(),
-            beta: random.normals(shape[0], 0.2),
-            mean: random.normals(shape[0], 0.1),
-            variance: (0..shape[0]).map(|_| 0.2 + random.unit()).collect(),
+        let batch_norm = Some(BatchNormParts {
+            gamma: (0..shape[0]).map(|_| 0.5 + self.unit()).collect(),
+            beta: self.normals(shape[0], 0.2),
+            mean: self.normals(shape[0], 0.1),
+            variance: (0..shape[0]).map(|_| 0.2 + self.unit()).collect(),
             epsilon: 1e-5,
-        };
-        Layer::Conv {
-            name: name.into(),
-            input,
-            weight,
-            shape,
-            stride,
-            padding,
-            groups,
-            batch_norm: Some(batch_norm),
-            relu,
-        }
-    };
+        });
+        Layer::Conv { name: name.into(), input, weight, shape, stride, padding, groups, batch_norm, activation }
+    }
+
+    fn head(&mut self, input: usize, n_in: usize) -> [Layer; 2] {
+        let (weight, bias) = (self.normals(5 * n_in, 1.0), self.normals(5, 0.3));
+        [
+            Layer::GlobalAveragePool { name: "average".into(), input },
+            Layer::Linear { name: "head".into(), input: input + 1, weight, bias, shape: [5, n_in] },
+        ]
+    }
+}
+
+/// Every kind of layer of a ResNet, strided, grouped and residual.
+pub(crate) fn residual_layers(seed: u64) -> Vec<Layer> {
+    let mut random = Random(seed);
+    let (relu, none) = (Activation::Relu, Activation::Identity);
+    let by = |stride, padding, groups| (stride, Padding::Even(padding), groups);
     let mut layers = vec![
-        conv("stem", 0, [16, 3, 3, 3], 2, 1, 1, true),
+        random.conv("stem", 0, [16, 3, 3, 3], by(2, 1, 1), relu),
         Layer::MaxPool { name: "pool".into(), input: 1, kernel: 3, stride: 2, padding: 1 },
-        conv("a1", 2, [16, 16, 3, 3], 1, 1, 1, true),
-        conv("a2", 3, [16, 16, 3, 3], 1, 1, 1, false),
-        Layer::Add { name: "a".into(), a: 4, b: 2, relu: true },
-        conv("b1", 5, [24, 16, 3, 3], 2, 1, 1, true),
-        conv("b2", 6, [24, 1, 3, 3], 1, 1, 24, false),
-        conv("short", 5, [24, 16, 1, 1], 2, 0, 1, false),
-        Layer::Add { name: "b".into(), a: 7, b: 8, relu: true },
-        Layer::GlobalAveragePool { name: "average".into(), input: 9 },
+        random.conv("a1", 2, [16, 16, 3, 3], by(1, 1, 1), relu),
+        random.conv("a2", 3, [16, 16, 3, 3], by(1, 1, 1), none),
+        Layer::Add { name: "a".into(), a: 4, b: 2, activation: relu },
+        random.conv("b1", 5, [24, 16, 3, 3], by(2, 1, 1), relu),
+        random.conv("b2", 6, [24, 1, 3, 3], by(1, 1, 24), none),
+        random.conv("short", 5, [24, 16, 1, 1], by(2, 0, 1), none),
+        Layer::Add { name: "b".into(), a: 7, b: 8, activation: relu },
     ];
-    let weight = random.normals(5 * 24, 1.0);
-    layers.push(Layer::Linear { name: "head".into(), input: 10, weight, bias: random.normals(5, 0.3), shape: [5, 24] });
+    layers.extend(random.head(9, 24));
     layers
+}
+
+/// Every kind of layer of a MobileNet: lopsided padding, ReLU6, depthwise kernels of both sizes, sums without activation.
+pub(crate) fn inverted_layers(seed: u64) -> Vec<Layer> {
+    let mut random = Random(seed);
+    let (relu6, none) = (Activation::Relu6, Activation::Identity);
+    let by = |stride, groups| (stride, Padding::Same, groups);
+    let mut layers = vec![
+        random.conv("stem", 0, [16, 3, 3, 3], by(2, 1), relu6),
+        random.conv("a.depthwise", 1, [16, 1, 3, 3], by(1, 16), relu6),
+        random.conv("a.project", 2, [16, 16, 1, 1], by(1, 1), none),
+        Layer::Add { name: "a".into(), a: 3, b: 1, activation: none },
+        random.conv("b.expand", 4, [48, 16, 1, 1], by(1, 1), relu6),
+        random.conv("b.depthwise", 5, [48, 1, 5, 5], by(2, 48), relu6),
+        random.conv("b.project", 6, [24, 48, 1, 1], by(1, 1), none),
+        random.conv("c.expand", 7, [72, 24, 1, 1], by(1, 1), relu6),
+        random.conv("c.depthwise", 8, [72, 1, 3, 3], by(2, 72), relu6),
+        random.conv("c.project", 9, [24, 72, 1, 1], by(1, 1), none),
+    ];
+    layers.extend(random.head(10, 24));
+    layers
+}
+
+pub(crate) fn inverted_net(seed: u64) -> FloatGraph {
+    float_graph(&inverted_layers(seed), [3, 37, 32])
 }
 
 pub(crate) fn residual_net(seed: u64) -> FloatGraph {

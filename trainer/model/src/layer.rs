@@ -1,5 +1,9 @@
 //! A trained network as plain numbers, for export.
 
+mod list;
+
+pub(crate) use list::LayerList;
+
 /// What batch normalisation does to one channel `c` in evaluation:
 /// `(x - mean[c]) / sqrt(variance[c] + epsilon) * gamma[c] + beta[c]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +20,56 @@ pub struct BatchNormParts {
     pub epsilon: f32,
 }
 
+/// Zeros that a convolution reads around its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// This many on every side.
+    Even(usize),
+    /// As many as make the output `ceil(input / stride)` long, the odd one below and to the right: TensorFlow's "SAME", which
+    /// depends on the size of the input.
+    Same,
+}
+
+impl Padding {
+    /// Zeros before and after an axis of length `size`.
+    ///
+    /// Source for [`Padding::Same`]: <https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2>.
+    #[must_use]
+    pub fn around(self, size: usize, kernel: usize, stride: usize) -> (usize, usize) {
+        match self {
+            Self::Even(padding) => (padding, padding),
+            Self::Same => {
+                let last = size.div_ceil(stride).saturating_sub(1) * stride;
+                let total = (last + kernel).saturating_sub(size);
+                (total / 2, total - total / 2)
+            }
+        }
+    }
+}
+
+/// What follows a convolution or a sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    Identity,
+    /// Negative values become 0.
+    Relu,
+    /// Negative values become 0, values above 6 become 6.
+    Relu6,
+}
+
+impl Activation {
+    /// The smallest and the largest value it returns.
+    #[must_use]
+    pub fn range(self) -> (f32, f32) {
+        match self {
+            Self::Identity => (f32::NEG_INFINITY, f32::INFINITY),
+            Self::Relu => (0.0, f32::INFINITY),
+            Self::Relu6 => (0.0, 6.0),
+        }
+    }
+}
+
 /// One step of a network. Inputs are indices into the list of values: value 0 is the network's input, value `i + 1` the output
 /// of layer `i`. The last layer's output is the network's.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +78,7 @@ pub struct BatchNormParts {
     reason = "the fields common to all variants are explained above, the others where they are not obvious"
 )]
 pub enum Layer {
-    /// Convolution without bias, then batch normalisation, then ReLU, as far as present. Padding is with zeros, on all sides.
+    /// Convolution without bias, then batch normalisation if there is one, then the activation.
     Conv {
         name: String,
         input: usize,
@@ -32,13 +86,14 @@ pub enum Layer {
         weight: Vec<f32>,
         shape: [usize; 4],
         stride: usize,
-        padding: usize,
+        padding: Padding,
+        /// Channel groups that do not see each other; as many as channels is a depthwise convolution.
         groups: usize,
         batch_norm: Option<BatchNormParts>,
-        relu: bool,
+        activation: Activation,
     },
-    /// Sum of two values of one shape, then ReLU if set.
-    Add { name: String, a: usize, b: usize, relu: bool },
+    /// Sum of two values of one shape, then the activation.
+    Add { name: String, a: usize, b: usize, activation: Activation },
     /// Largest value of a square window; padding never wins.
     MaxPool { name: String, input: usize, kernel: usize, stride: usize, padding: usize },
     /// Mean over height and width.
@@ -52,4 +107,26 @@ pub enum Layer {
         bias: Vec<f32>,
         shape: [usize; 2],
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_is_tensorflows() {
+        // (size, kernel, stride) -> (before, after), from the formula's own table: even sizes with stride 2 are lopsided.
+        for (size, kernel, stride, expected) in [
+            (224, 3, 2, (0, 1)),
+            (75, 3, 2, (1, 1)),
+            (56, 5, 2, (1, 2)),
+            (19, 5, 2, (2, 2)),
+            (7, 5, 1, (2, 2)),
+            (9, 1, 1, (0, 0)),
+            (5, 1, 2, (0, 0)),
+        ] {
+            assert_eq!(Padding::Same.around(size, kernel, stride), expected, "{size} {kernel} {stride}");
+        }
+        assert_eq!(Padding::Even(1).around(224, 3, 2), (1, 1));
+    }
 }

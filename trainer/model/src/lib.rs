@@ -1,4 +1,4 @@
-//! Networks: the BiT backbone and its heads, the student that goes on the device, and their weights outside of Burn.
+//! Networks: the BiT backbone and its heads, the students that go on the device, and their weights outside of Burn.
 //!
 //! Burn lives here. What this crate does *not* do: train (`remedis-train`), quantise or write ONNX (`remedis-export`, which
 //! sees a student only as a list of [`Layer`]s without any Burn type).
@@ -6,15 +6,20 @@
 //! Initialisation depends on a seed and nothing else; Burn's process-wide random numbers are never used.
 
 mod backbone;
+mod conv_norm;
 mod head;
+mod import;
 mod initialise;
+mod inverted_residual;
 mod layer;
 mod student;
 mod weights;
 
 pub use backbone::{BitConfig, BitResNet, GroupNorm, StdConv, standardise};
 pub use head::{Classifier, ClassifierHead, ProjectionHead, linear};
+pub use import::{ImportError, efficientnet_classes, import_efficientnet};
 pub use initialise::Initialiser;
-pub use layer::{BatchNormParts, Layer};
+pub use inverted_residual::{InvertedResidualConfig, InvertedResidualNet, StageConfig};
+pub use layer::{Activation, BatchNormParts, Layer, Padding};
 pub use student::{Stem, Student, StudentConfig};
 pub use weights::{Values, Weights};

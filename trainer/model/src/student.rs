@@ -15,9 +15,10 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::average;
+use crate::conv_norm::ConvNorm;
 use crate::head::linear;
 use crate::initialise::{Initialiser, constant};
-use block::{Block, ConvNorm};
+use block::Block;
 
 /// The first convolution; a 3x3 max-pool of stride 2 follows either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +78,7 @@ impl StudentConfig {
             Stem::Three => 3,
             Stem::Seven => 7,
         };
-        let stem = ConvNorm::new(self.channels, self.width, kernel, 2, &mut draw, device);
+        let stem = block::conv(self.channels, self.width, kernel, 2, &mut draw, device);
         let mut channels = self.width;
         let mut group = |group: usize| -> Vec<Block> {
             let out = self.width << group;

@@ -3,7 +3,10 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use remedis_model::{BatchNormParts, Layer, Stem, Student, StudentConfig, Weights};
+use remedis_model::{
+    Activation, BatchNormParts, InvertedResidualConfig, InvertedResidualNet, Layer, Padding, StageConfig, Stem,
+    Student, StudentConfig, Weights,
+};
 
 /// `[channel, height, width]` of one image.
 struct Value {
@@ -15,15 +18,14 @@ fn run(layers: &[Layer], input: Value) -> Vec<f64> {
     let mut values = vec![input];
     for layer in layers {
         let next = match layer {
-            Layer::Conv { input, weight, shape, stride, padding, groups, batch_norm, relu, .. } => {
-                assert_eq!(*groups, 1);
-                let out = conv(&values[*input], weight, *shape, *stride, *padding);
-                rectify(batch_norm.as_ref().map_or_else(|| unreachable!(), |norm| normalise(out, norm)), *relu)
+            Layer::Conv { input, weight, shape, stride, padding, groups, batch_norm, activation, .. } => {
+                let out = conv(&values[*input], weight, *shape, *stride, *padding, *groups);
+                activate(batch_norm.as_ref().map_or_else(|| unreachable!(), |norm| normalise(out, norm)), *activation)
             }
-            Layer::Add { a, b, relu, .. } => {
+            Layer::Add { a, b, activation, .. } => {
                 assert_eq!(values[*a].shape, values[*b].shape);
                 let sum = values[*a].values.iter().zip(&values[*b].values).map(|(a, b)| a + b).collect();
-                rectify(Value { shape: values[*a].shape, values: sum }, *relu)
+                activate(Value { shape: values[*a].shape, values: sum }, *activation)
             }
             Layer::MaxPool { input, kernel, stride, padding, .. } => {
                 max_pool(&values[*input], *kernel, *stride, *padding)
@@ -51,20 +53,27 @@ fn tap(out: usize, stride: usize, k: usize, padding: usize, size: usize) -> Opti
     (out * stride + k).checked_sub(padding).filter(|&at| at < size)
 }
 
-fn conv(x: &Value, weight: &[f32], [out, channels, kh, kw]: [usize; 4], stride: usize, padding: usize) -> Value {
+fn conv(
+    x: &Value,
+    weight: &[f32],
+    [out, channels, kh, kw]: [usize; 4],
+    stride: usize,
+    padding: Padding,
+    groups: usize,
+) -> Value {
     let [_, height, width] = x.shape;
-    let size = |n: usize, k: usize| (n + 2 * padding - k) / stride + 1;
-    let shape = [out, size(height, kh), size(width, kw)];
+    let [(above, below), (left, right)] = [padding.around(height, kh, stride), padding.around(width, kw, stride)];
+    let shape = [out, (height + above + below - kh) / stride + 1, (width + left + right - kw) / stride + 1];
     let mut values = Vec::new();
     for o in 0..out {
+        let first = o / (out / groups) * channels;
         for (r, c) in positions(shape) {
             let mut sum = 0.0;
             for i in 0..channels {
                 for (j, k) in positions([1, kh, kw]) {
-                    if let (Some(y), Some(z)) = (tap(r, stride, j, padding, height), tap(c, stride, k, padding, width))
-                    {
+                    if let (Some(y), Some(z)) = (tap(r, stride, j, above, height), tap(c, stride, k, left, width)) {
                         sum += f64::from(weight[((o * channels + i) * kh + j) * kw + k])
-                            * x.values[(i * height + y) * width + z];
+                            * x.values[((first + i) * height + y) * width + z];
                     }
                 }
             }
@@ -88,10 +97,9 @@ fn normalise(x: Value, norm: &BatchNormParts) -> Value {
     Value { shape: x.shape, values: values.collect() }
 }
 
-fn rectify(mut x: Value, relu: bool) -> Value {
-    if relu {
-        x.values.iter_mut().for_each(|x| *x = x.max(0.0));
-    }
+fn activate(mut x: Value, activation: Activation) -> Value {
+    let (low, high) = activation.range();
+    x.values.iter_mut().for_each(|x| *x = x.clamp(f64::from(low), f64::from(high)));
     x
 }
 
@@ -116,62 +124,82 @@ fn image(seed: usize, n: usize) -> Vec<f32> {
     (0..n).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.0 - 1.0).collect()
 }
 
-/// A student whose batch statistics and classifier are not those of a new one.
-fn moved(config: StudentConfig) -> Student {
-    let device = Device::flex().autodiff();
-    let student = config.init(&device, 11);
-    let shape = [4, config.channels, 32, 32];
-    for seed in 0..3 {
-        let x = Tensor::from_data(TensorData::new(image(seed, shape.iter().product()), shape), &device);
-        let _ = student.forward(x);
-    }
-    student
+/// What both kinds of student can do.
+trait Network: Module {
+    fn logits(&self, x: Tensor<4>) -> Tensor<2>;
+    fn as_layers(&self) -> Vec<Layer>;
 }
 
-fn check(config: StudentConfig, size: usize) {
-    let mut student = moved(config);
-    student = with_random_head(student, &config);
-    let plain = Device::flex();
-    let pixels = image(9, config.channels * size * size);
-    let x = Tensor::<4>::from_data(TensorData::new(pixels.clone(), [1, config.channels, size, size]), &plain);
-    let own: Vec<f32> = student.valid().to_device(&plain).forward(x).into_data().try_to_vec().unwrap();
-    let input = Value { shape: [config.channels, size, size], values: pixels.into_iter().map(f64::from).collect() };
-    let naive = run(&student.layers(), input);
-    assert_eq!(own.len(), config.n_classes);
+impl Network for Student {
+    fn logits(&self, x: Tensor<4>) -> Tensor<2> {
+        self.forward(x)
+    }
+    fn as_layers(&self) -> Vec<Layer> {
+        self.layers()
+    }
+}
+
+impl Network for InvertedResidualNet {
+    fn logits(&self, x: Tensor<4>) -> Tensor<2> {
+        self.forward(x)
+    }
+    fn as_layers(&self) -> Vec<Layer> {
+        self.layers()
+    }
+}
+
+/// Compares the network that `init` makes with its layers, after a few batches have moved its statistics.
+fn check<N: Network>(init: impl Fn(&Device) -> N, [channels, height, width]: [usize; 3]) {
+    let device = Device::flex().autodiff();
+    let trained = init(&device);
+    let shape = [4, channels, 32, 32];
+    for seed in 0..3 {
+        let x = Tensor::from_data(TensorData::new(image(seed, shape.iter().product()), shape), &device);
+        let _ = trained.logits(x);
+    }
+    let network = with_random_head(trained, init(&Device::flex()));
+    let pixels = image(9, channels * height * width);
+    let x = Tensor::from_data(TensorData::new(pixels.clone(), [1, channels, height, width]), &Device::flex());
+    let own: Vec<f32> = network.valid().logits(x).into_data().try_to_vec().unwrap();
+    let input = Value { shape: [channels, height, width], values: pixels.into_iter().map(f64::from).collect() };
+    let naive = run(&network.as_layers(), input);
+    assert_eq!(own.len(), naive.len());
     assert!(own.iter().any(|logit| logit.abs() > 1e-2), "{own:?} would hide a mistake");
     for (own, naive) in own.iter().zip(naive) {
         assert!((f64::from(*own) - naive).abs() < 1e-4, "{own}, the layers give {naive}");
     }
 }
 
-/// The head of a new student is zero; this one has other numbers in it.
-fn with_random_head(student: Student, config: &StudentConfig) -> Student {
-    use burn::module::{ModuleMapper, Param};
-    struct Fill;
-    impl ModuleMapper for Fill {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            if D != 2 {
-                return param;
-            }
-            param.map(|tensor| {
-                let dims = tensor.dims();
-                let values: Vec<f32> = image(5, dims.iter().product()).iter().map(|v| v * 0.2).collect();
-                let filled = Tensor::<D>::from_data(TensorData::new(values, dims), &tensor.device());
-                filled.set_require_grad(true)
-            })
+/// The head of a new network is zero; `plain` gets the weights of `trained` and other numbers there.
+fn with_random_head<N: Network>(trained: N, plain: N) -> N {
+    let head = |(name, values): (&str, &remedis_model::Values)| {
+        let mut values = values.clone();
+        if name.starts_with("head.") {
+            values.values = image(5, values.values.len()).iter().map(|v| v * 0.2).collect();
         }
-    }
-    let student = student.map(&mut Fill);
-    Weights::of(&student).apply(config.init(&Device::flex(), 0)).unwrap()
+        (name.to_owned(), values)
+    };
+    Weights::of(&trained).tensors().map(head).collect::<Weights>().apply(plain).unwrap()
 }
 
 #[test]
 fn a_small_student_is_its_layers() {
-    check(StudentConfig::small(3), 32);
+    check(|device| StudentConfig::small(3).init(device, 11), [3, 32, 32]);
 }
 
 #[test]
 fn a_grey_student_in_the_form_of_resnet_18_is_its_layers() {
     let config = StudentConfig { channels: 1, stem: Stem::Seven, blocks: [2, 1, 2, 1], width: 8, n_classes: 2 };
-    check(config, 40);
+    check(|device| config.init(device, 11), [1, 40, 40]);
+}
+
+#[test]
+fn inverted_residuals_are_their_layers_at_any_size() {
+    let stage =
+        |repeats, kernel, stride, expansion, channels| StageConfig { repeats, kernel, stride, expansion, channels };
+    let stages = vec![stage(1, 3, 1, 1, 8), stage(2, 5, 2, 3, 12), stage(1, 3, 2, 2, 16)];
+    let config = InvertedResidualConfig { channels: 3, stem: 8, stages, embedding: 24, n_classes: 5 };
+    for size in [[3, 32, 32], [3, 27, 34], [3, 9, 5]] {
+        check(|device| config.init(device, 3), size);
+    }
 }

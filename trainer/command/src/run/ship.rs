@@ -37,7 +37,7 @@ const BINS: usize = 15;
 const N_GOLDEN: usize = 8;
 const CANDIDATES_PER_CLASS: u64 = 4;
 /// The exported graph adds in another order than the trained network; more than this is no rounding.
-const EXPORT_TOLERANCE: f64 = 1e-2;
+pub(crate) const EXPORT_TOLERANCE: f64 = 1e-2;
 /// Training images on which that is checked.
 const EXPORT_SAMPLE: usize = 16;
 /// Test images left for a peer, with what both models say, in the folder `agreement` (`tools/peers/agree.py` reads it).
@@ -120,12 +120,13 @@ fn export(session: &Session, folder: &Folder, pools: &Pools, student: &Student) 
 }
 
 /// `wanted` positions spread evenly over `n`, rising.
-fn evenly(n: usize, wanted: usize) -> Vec<usize> {
+pub(crate) fn evenly(n: usize, wanted: usize) -> Vec<usize> {
     let wanted = wanted.min(n);
     (0..wanted).map(|i| i * n / wanted).collect()
 }
 
-fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f64 {
+/// Largest difference of two numbers in one place, NaN if one is.
+pub(crate) fn largest_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f64 {
     let pairs = a.iter().flatten().zip(b.iter().flatten());
     pairs.map(|(a, b)| f64::from((a - b).abs())).fold(0.0, |most, d| if d > most || d.is_nan() { d } else { most })
 }

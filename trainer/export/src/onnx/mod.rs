@@ -1,9 +1,9 @@
 //! Writes a graph as an ONNX model of opset 13 that onnxruntime and tract open.
 //!
 //! One input, `input` of `[1, channel, height, width]`, a prepared image; one output, `logits` of `[1, class]`.
-//! A float graph becomes Conv, Relu, Add, MaxPool, GlobalAveragePool, Flatten and Gemm. A quantised graph becomes the
+//! A float graph becomes Conv, Relu, Clip, Add, MaxPool, GlobalAveragePool, Flatten and Gemm. A quantised graph becomes the
 //! same in QDQ form: every stored tensor is a QuantizeLinear and DequantizeLinear pair, weights and biases are integers
-//! behind a DequantizeLinear with one scale per output channel, and ReLU is the saturation of its QuantizeLinear.
+//! behind a DequantizeLinear with one scale per output channel, and ReLU or ReLU6 is the saturation of its QuantizeLinear.
 
 mod builder;
 
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use builder::{Builder, ints, scalar};
 use prost::Message;
+use remedis_model::Activation;
 use remedis_onnx::AttributeProto;
 
 use crate::graph::{FloatGraph, Geometry, Node, Op, QuantGraph, QuantWeights};
@@ -55,13 +56,7 @@ impl ToOnnx for FloatGraph {
                 let bias = builder.floats(format!("{}.bias", node.name), &[weights.bias.len()], &weights.bias);
                 [weight, bias]
             });
-            values.push(match node.op {
-                Op::Conv { relu: true, .. } | Op::Add { relu: true, .. } => {
-                    let name = format!("{}.relu", node.name);
-                    builder.node("Relu", &name, &[&written], name.clone(), vec![])
-                }
-                _ => written,
-            });
+            values.push(activate(builder, node, written));
         }
     }
 
@@ -90,7 +85,25 @@ impl ToOnnx for QuantGraph {
     }
 }
 
-/// Writes one node without its ReLU and returns the name of its result.
+/// Writes the activation of a float node after its result `written`.
+fn activate<W>(builder: &mut Builder, node: &Node<W>, written: String) -> String {
+    match node.op.activation() {
+        Activation::Identity => written,
+        Activation::Relu => {
+            let name = format!("{}.relu", node.name);
+            builder.node("Relu", &name, &[&written], name.clone(), vec![])
+        }
+        activation @ Activation::Relu6 => {
+            let name = format!("{}.relu6", node.name);
+            let (low, high) = activation.range();
+            let low = builder.floats(format!("{name}.low"), &[], &[low]);
+            let high = builder.floats(format!("{name}.high"), &[], &[high]);
+            builder.node("Clip", &name, &[&written, &low, &high], name.clone(), vec![])
+        }
+    }
+}
+
+/// Writes one node without its activation and returns the name of its result.
 fn write_operation<W>(
     builder: &mut Builder,
     node: &Node<W>,
@@ -133,7 +146,7 @@ fn convolution(geometry: &Geometry) -> Vec<AttributeProto> {
     vec![
         ints("kernel_shape", &[height, width]),
         ints("strides", &[geometry.stride; 2]),
-        ints("pads", &[geometry.padding; 4]),
+        ints("pads", &[geometry.padding.before, geometry.padding.after].concat()),
         ints("dilations", &[1; 2]),
         scalar("group", geometry.groups as i64),
     ]

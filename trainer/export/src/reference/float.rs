@@ -28,13 +28,16 @@ impl FloatGraph {
         let mut values = vec![prepared.to_vec()];
         for (index, node) in self.nodes.iter().enumerate() {
             see(index, &values[index]);
-            values.push(self.step(node, &values));
+            let mut result = self.compute(node, &values);
+            node.op.activate(&mut result);
+            values.push(result);
         }
         values.pop().expect("the input is a value")
     }
 
-    fn step(&self, node: &Node<FloatWeights>, values: &[Vec<f32>]) -> Vec<f32> {
-        let mut result = match &node.op {
+    /// What `node` makes of `values`, before its activation.
+    pub(crate) fn compute(&self, node: &Node<FloatWeights>, values: &[Vec<f32>]) -> Vec<f32> {
+        match &node.op {
             Op::Conv { input, geometry, weights, .. } => {
                 convolve(&values[*input], self.shape(*input), node.shape, geometry, weights)
             }
@@ -44,11 +47,17 @@ impl FloatGraph {
             }
             Op::GlobalAveragePool { input } => average(&values[*input], self.shape(*input)),
             Op::Linear { input, weights, .. } => linear(&values[*input], weights),
-        };
-        if let Op::Conv { relu: true, .. } | Op::Add { relu: true, .. } = node.op {
-            result.iter_mut().for_each(|value| *value = value.max(0.0));
         }
-        result
+    }
+}
+
+impl Op<FloatWeights> {
+    /// Applies the activation to the operation's result.
+    pub(crate) fn activate(&self, result: &mut [f32]) {
+        let (low, high) = self.activation().range();
+        if low.is_finite() {
+            result.iter_mut().for_each(|value| *value = value.clamp(low, high));
+        }
     }
 }
 
@@ -127,10 +136,11 @@ fn linear(input: &[f32], weights: &FloatWeights) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Sides;
 
     #[test]
     fn a_padded_strided_convolution_gives_the_hand_computed_sums() {
-        let geometry = Geometry { kernel: [1, 1, 3, 3], stride: 2, padding: 1, groups: 1 };
+        let geometry = Geometry { kernel: [1, 1, 3, 3], stride: 2, padding: Sides::even(1), groups: 1 };
         let weights = FloatWeights { values: vec![1.0; 9], bias: vec![0.5] };
         let image: Vec<f32> = (1..=9).map(|value| value as f32).collect();
         // Corners of 1..9 as a 3x3 square: 1+2+4+5, 2+3+5+6, 4+5+7+8, 5+6+8+9.

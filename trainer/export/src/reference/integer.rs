@@ -38,7 +38,8 @@ impl QuantGraph {
         unreachable!("float_graph refuses a network that does not end in a linear layer")
     }
 
-    fn step(&self, node: &Node<QuantWeights>, to: Affine, values: &[Vec<i8>]) -> Vec<i8> {
+    /// What `node`, any but the last, makes of `values`.
+    pub(crate) fn step(&self, node: &Node<QuantWeights>, to: Affine, values: &[Vec<i8>]) -> Vec<i8> {
         match &node.op {
             Op::Conv { input, geometry, weights, .. } => convolve(
                 &values[*input],
@@ -146,17 +147,27 @@ fn linear(input: &[i8], from: Affine, weights: &QuantWeights) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use remedis_model::Activation;
+
     use super::*;
     use crate::calibrate::calibrate;
+    use crate::graph::FloatGraph;
     use crate::onnx::write_onnx;
     use crate::quantise::quantise;
-    use crate::random_net::{images, residual_net};
+    use crate::random_net::{images, inverted_net, residual_net};
 
     fn quantised(seed: u64) -> (QuantGraph, Vec<Vec<f32>>) {
-        let float = residual_net(seed);
-        let images = images(seed, &float, 12);
-        let quant = quantise(&float, &calibrate(&float, &images, 99.9).unwrap()).unwrap();
+        in_eight_bits(&residual_net(seed), seed)
+    }
+
+    fn in_eight_bits(float: &FloatGraph, seed: u64) -> (QuantGraph, Vec<Vec<f32>>) {
+        let images = images(seed, float, 12);
+        let quant = quantise(float, &calibrate(float, &images, 99.9).unwrap()).unwrap();
         (quant, images)
+    }
+
+    fn inverted(seed: u64) -> (QuantGraph, Vec<Vec<f32>>) {
+        in_eight_bits(&inverted_net(seed), seed)
     }
 
     /// A convolution straight from `INT8.md`, with none of the executor's code.
@@ -171,8 +182,8 @@ mod tests {
                 for c in 0..g.kernel[1] {
                     for (ky, kx) in (0..g.kernel[2]).flat_map(|ky| (0..g.kernel[3]).map(move |kx| (ky, kx))) {
                         let (iy, ix) = (
-                            (y * g.stride + ky) as i64 - g.padding as i64,
-                            (x * g.stride + kx) as i64 - g.padding as i64,
+                            (y * g.stride + ky) as i64 - g.padding.before[0] as i64,
+                            (x * g.stride + kx) as i64 - g.padding.before[1] as i64,
                         );
                         if iy < 0 || ix < 0 || iy >= height as i64 || ix >= width as i64 {
                             continue;
@@ -205,19 +216,20 @@ mod tests {
 
     #[test]
     fn every_convolution_equals_the_slow_one_bit_for_bit() {
-        let (graph, images) = quantised(11);
-        let mut n_checked = 0;
-        each_convolution(&graph, &images[0], |index, _, input, stored| {
-            assert_eq!(stored, slow_convolution(&graph, index, input), "{}", graph.nodes[index].name);
-            n_checked += 1;
-        });
-        assert_eq!(n_checked, 6);
+        for (float, n_convolutions) in [(residual_net(11), 6), (inverted_net(11), 9)] {
+            let (graph, images) = in_eight_bits(&float, 11);
+            let mut n_checked = 0;
+            each_convolution(&graph, &images[0], |index, _, input, stored| {
+                assert_eq!(stored, slow_convolution(&graph, index, input), "{}", graph.nodes[index].name);
+                n_checked += 1;
+            });
+            assert_eq!(n_checked, n_convolutions);
+        }
     }
 
     #[test]
     fn the_devices_engine_computes_the_same_bits() {
-        for seed in [7, 8, 9] {
-            let (graph, images) = quantised(seed);
+        for (graph, images) in [7, 8, 9].map(quantised).into_iter().chain([3, 4].map(inverted)) {
             let reading = remedis_plan::onnx::read(write_onnx(&graph).as_slice()).unwrap();
             let [channels, height, width] = graph.input;
             let shape = remedis_plan::Shape { height, width, channels };
@@ -252,7 +264,7 @@ mod tests {
     fn relu_is_the_lower_end_of_the_range() {
         let (graph, images) = quantised(2);
         for (index, node) in graph.nodes.iter().enumerate() {
-            if let Op::Conv { relu: true, .. } | Op::Add { relu: true, .. } = node.op {
+            if node.op.activation() == Activation::Relu {
                 assert_eq!(graph.activations[index + 1].range().0, 0.0, "{}", node.name);
             }
         }
@@ -261,6 +273,20 @@ mod tests {
             stored_zeros += if value == 1 { stored.iter().filter(|&&s| s == i8::MIN).count() } else { 0 }
         });
         assert!(stored_zeros > 0, "a random net's first ReLU cuts something off");
+    }
+
+    #[test]
+    fn relu6_is_both_ends_of_the_range() {
+        // Ranges of another network, twice as wide: the activation still ends at 6.
+        let float = inverted_net(2);
+        let mut ranges = calibrate(&float, &images(2, &float, 4), 100.0).unwrap();
+        ranges.values.iter_mut().for_each(|range| range.high = 12.0);
+        let graph = quantise(&float, &ranges).unwrap();
+        for (node, stored) in graph.nodes.iter().zip(&graph.activations[1..]) {
+            let (low, high) = stored.range();
+            let ends_at_6 = low == 0.0 && (high - 6.0).abs() < 1e-5;
+            assert_eq!(ends_at_6, node.op.activation() == Activation::Relu6, "{}: {low} to {high}", node.name);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where a convolution or a pool reads: patches of the padded input.
 
-use crate::graph::{Geometry, Shape};
+use crate::graph::{Geometry, Shape, Sides};
 
 /// Output pixels computed together: as many as keep a few vector registers busy.
 pub(super) const LANES: usize = 16;
@@ -17,13 +17,14 @@ pub(super) fn gather<T: Copy>(
 ) -> Vec<T> {
     let [_, height, width] = shape;
     let [_, channels, kernel_height, kernel_width] = geometry.kernel;
-    let (padded_height, padded_width) = (height + 2 * geometry.padding, width + 2 * geometry.padding);
+    let Sides { before: [above, left], after: [below, right] } = geometry.padding;
+    let (padded_height, padded_width) = (above + height + below, left + width + right);
     let mut padded = vec![outside; channels * padded_height * padded_width];
     for (line, source) in
         input[group * channels * height * width..].chunks_exact(width).take(channels * height).enumerate()
     {
-        let y = line / height * padded_height + line % height + geometry.padding;
-        padded[y * padded_width + geometry.padding..][..width].copy_from_slice(source);
+        let y = line / height * padded_height + line % height + above;
+        padded[y * padded_width + left..][..width].copy_from_slice(source);
     }
     let mut rows = Vec::with_capacity(output[1] * output[2] * geometry.dot_length());
     for y in 0..output[1] {

@@ -1,43 +1,27 @@
 //! The block all groups are made of.
 
-use burn::module::{Module, Param};
-use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::module::Module;
 use burn::tensor::activation::relu;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 
+use crate::conv_norm::{ConvNorm, Slide};
 use crate::initialise::Initialiser;
+use crate::layer::Padding;
 
-/// A convolution without bias, then batch normalisation.
-#[derive(Module, Debug)]
-pub(super) struct ConvNorm {
-    pub(super) weight: Param<Tensor<4>>,
-    pub(super) norm: BatchNorm,
-    pub(super) stride: usize,
-}
+/// Added to the variance of each channel, as PyTorch's ResNets have it.
+const EPSILON: f64 = 1e-5;
 
-impl ConvNorm {
-    pub(super) fn new(
-        channels: usize,
-        out: usize,
-        kernel: usize,
-        stride: usize,
-        draw: &mut Initialiser,
-        device: &Device,
-    ) -> Self {
-        let weight = draw.kernel([out, channels, kernel, kernel], device);
-        Self { weight, norm: BatchNormConfig::new(out).init(device), stride }
-    }
-
-    pub(super) fn padding(&self) -> usize {
-        self.weight.dims()[2] / 2
-    }
-
-    pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([self.stride; 2], [self.padding(); 2], [1, 1], 1);
-        self.norm.forward(conv2d(x, self.weight.val(), None, options))
-    }
+/// A square convolution that keeps the size of its input, but for the stride.
+pub(super) fn conv(
+    channels: usize,
+    out: usize,
+    kernel: usize,
+    stride: usize,
+    draw: &mut Initialiser,
+    device: &Device,
+) -> ConvNorm {
+    let slide = Slide { stride, padding: Padding::Even(kernel / 2), groups: 1 };
+    ConvNorm::new([out, channels, kernel, kernel], slide, EPSILON, draw, device)
 }
 
 /// Two 3x3 convolutions, the stride in the first, added to the input or a 1x1 convolution of it where the shape changes.
@@ -52,10 +36,10 @@ pub(super) struct Block {
 
 impl Block {
     pub(super) fn new(channels: usize, out: usize, stride: usize, draw: &mut Initialiser, device: &Device) -> Self {
-        let a = ConvNorm::new(channels, out, 3, stride, draw, device);
-        let b = ConvNorm::new(out, out, 3, 1, draw, device);
+        let a = conv(channels, out, 3, stride, draw, device);
+        let b = conv(out, out, 3, 1, draw, device);
         let changes = stride != 1 || channels != out;
-        let shortcut = changes.then(|| ConvNorm::new(channels, out, 1, stride, draw, device));
+        let shortcut = changes.then(|| conv(channels, out, 1, stride, draw, device));
         Self { a, b, shortcut }
     }
 
