@@ -4,7 +4,8 @@
 #[expect(dead_code, reason = "the seeds need a part of it")]
 pub(crate) mod builder;
 #[path = "../../../runtime/plan/tests/common/random.rs"]
-pub mod random;
+#[expect(dead_code, reason = "the seeds need no inputs to run")]
+pub(crate) mod random;
 pub mod seeds;
 
 /// For the builder, which names it so.

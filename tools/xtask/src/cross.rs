@@ -42,7 +42,7 @@ impl Args {
 /// If the build fails, a program is not static, or a golden vector does not come back.
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let Some(toolchain) = toolchain()? else {
-        return Ok(skip(
+        return Ok(Outcome::skipped(
             "this machine cannot unpack Debian packages (apt-get and dpkg are needed for the ARM toolchain)",
         ));
     };
@@ -55,10 +55,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let Some(bundle) =
         args.bundle.clone().or_else(|| Some(root().join("out/run/bundle.remedis")).filter(|at| at.exists()))
     else {
-        return Ok(skip("no bundle to test with: run `cargo xtask demo` first, or name one with --bundle"));
+        return Ok(Outcome::skipped("no bundle to test with: run `cargo xtask demo` first, or name one with --bundle"));
     };
     if !is_installed("qemu-aarch64-static") {
-        return Ok(skip("qemu-aarch64-static is not installed (Debian: apt-get install qemu-user-static)"));
+        return Ok(Outcome::skipped("qemu-aarch64-static is not installed (Debian: apt-get install qemu-user-static)"));
     }
     for cpu in EMULATED_CPUS {
         test_engine(&toolchain, cpu).with_context(|| format!("the integer engine on an emulated {cpu}"))?;
@@ -72,11 +72,6 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         println!("{cpu}: {}", said.trim().lines().last().unwrap_or_default());
     }
     Ok(Outcome::Passed)
-}
-
-fn skip(reason: &str) -> Outcome {
-    println!("skipped: {reason}");
-    Outcome::Skipped(reason.to_owned())
 }
 
 /// The folder of the ARM toolchain, unpacked now if it is not there yet; `None` where that cannot be done.
