@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::step::{self, Outcome, cargo, execute};
-use crate::{cross, demo, fuzz, tidy};
+use crate::{cross, demo, fuzz, sanitize, tidy};
 
 /// Arguments of `cargo xtask check`.
 #[derive(clap::Args)]
@@ -71,6 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         command.env("RUSTDOCFLAGS", "-D warnings");
         must(Ok(command))
     })?;
+    steps.step("address sanitizer", sanitize::run)?;
     steps.step("fuzz", || fuzz::run(&fuzz::Args::for_check()))?;
     steps.step("licences and sources", licences)?;
     steps.step("ARM build and golden vectors", || cross::run(&cross::Args::for_check(demo::bundle(&tiny))))?;
