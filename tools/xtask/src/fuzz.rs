@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::nightly::{self, HOST};
 use crate::step::{self, Outcome, capture, execute, is_installed};
 
-const TARGETS: [&str; 2] = ["plan", "onnx"];
+const TARGETS: [&str; 4] = ["plan", "onnx", "bundle", "link"];
 /// As cargo-fuzz builds: coverage of edges and comparisons, counted in the program itself.
 const RUSTFLAGS: &str = "-Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     match reports.iter().map(|report| report.findings.len()).sum() {
         0 => Ok(Outcome::Passed),
-        n => bail!("{n} inputs fail; to see one, run {}/TARGET FINDING", programs.display()),
+        n => bail!("inputs that fail: {n}; to see one, run {}/TARGET FINDING", programs.display()),
     }
 }
 
