@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -89,31 +89,31 @@ impl Target<'_> {
             fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         }
         for finding in files(&findings)? {
-            let passes = self.command().arg(&finding).stderr(Stdio::null()).status()?.success();
+            let passes = self.command().arg(&finding).output()?.status.success();
             if let (true, Some(file)) = (passes, finding.file_name()) {
                 fs::rename(&finding, corpus.join(file)).with_context(|| format!("moving {}", finding.display()))?;
             }
         }
-        let log = self.folder.join(format!("{}.log", self.name));
-        let status = self
+        let ran = self
             .command()
             .args([format!("-max_total_time={seconds}"), format!("-artifact_prefix={}/", findings.display())])
             .arg("-print_final_stats=1")
             .args([&corpus, &self.folder.join("seeds").join(self.name)])
-            .stderr(fs::File::create(&log).with_context(|| format!("creating {}", log.display()))?)
-            .status()?;
+            .output()?;
+        let log = self.folder.join(format!("{}.log", self.name));
+        fs::write(&log, &ran.stderr).with_context(|| format!("writing {}", log.display()))?;
         let findings = files(&findings)?;
-        if !status.success() && findings.is_empty() {
-            bail!("the fuzzer ended with {status} and kept no input; see {}", log.display());
+        if !ran.status.success() && findings.is_empty() {
+            bail!("the fuzzer ended with {} and kept no input; see {}", ran.status, log.display());
         }
-        let said = fs::read(&log).with_context(|| format!("reading {}", log.display()))?;
-        Ok(Report { findings, ..Report::read(&String::from_utf8_lossy(&said)) })
+        Ok(Report { findings, ..Report::read(&String::from_utf8_lossy(&ran.stderr)) })
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.env("RUST_BACKTRACE", "1").stdout(Stdio::null());
-        command.args([format!("-timeout={TIMEOUT_S}"), format!("-report_slow_units={TIMEOUT_S}")]);
+        command
+            .env("RUST_BACKTRACE", "1")
+            .args([format!("-timeout={TIMEOUT_S}"), format!("-report_slow_units={TIMEOUT_S}")]);
         command
     }
 }
