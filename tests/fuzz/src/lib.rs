@@ -4,13 +4,16 @@
 #[expect(dead_code, reason = "the seeds need a part of it")]
 pub(crate) mod builder;
 #[path = "../../../runtime/plan/tests/common/random.rs"]
-pub mod random;
+#[expect(dead_code, reason = "the seeds need no inputs to run")]
+pub(crate) mod random;
 pub mod seeds;
 
 /// For the builder, which names it so.
 pub(crate) use remedis_plan::onnx;
 
+use remedis_link::{Decision, Outcome};
 use remedis_plan::{Engine, MAGIC, Plan, VERSION};
+use sha2::{Digest, Sha256};
 
 /// A plan file of a program and constants that `data` holds, cut where its first two bytes say: lengths and checksum are right,
 /// so that what a fuzzer changes is what they guard.
@@ -32,14 +35,45 @@ pub fn plan_file(data: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A payload of sections as a bundle has them, `manifest` among them; the checksums are right.
+#[must_use]
+pub fn payload(manifest: &[u8]) -> Vec<u8> {
+    let sections: [(&str, &[u8]); 3] =
+        [("manifest.json", manifest), ("model.onnx", b"model"), ("golden/0.png", b"picture")];
+    let mut payload = (sections.len() as u32).to_le_bytes().to_vec();
+    for (name, bytes) in sections {
+        payload.extend((name.len() as u16).to_le_bytes());
+        payload.extend(name.as_bytes());
+        payload.extend((bytes.len() as u64).to_le_bytes());
+        payload.extend(Sha256::digest(bytes));
+    }
+    sections.iter().for_each(|(_, bytes)| payload.extend(*bytes));
+    payload
+}
+
+/// The bodies of packets in `data`, each behind a byte that is its length.
+pub fn bodies(mut data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = data.split_first()?;
+        let (body, rest) = rest.split_at(usize::from(*length).min(rest.len()));
+        data = rest;
+        Some(body)
+    })
+}
+
+/// The answer to every frame.
+#[must_use]
+pub fn outcome(frame_id: u64) -> Outcome {
+    Outcome { frame_id, decision: Decision::Class, class: 1, confidence: 9000, model: [7; 8] }
+}
+
 /// Answers once, if that is no more work than a fuzzer has time for.
 pub fn run(plan: &Plan) {
     let n_multiplications: u64 = plan.chains().flatten().map(|(_, _, n)| n).fold(0, u64::saturating_add);
     if plan.memory(1) > 1 << 22 || n_multiplications > 1 << 22 {
         return;
     }
-    let inputs: Vec<Vec<f32>> =
-        plan.program().inputs.iter().map(|input| vec![0.7; input.shape.volume()]).collect();
+    let inputs: Vec<Vec<f32>> = plan.program().inputs.iter().map(|input| vec![0.7; input.shape.volume()]).collect();
     let mut outputs: Vec<Vec<f32>> =
         plan.program().outputs.iter().map(|output| vec![0.0; output.shape.volume()]).collect();
     let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();

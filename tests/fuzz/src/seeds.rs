@@ -1,6 +1,8 @@
 //! Honest files, for the fuzzer to change.
 
+use remedis_link::{Deframer, Format, FrameHeader, Identity, Known, Packet, Received, Receiver, Sender, Step, Timing};
 use remedis_plan::{Family, Plan};
+use serde_json::json;
 
 use crate::builder::{Builder, int, ints};
 use crate::random;
@@ -46,4 +48,67 @@ pub fn onnx() -> impl Iterator<Item = Vec<u8>> {
         builder.output("y");
         builder.file()
     })
+}
+
+/// A manifest, and the payload that holds it.
+pub fn bundles() -> impl Iterator<Item = Vec<u8>> {
+    let measured = json!({ "value": 0.9, "low": 0.8, "high": 0.95, "n": 50 });
+    let class = |name: &str| json!({ "class": name, "sensitivity": measured, "specificity": measured });
+    let manifest = json!({
+        "format_version": remedis_bundle::FORMAT_VERSION,
+        "name": "cells",
+        "version": "1",
+        "intended_use": "tests",
+        "classes": ["a", "b"],
+        "preprocessing": {
+            "width": 64, "height": 64, "channels": "grey", "resize": "stretch", "mean": [0.5], "std": [0.5]
+        },
+        "probability_calibration": { "temperature": 1.5 },
+        "operating_point": {
+            "confidence_threshold": 0.6,
+            "measured_on": "validation",
+            "coverage": measured,
+            "classes": [class("a"), class("b")]
+        },
+        "model": { "section": "model.onnx", "format": "onnx-qdq-13", "input": "input", "output": "logits" },
+        "golden": {
+            "tolerance": 0.1,
+            "vectors": [{ "input": "golden/0.png", "logits": [1.0, -1.0], "decision": "a" }]
+        },
+        "provenance": { "plan_sha256": "00", "seed": 7, "data": [], "tools": {} }
+    });
+    let manifest = manifest.to_string().into_bytes();
+    [crate::payload(&manifest), manifest].into_iter()
+}
+
+/// All packets of a session in which a frame is sent and answered, as [`bodies`](crate::bodies) reads them.
+pub fn sessions() -> impl Iterator<Item = Vec<u8>> {
+    [b"picture".repeat(3), b"a longer picture".repeat(90)].into_iter().map(|image| {
+        let mut hardware = Sender::new(7, Timing { ack_ms: 50, result_ms: 50, keepalive_ms: 50, retries: 3 });
+        let mut device = Receiver::new(vec![0; 1 << 12], Identity { device_id: 1, result_retry_ms: 50 });
+        let header = FrameHeader::new(3, Format::Png, 0, 0, &image).unwrap();
+        hardware.send(0, header, image).unwrap();
+        let (mut session, mut packet) = (vec![], Packet::new());
+        for now_ms in 0..100 {
+            if hardware.poll(now_ms, &mut packet) {
+                session.extend(described(&packet));
+                if let Received::Complete(header) = device.receive(now_ms, &mut packet.as_bytes(), |_| Known::New) {
+                    assert!(device.answer(now_ms, crate::outcome(header.id)));
+                }
+            }
+            if device.poll(now_ms, &mut packet) {
+                session.extend(described(&packet));
+                hardware.receive(now_ms, &mut packet.as_bytes());
+            }
+        }
+        session
+    })
+}
+
+/// The body of `packet` behind its length; a body too long for that is cut.
+fn described(packet: &Packet) -> Vec<u8> {
+    let mut deframer = Deframer::new();
+    let Step::Frame { body } = deframer.next(&mut packet.as_bytes()) else { panic!("a packet of our own is whole") };
+    let body = &body[..body.len().min(255)];
+    [&[body.len() as u8], body].concat()
 }

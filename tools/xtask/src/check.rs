@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::step::{self, Outcome, cargo, execute};
-use crate::{cross, demo, tidy};
+use crate::{cross, demo, fuzz, sanitize, tidy};
 
 /// Arguments of `cargo xtask check`.
 #[derive(clap::Args)]
@@ -28,8 +28,9 @@ impl Steps<'_> {
         }
         println!("== {name}");
         let start = Instant::now();
-        if let Outcome::Skipped(reason) = work().with_context(|| format!("step \"{name}\""))? {
-            println!("skipped: {reason}");
+        let outcome = work().with_context(|| format!("step \"{name}\""))?;
+        outcome.print();
+        if let Outcome::Skipped(reason) = outcome {
             self.skipped.push(format!("{name}: {reason}"));
         }
         self.timings.push((name.to_owned(), start.elapsed().as_secs_f64()));
@@ -48,7 +49,10 @@ fn must(command: Result<std::process::Command>) -> Result<Outcome> {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut steps = Steps { only: args.only.as_deref(), skipped: vec![], timings: vec![] };
     let tiny = step::target()?.join("tiny");
-    steps.step("format", || must(cargo(&["fmt", "--all", "--check"])))?;
+    steps.step("format", || {
+        must(cargo(&["fmt", "--all", "--check"]))?
+            .then(|| must(cargo(&["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"])))
+    })?;
     steps.step("tidy", || tidy::run().map(|()| Outcome::Passed))?;
     steps.step("no_std crates alone", || {
         must(cargo(&["check", "-q", "-p", "remedis-link"]))?
@@ -67,6 +71,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         command.env("RUSTDOCFLAGS", "-D warnings");
         must(Ok(command))
     })?;
+    steps.step("address sanitizer", sanitize::run)?;
+    steps.step("fuzz", || fuzz::run(&fuzz::Args::for_check()))?;
     steps.step("licences and sources", licences)?;
     steps.step("ARM build and golden vectors", || cross::run(&cross::Args::for_check(demo::bundle(&tiny))))?;
     for (name, seconds) in &steps.timings {
@@ -85,18 +91,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-impl Outcome {
-    fn then(self, next: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
-        match self {
-            Outcome::Passed => next(),
-            Outcome::Skipped(_) => Ok(self),
-        }
-    }
-}
-
 fn licences() -> Result<Outcome> {
     if !step::is_installed("cargo-deny") {
-        return Ok(Outcome::Skipped("cargo-deny is not installed (cargo install --locked cargo-deny)".to_owned()));
+        return Ok(Outcome::skipped("cargo-deny is not installed (cargo install --locked cargo-deny)"));
     }
     must(cargo(&["deny", "--log-level", "error", "check", "licenses", "sources", "bans"]))
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask cross`: static aarch64 programs, and the golden vectors on them.
+//! `cargo xtask cross`: static aarch64 programs and their golden vectors, and the integer engine on 64 and 32 bits.
 //!
 //! The toolchain is private and needs no root (`tools/cross/sysroot.sh`, from Debian packages). The emulator shows that
 //! the answers are right on ARM; it says nothing about speed.
@@ -12,8 +12,20 @@ use crate::step::{self, Outcome, capture, execute, is_installed, root};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 const PROGRAMS: [&str; 2] = ["remedis", "remedis-device"];
-/// From an old in-order core without dot product to a newer one with it: different kernels run.
-const EMULATED_CPUS: [&str; 2] = ["cortex-a53", "cortex-a76"];
+const TARGET_32: &str = "armv7-unknown-linux-gnueabihf";
+/// From an old in-order core without dot product to a newer one with it, and one of 32 bits: different kernels run.
+const EMULATED: [Emulated; 3] = [
+    Emulated { cpu: "cortex-a53", target: TARGET, emulator: "qemu-aarch64-static" },
+    Emulated { cpu: "cortex-a76", target: TARGET, emulator: "qemu-aarch64-static" },
+    Emulated { cpu: "cortex-a15", target: TARGET_32, emulator: "qemu-arm-static" },
+];
+
+/// A processor that the engine's tests run on.
+struct Emulated {
+    cpu: &'static str,
+    target: &'static str,
+    emulator: &'static str,
+}
 
 /// Arguments of `cargo xtask cross`.
 #[derive(clap::Args)]
@@ -42,7 +54,7 @@ impl Args {
 /// If the build fails, a program is not static, or a golden vector does not come back.
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let Some(toolchain) = toolchain()? else {
-        return Ok(skip(
+        return Ok(Outcome::skipped(
             "this machine cannot unpack Debian packages (apt-get and dpkg are needed for the ARM toolchain)",
         ));
     };
@@ -55,18 +67,20 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let Some(bundle) =
         args.bundle.clone().or_else(|| Some(root().join("out/run/bundle.remedis")).filter(|at| at.exists()))
     else {
-        return Ok(skip("no bundle to test with: run `cargo xtask demo` first, or name one with --bundle"));
+        return Ok(Outcome::skipped("no bundle to test with: run `cargo xtask demo` first, or name one with --bundle"));
     };
-    if !is_installed("qemu-aarch64-static") {
-        return Ok(skip("qemu-aarch64-static is not installed (Debian: apt-get install qemu-user-static)"));
+    if let Some(absent) = EMULATED.iter().map(|emulated| emulated.emulator).find(|emulator| !is_installed(emulator)) {
+        let reason = format!("{absent} is not installed (Debian: apt-get install qemu-user-static)");
+        return Ok(Outcome::skipped(reason));
     }
-    for cpu in EMULATED_CPUS {
-        test_engine(&toolchain, cpu).with_context(|| format!("the integer engine on an emulated {cpu}"))?;
+    for emulated in &EMULATED {
+        let cpu = emulated.cpu;
+        test_engine(&toolchain, emulated).with_context(|| format!("the integer engine on an emulated {cpu}"))?;
         println!("{cpu}: kernels, plans and whole networks give the bits of x86-64");
     }
     let key = args.key.clone().unwrap_or_else(|| bundle.with_file_name("keys").join("signing.pub"));
-    for cpu in EMULATED_CPUS {
-        let mut emulator = Command::new("qemu-aarch64-static");
+    for Emulated { cpu, emulator, .. } in EMULATED.iter().filter(|emulated| emulated.target == TARGET) {
+        let mut emulator = Command::new(emulator);
         emulator.args(["-cpu", cpu]).arg(&programs[0]).args(["bundle", "verify"]).arg(&bundle).arg("--key").arg(&key);
         let said = capture(&mut emulator).with_context(|| format!("golden vectors on an emulated {cpu}"))?;
         println!("{cpu}: {}", said.trim().lines().last().unwrap_or_default());
@@ -74,20 +88,19 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-fn skip(reason: &str) -> Outcome {
-    println!("skipped: {reason}");
-    Outcome::Skipped(reason.to_owned())
-}
-
 /// The folder of the ARM toolchain, unpacked now if it is not there yet; `None` where that cannot be done.
 fn toolchain() -> Result<Option<PathBuf>> {
     let folder = step::cache().join("cross");
-    if !folder.join("env.sh").exists() {
+    let names = |target: &str| format!("CARGO_TARGET_{}_LINKER", upper(target));
+    let described = std::fs::read_to_string(folder.join("env.sh")).unwrap_or_default();
+    if [TARGET, TARGET_32].iter().any(|target| !described.contains(&names(target))) {
         if !(is_installed("apt-get") && is_installed("dpkg")) {
             return Ok(None);
         }
-        println!("unpacking the ARM toolchain into {} (about 250 MB, once)", folder.display());
-        execute(Command::new("bash").arg(root().join("tools/cross/sysroot.sh")).arg(&folder).arg(TARGET))?;
+        println!("unpacking the ARM toolchain into {} (about 350 MB and 3 CPU-minutes, once)", folder.display());
+        let mut sysroot = Command::new("bash");
+        sysroot.arg(root().join("tools/cross/sysroot.sh")).arg(&folder).args([TARGET, TARGET_32]);
+        execute(sysroot.current_dir(root()))?;
     }
     Ok(Some(folder))
 }
@@ -117,14 +130,20 @@ fn cross_cargo(toolchain: &Path, target_folder: &Path) -> Command {
 }
 
 /// The tests of kernels and plans on an emulated processor; documentation tests need a toolchain that this one has not.
-fn test_engine(toolchain: &Path, cpu: &str) -> Result<()> {
+fn test_engine(toolchain: &Path, emulated: &Emulated) -> Result<()> {
+    let Emulated { cpu, target, emulator } = emulated;
     let mut command = cross_cargo(toolchain, &step::target()?.join("cross"));
     command
-        .args(["test", "-q", "--target", TARGET, "--profile", "quick", "--lib", "--tests"])
+        .args(["test", "-q", "--target", target, "--profile", "quick", "--lib", "--tests"])
         .args(["-p", "remedis-kernels", "-p", "remedis-plan"])
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", format!("qemu-aarch64-static -cpu {cpu}"))
+        .env(format!("CARGO_TARGET_{}_RUNNER", upper(target)), format!("{emulator} -cpu {cpu}"))
         .env("PROPTEST_CASES", "40");
     execute(&mut command)
+}
+
+/// A target as the names of cargo's variables have it.
+fn upper(target: &str) -> String {
+    target.to_uppercase().replace('-', "_")
 }
 
 /// An ELF file for aarch64 without an interpreter: nothing of the device's own libraries is needed.

@@ -1,4 +1,4 @@
-//! Checks and chores of the workspace: `cargo xtask check | demo | tidy | cross`.
+//! Checks and chores of the workspace: `cargo xtask check | demo | tidy | cross | fuzz | sanitize`.
 //!
 //! Everything CI does is here, in Rust, so that a contributor's machine and CI run the same thing. It holds no product
 //! code: the demo drives the same binaries a user would.
@@ -7,11 +7,16 @@
 mod check;
 mod cross;
 mod demo;
+mod fuzz;
+mod nightly;
+mod sanitize;
 mod step;
 mod tidy;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use step::Outcome;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Checks and chores of the REMEDIS workspace")]
@@ -22,25 +27,34 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Format, clippy, tests, docs, tidy, licences, the tiny recipe end to end, the ARM build
+    /// Format, clippy, tests, docs, sanitizer, fuzzing, tidy, licences, the tiny recipe end to end, the ARM build
     Check(check::Args),
     /// From unlabelled images to an answer on a device, on synthetic data or on yours
     Demo(demo::Args),
     /// Check the walls between the crates
     Tidy,
-    /// Build static aarch64 programs and run the golden vectors under an emulator
+    /// Build static aarch64 programs; run the engine's tests and golden vectors on emulated ARM processors
     Cross(cross::Args),
+    /// Fuzz whatever reads foreign bytes, and say how much was tried and what was found
+    Fuzz(fuzz::Args),
+    /// Run the tests of kernels and plans under AddressSanitizer
+    Sanitize,
 }
 
 fn main() -> std::process::ExitCode {
-    let result: Result<()> = match Cli::parse().chore {
-        Chore::Check(args) => check::run(&args),
-        Chore::Demo(args) => demo::run(&args),
-        Chore::Tidy => tidy::run(),
-        Chore::Cross(args) => cross::run(&args).map(drop),
+    let result: Result<Outcome> = match Cli::parse().chore {
+        Chore::Check(args) => check::run(&args).map(|()| Outcome::Passed),
+        Chore::Demo(args) => demo::run(&args).map(|()| Outcome::Passed),
+        Chore::Tidy => tidy::run().map(|()| Outcome::Passed),
+        Chore::Cross(args) => cross::run(&args),
+        Chore::Fuzz(args) => fuzz::run(&args),
+        Chore::Sanitize => sanitize::run(),
     };
     match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+        Ok(outcome) => {
+            outcome.print();
+            std::process::ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             std::process::ExitCode::FAILURE

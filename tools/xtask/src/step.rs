@@ -14,6 +14,31 @@ pub(crate) enum Outcome {
     Skipped(String),
 }
 
+impl Outcome {
+    /// Skipped, and why.
+    pub(crate) fn skipped(reason: impl Into<String>) -> Self {
+        Self::Skipped(reason.into())
+    }
+
+    /// Say so if it was skipped.
+    pub(crate) fn print(&self) {
+        if let Self::Skipped(reason) = self {
+            println!("skipped: {reason}");
+        }
+    }
+
+    /// `next`, unless this was skipped already.
+    ///
+    /// # Errors
+    /// As `next`.
+    pub(crate) fn then(self, next: impl FnOnce() -> Result<Self>) -> Result<Self> {
+        match self {
+            Self::Passed => next(),
+            Self::Skipped(_) => Ok(self),
+        }
+    }
+}
+
 /// The workspace root. Asked from cargo when this runs: another clone that shares the target folder may have built it.
 pub(crate) fn root() -> PathBuf {
     let crate_root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());

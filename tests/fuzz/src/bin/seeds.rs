@@ -6,6 +6,8 @@ fn main() {
     let folder = std::env::args().nth(1).expect("usage: seeds FOLDER");
     write(&Path::new(&folder).join("plan"), remedis_fuzz::seeds::plans());
     write(&Path::new(&folder).join("onnx"), remedis_fuzz::seeds::onnx());
+    write(&Path::new(&folder).join("bundle"), remedis_fuzz::seeds::bundles());
+    write(&Path::new(&folder).join("link"), remedis_fuzz::seeds::sessions());
 }
 
 fn write(folder: &Path, files: impl Iterator<Item = Vec<u8>>) {

@@ -1,0 +1,186 @@
+//! `cargo xtask fuzz`: libFuzzer, under AddressSanitizer, on whatever reads foreign bytes (`tests/fuzz`).
+//!
+//! What a target has learnt outlives clones, so each run goes on where the last one stopped. An input that fails is a finding
+//! until it passes again; then it joins the corpus.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::nightly::{self, HOST};
+use crate::step::{self, Outcome, capture, execute, is_installed};
+
+const TARGETS: [&str; 4] = ["plan", "onnx", "bundle", "link"];
+/// As cargo-fuzz builds: coverage of edges and comparisons, counted in the program itself.
+const RUSTFLAGS: &str = "-Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
+/// An input that takes longer is a finding; honest work takes milliseconds.
+const TIMEOUT_S: u32 = 25;
+
+/// Arguments of `cargo xtask fuzz`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Minutes for all targets together
+    #[arg(long, default_value_t = 5.0)]
+    minutes: f64,
+    /// Targets to run [default: all]
+    #[arg(value_parser = TARGETS)]
+    targets: Vec<String>,
+}
+
+impl Args {
+    /// As `cargo xtask check` calls it: 20 seconds a target.
+    pub(crate) fn for_check() -> Self {
+        Self { minutes: TARGETS.len() as f64 / 3.0, targets: vec![] }
+    }
+}
+
+/// Build the targets, fuzz each for its share of the time, and print what came of it.
+///
+/// # Errors
+/// If a target cannot be built or started, or there is a finding.
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let folder = step::cache().join("fuzz");
+    let mut cargo = match nightly::cargo(RUSTFLAGS, &folder.join("target")) {
+        Ok(cargo) => cargo,
+        Err(skipped) => return Ok(skipped),
+    };
+    if !is_installed("c++") {
+        return Ok(Outcome::skipped("no C++ compiler, which libFuzzer needs (Debian: apt-get install g++)"));
+    }
+    let all = TARGETS.map(str::to_owned);
+    let targets = if args.targets.is_empty() { &all[..] } else { &args.targets };
+    cargo.args(["build", "-q", "--release", "--target", HOST]).current_dir(step::root().join("tests/fuzz"));
+    execute(&mut cargo)?;
+    let programs = folder.join("target").join(HOST).join("release");
+    capture(Command::new(programs.join("seeds")).arg(folder.join("seeds")))?;
+
+    let seconds = (args.minutes * 60.0 / targets.len() as f64).round().max(1.0) as u64;
+    let mut reports = Vec::new();
+    for name in targets {
+        println!("fuzzing {name} for {seconds} s");
+        let target = Target { program: programs.join(name), folder: &folder, name };
+        reports.push(target.fuzz(seconds).with_context(|| format!("fuzz target {name}"))?);
+    }
+    println!("{:8} {:>12} {:>13} {:>25}  findings", "target", "executions", "executions/s", "coverage");
+    for (name, report) in targets.iter().zip(&reports) {
+        report.print(name);
+    }
+    match reports.iter().map(|report| report.findings.len()).sum() {
+        0 => Ok(Outcome::Passed),
+        n => bail!("inputs that fail: {n}; to see one, run {}/TARGET FINDING", programs.display()),
+    }
+}
+
+struct Target<'a> {
+    program: PathBuf,
+    folder: &'a Path,
+    name: &'a str,
+}
+
+impl Target<'_> {
+    /// Try the findings of earlier runs, then look for new ones.
+    fn fuzz(&self, seconds: u64) -> Result<Report> {
+        let [corpus, findings] = ["corpus", "findings"].map(|kind| self.folder.join(kind).join(self.name));
+        for folder in [&corpus, &findings] {
+            fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        }
+        for finding in files(&findings)? {
+            let passes = self.command().arg(&finding).output()?.status.success();
+            if let (true, Some(file)) = (passes, finding.file_name()) {
+                fs::rename(&finding, corpus.join(file)).with_context(|| format!("moving {}", finding.display()))?;
+            }
+        }
+        let ran = self
+            .command()
+            .args([format!("-max_total_time={seconds}"), format!("-artifact_prefix={}/", findings.display())])
+            .arg("-print_final_stats=1")
+            .args([&corpus, &self.folder.join("seeds").join(self.name)])
+            .output()?;
+        let log = self.folder.join(format!("{}.log", self.name));
+        fs::write(&log, &ran.stderr).with_context(|| format!("writing {}", log.display()))?;
+        let findings = files(&findings)?;
+        if !ran.status.success() && findings.is_empty() {
+            bail!("the fuzzer ended with {} and kept no input; see {}", ran.status, log.display());
+        }
+        Ok(Report { findings, ..Report::read(&String::from_utf8_lossy(&ran.stderr)) })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .env("RUST_BACKTRACE", "1")
+            .args([format!("-timeout={TIMEOUT_S}"), format!("-report_slow_units={TIMEOUT_S}")]);
+        command
+    }
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// What libFuzzer says of a run; what it does not say is `None`.
+#[derive(Debug, Default, PartialEq)]
+struct Report {
+    executions: Option<u64>,
+    executions_per_second: Option<u64>,
+    covered: Option<u64>,
+    edges: Option<u64>,
+    findings: Vec<PathBuf>,
+}
+
+impl Report {
+    /// Of the last mention of each number in libFuzzer's log.
+    fn read(log: &str) -> Self {
+        let after = |label: &str| {
+            let rest = log.rsplit_once(label)?.1.trim_start();
+            rest.split(|next: char| !next.is_ascii_digit()).next()?.parse().ok()
+        };
+        Self {
+            executions: after("stat::number_of_executed_units:"),
+            executions_per_second: after("stat::average_exec_per_sec:"),
+            covered: after(" cov: "),
+            edges: after("INFO: Loaded 1 modules   ("),
+            findings: vec![],
+        }
+    }
+
+    fn print(&self, name: &str) {
+        let show = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+        let coverage = format!("{} of {} edges", show(self.covered), show(self.edges));
+        let (executions, speed) = (show(self.executions), show(self.executions_per_second));
+        let findings = if self.findings.is_empty() { "none".to_owned() } else { self.findings.len().to_string() };
+        println!("{name:8} {executions:>12} {speed:>13} {coverage:>25}  {findings}");
+        for finding in &self.findings {
+            println!("         {}", finding.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_gives_its_last_numbers() {
+        let log = "INFO: Loaded 1 modules   (31213 inline 8-bit counters): 31213 [0x55, 0x66), \n\
+            #27\tINITED cov: 1990 ft: 6130 corp: 24/36Kb exec/s: 0 rss: 54Mb\n\
+            #9821\tDONE   cov: 2104 ft: 7777 corp: 300/400Kb lim: 4096 exec/s: 467 rss: 400Mb\n\
+            stat::number_of_executed_units: 9821\nstat::average_exec_per_sec:     467\n";
+        let expected = Report {
+            executions: Some(9821),
+            executions_per_second: Some(467),
+            covered: Some(2104),
+            edges: Some(31213),
+            findings: vec![],
+        };
+        assert_eq!(Report::read(log), expected);
+        assert_eq!(Report::read("no such program"), Report::default());
+    }
+}
