@@ -11,6 +11,9 @@ pub struct Config {
     pub bundle: PathBuf,
     /// minisign public key files; a bundle signed by none of them is refused.
     pub trusted_keys: Vec<PathBuf>,
+    /// The folder where plans are kept that were made of models, so that a start need not make them again; only the device's user
+    /// may write there. Without it a plan is made at every start.
+    pub plans: Option<PathBuf>,
     /// The line to the imaging hardware.
     pub link: LinkConfig,
     /// Where answers are kept.
@@ -157,7 +160,7 @@ impl Config {
 
     fn resolve(&mut self, folder: &Path) {
         let mut paths = vec![&mut self.bundle, &mut self.journal.path, &mut self.link.port];
-        paths.extend(&mut self.trusted_keys);
+        paths.extend(self.trusted_keys.iter_mut().chain(&mut self.plans));
         if let Some(screen) = &mut self.screen {
             paths.extend(screen.png.iter_mut().chain(&mut screen.framebuffer));
         }
@@ -171,6 +174,10 @@ impl Config {
         let mut lines = vec![
             format!("bundle = {}: the model", self.bundle.display()),
             format!("trusted_keys = {} file(s): a bundle signed by none of them is refused", self.trusted_keys.len()),
+            match &self.plans {
+                Some(folder) => format!("plans = {}: where the packed model is kept between starts", folder.display()),
+                None => "plans: none, the model is packed again at every start".into(),
+            },
             format!("link.port = {}: where images come from", self.link.port.display()),
             format!("link.baud = {}: bits a second, 8N1, no flow control", self.link.baud),
             format!("link.device_id = {}: told to the hardware in the greeting", self.link.device_id),

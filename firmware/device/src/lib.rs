@@ -10,6 +10,7 @@ pub mod journal;
 pub mod link;
 pub mod log;
 pub mod model;
+pub mod plan;
 pub mod run;
 pub mod screen;
 pub mod stop;

@@ -14,6 +14,9 @@ pub enum Note<'a> {
         bundle: &'a str,
         answers: u64,
     },
+    Readied {
+        plan: String,
+    },
     JournalRepaired {
         offset: u64,
         bytes: u64,

@@ -4,7 +4,8 @@
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use remedis_device::journal::{self, Finding};
-use remedis_device::{BundleModel, Config, Predictor, log::Log, run};
+use remedis_device::log::{Log, Note};
+use remedis_device::{BundleModel, Config, Predictor, run};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -60,8 +61,10 @@ fn open(config: &Path) -> anyhow::Result<Config> {
 
 fn run_device(config: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let config = open(config)?;
-    let model = BundleModel::open(&config.bundle, &config.trusted_keys)?;
-    run::until_signal(&config, model, &Log::to_stderr(json))?;
+    let model = BundleModel::open(&config.bundle, &config.trusted_keys, config.plans.as_deref())?;
+    let log = Log::to_stderr(json);
+    log.note(&Note::Readied { plan: model.readied().to_string() });
+    run::until_signal(&config, model, &log)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -70,10 +73,11 @@ fn check(config: &Path) -> anyhow::Result<ExitCode> {
     for line in config.explain() {
         println!("{line}");
     }
-    let model = BundleModel::open(&config.bundle, &config.trusted_keys)?;
+    let model = BundleModel::open(&config.bundle, &config.trusted_keys, config.plans.as_deref())?;
     let name = model.name();
     println!("bundle is good: {} {}, digest {}", name.name, name.version, name.digest);
     println!("its signature is by a trusted key, and its golden vectors come out right on this processor");
+    println!("{}", model.readied());
     println!("classes: {}; below {} it cannot say", model.classes().join(", "), name.confidence_threshold);
     Ok(ExitCode::SUCCESS)
 }

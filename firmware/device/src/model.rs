@@ -1,6 +1,7 @@
 //! The bundle's model as the worker knows it.
 
 use crate::journal::Verdict;
+use crate::plan::{Readied, ready};
 use crate::worker::{Answer, ModelName, Predictor, chain};
 use anyhow::Context;
 use remedis_bundle::{Bundle, TrustedKeys};
@@ -12,20 +13,23 @@ use std::path::Path;
 pub struct BundleModel {
     model: Model,
     name: ModelName,
+    readied: Readied,
 }
 
 impl BundleModel {
-    /// Verifies the bundle at `path` against the public keys in `trusted_keys` and readies its model.
+    /// Verifies the bundle at `path` against the public keys in `trusted_keys` and readies its model; `plans` is where its
+    /// plan is kept.
     ///
     /// # Errors
     /// When a key or the bundle cannot be read, the signature is not by a trusted key, or the model does not reproduce
     /// its golden vectors.
-    pub fn open(path: &Path, trusted_keys: &[impl AsRef<Path>]) -> anyhow::Result<Self> {
+    pub fn open(path: &Path, trusted_keys: &[impl AsRef<Path>], plans: Option<&Path>) -> anyhow::Result<Self> {
         let texts: Vec<String> =
             trusted_keys.iter().map(|key| read_key(key.as_ref())).collect::<anyhow::Result<_>>()?;
         let trusted = TrustedKeys::from_texts(&texts).context("reading the trusted keys")?;
         let bundle = Bundle::open(path, &trusted).with_context(|| format!("opening bundle {}", path.display()))?;
-        let model = Model::open(&bundle).with_context(|| format!("readying the model of {}", path.display()))?;
+        let (model, readied) =
+            ready(&bundle, plans).with_context(|| format!("readying the model of {}", path.display()))?;
         let manifest = bundle.manifest();
         let name = ModelName {
             name: manifest.name.clone(),
@@ -33,7 +37,12 @@ impl BundleModel {
             digest: bundle.digest().to_owned(),
             confidence_threshold: manifest.operating_point.confidence_threshold,
         };
-        Ok(Self { model, name })
+        Ok(Self { model, name, readied })
+    }
+
+    /// Where its plan came from.
+    pub fn readied(&self) -> &Readied {
+        &self.readied
     }
 
     /// The classes it can name.

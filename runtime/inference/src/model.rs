@@ -1,7 +1,8 @@
-//! A bundle's model as a tract plan that has proved itself.
+//! A bundle's model, ready to run, that has proved itself.
 
 use remedis_bundle::{Bundle, Manifest};
 use remedis_imaging::{Image, PrepareError, decode, prepare};
+use remedis_plan::Plan;
 
 use crate::network::{Network, NetworkError};
 use crate::{Decision, Prediction};
@@ -89,16 +90,34 @@ impl Model {
     /// Build the plan of the bundle's model and check its golden vectors.
     ///
     /// # Errors
-    /// If tract refuses the model, or a golden vector does not come back.
+    /// If the model cannot be read or executed, or a golden vector does not come back.
     pub fn open(bundle: &Bundle) -> Result<Self, OpenModelError> {
-        let manifest = bundle.manifest().clone();
-        if !FORMATS.contains(&manifest.model.format.as_str()) {
-            return Err(OpenModelError::Format { found: manifest.model.format });
-        }
-        let input = &manifest.preprocessing;
-        let shape = [input.channels.count(), input.height as usize, input.width as usize];
-        let network = Network::load(bundle.model(), shape, manifest.classes.len()).map_err(OpenModelError::Load)?;
-        let model = Self { network, manifest };
+        let (shape, n_classes) = described(bundle.manifest())?;
+        Self::proved(bundle, Network::load(bundle.model(), shape, n_classes))
+    }
+
+    /// The plan of the bundle's model for this processor, to be kept and given to [`Model::open_plan`]; `None` where a node has no
+    /// integer kernel.
+    ///
+    /// # Errors
+    /// If the model cannot be read or planned.
+    pub fn plan(bundle: &Bundle) -> Result<Option<Plan>, OpenModelError> {
+        let (shape, _) = described(bundle.manifest())?;
+        Network::plan(bundle.model(), shape).map_err(OpenModelError::Load)
+    }
+
+    /// As [`Model::open`], with a plan that was made of this bundle's model before. The golden vectors prove it all the same.
+    ///
+    /// # Errors
+    /// If the plan has other inputs or outputs than the bundle says, or a golden vector does not come back.
+    pub fn open_plan(bundle: &Bundle, plan: Plan) -> Result<Self, OpenModelError> {
+        let (shape, n_classes) = described(bundle.manifest())?;
+        Self::proved(bundle, Network::of_plan(plan, shape, n_classes))
+    }
+
+    fn proved(bundle: &Bundle, network: Result<Network, NetworkError>) -> Result<Self, OpenModelError> {
+        let network = network.map_err(OpenModelError::Load)?;
+        let model = Self { network, manifest: bundle.manifest().clone() };
         model.check_golden_vectors(bundle)?;
         Ok(model)
     }
@@ -163,4 +182,13 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Shape of the input and number of outputs.
+fn described(manifest: &Manifest) -> Result<([usize; 3], usize), OpenModelError> {
+    if !FORMATS.contains(&manifest.model.format.as_str()) {
+        return Err(OpenModelError::Format { found: manifest.model.format.clone() });
+    }
+    let input = &manifest.preprocessing;
+    Ok(([input.channels.count(), input.height as usize, input.width as usize], manifest.classes.len()))
 }

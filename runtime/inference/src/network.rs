@@ -88,11 +88,19 @@ impl Network {
     /// # Errors
     /// If the model cannot be read, or it has another number of outputs.
     pub fn load(onnx: &[u8], shape: [usize; 3], n_outputs: usize) -> Result<Self, NetworkError> {
-        let reading = remedis_plan::onnx::read(onnx)?;
-        match reading.whole() {
-            Some(graph) => Self::of_plan(Plan::compile_here(graph, &[pixels(shape)])?, shape, n_outputs),
+        match Self::plan(onnx, shape)? {
+            Some(plan) => Self::of_plan(plan, shape, n_outputs),
             None => Self::load_float(onnx, shape, n_outputs),
         }
+    }
+
+    /// The plan, for this processor, of an ONNX file's bytes for inputs of `shape`; `None` if not every node has an integer kernel.
+    ///
+    /// # Errors
+    /// If the model cannot be read, or its layers do not fit the input.
+    pub fn plan(onnx: &[u8], shape: [usize; 3]) -> Result<Option<Plan>, NetworkError> {
+        let reading = remedis_plan::onnx::read(onnx)?;
+        Ok(reading.whole().map(|graph| Plan::compile_here(graph, &[pixels(shape)])).transpose()?)
     }
 
     /// A network of a plan.
