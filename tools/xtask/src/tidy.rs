@@ -35,7 +35,10 @@ const DOORS: &[(&str, &[&str])] = &[
     ),
     ("remedis-link", &[]),
     ("remedis-screen", &[]),
-    ("remedis-device", &["remedis-inference", "remedis-imaging", "remedis-bundle", "remedis-link", "remedis-screen"]),
+    (
+        "remedis-device",
+        &["remedis-inference", "remedis-plan", "remedis-imaging", "remedis-bundle", "remedis-link", "remedis-screen"],
+    ),
     (
         "remedis-cli",
         &[
