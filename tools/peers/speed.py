@@ -9,8 +9,8 @@ or has no model, is named and left out. PROGRAM is a release build of `remedis`;
 
 One process an engine and round, the engines in turn, so that load, memory and warm-up are each engine's own and a
 disturbance of the machine meets all of them. With one thread, pinned, the clock is the process's processor time, which other
-work disturbs least; with more it is wall time. A round's time is its least answer, an engine's the median over rounds, a ratio
-ours over the fastest peer's, float ones included. Measure on an idle machine. Exit code: 0 all targets reached, 1 some not, 2 could not.
+work disturbs least; with more it is wall time. A round's time is its least answer, an engine's best time the least of its rounds,
+a ratio ours over the best of the fastest peer, float ones included; the spread is that of the rounds. Measure on an idle machine. Exit code: 0 all targets reached, 1 some not, 2 could not.
 """
 
 import argparse
@@ -160,8 +160,8 @@ def measure(models: pathlib.Path, name: str, threads: int, arguments) -> dict:
     engines = {}
     for engine, results in rounds.items():
         best = [result["min_ms"] for result in results]
-        engines[engine] = {key: statistics.median(result[key] for result in results) for key in ("min_ms", "median_ms", "load_ms", "peak_rss_kb")}
-        engines[engine] |= {"min_ms_from": min(best), "min_ms_to": max(best)}
+        engines[engine] = {key: statistics.median(result[key] for result in results) for key in ("median_ms", "load_ms", "peak_rss_kb")}
+        engines[engine] |= {"min_ms": min(best), "min_ms_middle": statistics.median(best), "min_ms_to": max(best)}
     row = {"model": name, "threads": threads, "engines": engines, "ratio": None, "best_peer": None}
     row["target"] = TARGETS.get(name) if threads == 1 else TARGET_WITH_MORE_THREADS
     peers = [engine for engine in engines if engine != OURS]
@@ -177,11 +177,11 @@ def measure(models: pathlib.Path, name: str, threads: int, arguments) -> dict:
 def show(row: dict, rounds: int, iterations: int) -> None:
     clock = "processor time" if row["threads"] == 1 else "wall time"
     print(f"{row['model']}, {row['threads']} thread(s), {rounds} rounds of {iterations}, {clock}")
-    print(f"  {'engine':18} {'best ms':>8} {'spread':>17} {'median':>8} {'load ms':>8} {'peak MB':>8} {'to best peer':>12}")
+    print(f"  {'engine':18} {'best ms':>8} {'rounds to':>15} {'median':>8} {'load ms':>8} {'peak MB':>8} {'to best peer':>12}")
     best = row["engines"].get(row["best_peer"], {}).get("min_ms", float("nan"))
     for engine, times in sorted(row["engines"].items(), key=lambda item: item[1]["min_ms"]):
-        spread = f"{times['min_ms_from']:.2f} to {times['min_ms_to']:.2f}"
-        print(f"  {engine:18} {times['min_ms']:8.2f} {spread:>17} {times['median_ms']:8.2f} {times['load_ms']:8.1f} "
+        spread = f"{times['min_ms_middle']:.2f} .. {times['min_ms_to']:.2f}"
+        print(f"  {engine:18} {times['min_ms']:8.2f} {spread:>15} {times['median_ms']:8.2f} {times['load_ms']:8.1f} "
               f"{times['peak_rss_kb'] / 1024:8.1f} {times['min_ms'] / best:12.2f}")
     print(flush=True)
 
