@@ -79,3 +79,25 @@ pub fn say(program: &Path, arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Said {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Said { code: status.code(), out: text(stdout), err: text(stderr) }
 }
+
+/// The Python of the test peers, from the folder in `REMEDIS_PEERS` or where `install-peers.sh` puts them; `None`, saying so, where
+/// there is none.
+pub fn peer_python() -> Option<PathBuf> {
+    let named = std::env::var_os("REMEDIS_PEERS").map(PathBuf::from);
+    let folder = named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/remedis/peers")))?;
+    let python = folder.join("bin/python");
+    if !python.exists() {
+        eprintln!("skipped: no test peers; tools/peers/install-peers.sh installs them");
+        return None;
+    }
+    Some(python)
+}
+
+/// Run `tools/peers/<script>` in the peers' Python.
+///
+/// # Panics
+/// If Python cannot be started.
+pub fn peer_says(python: &Path, script: &str, arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Said {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/peers").join(script);
+    say(python, &[&[&script as &dyn AsRef<std::ffi::OsStr>], arguments].concat())
+}

@@ -1,12 +1,9 @@
-//! The same student in three runtimes: the trainer's int8 reference, ours (tract), and onnxruntime.
+//! The same student in our engine, in onnxruntime, and by the integer meaning of its file.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail there")]
-
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use remedis_bundle::{Bundle, TrustedKeys};
 use remedis_data::{Index, Split};
-use remedis_e2e::Tiny;
+use remedis_e2e::{Tiny, peer_python, peer_says, program};
 use remedis_export::agreement::npy;
 use remedis_imaging::prepare;
 use remedis_inference::{Model, Network};
@@ -34,19 +31,10 @@ fn argmax(logits: &[f32]) -> usize {
     (0..logits.len()).rev().max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap()
 }
 
-fn peer_python() -> Option<PathBuf> {
-    let folder = std::env::var_os("REMEDIS_PEERS").map(PathBuf::from);
-    let folder = folder.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/remedis/peers")))?;
-    Some(folder.join("bin/python")).filter(|python| python.exists())
-}
-
 #[test]
 fn onnxruntime_agrees_with_our_runtime_on_float_and_int8() {
     let Some(tiny) = Tiny::find() else { return };
-    let Some(python) = peer_python() else {
-        println!("skipped: no test peers; tools/peers/install-peers.sh installs them");
-        return;
-    };
+    let (Some(python), Some(remedis)) = (peer_python(), program("remedis")) else { return };
     let bundle = open(&tiny);
     let inputs = prepared(&tiny, &bundle);
     let manifest = bundle.manifest();
@@ -66,11 +54,17 @@ fn onnxruntime_agrees_with_our_runtime_on_float_and_int8() {
         write(&format!("{name}.onnx"), onnx);
         write(&format!("{name}.npy"), &npy(&[inputs.len(), n_classes], &logits.concat()));
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/peers/agree.py");
-    let output = Command::new(python).arg(script).arg(folder.path()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let said = peer_says(&python, "agree.py", &[&folder.path()]);
+    println!("{}", said.out);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let (model, inputs) = (folder.path().join("int8.onnx"), folder.path().join("inputs.npy"));
+    let said = peer_says(
+        &python,
+        "semantics.py",
+        &[&model, &"--ours", &remedis, &"--inputs", &inputs, &"--count", &N_IMAGES.to_string()],
+    );
+    println!("{}", said.out);
+    assert_eq!(said.code, Some(0), "{said:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use remedis_e2e::{program, say};
+use remedis_e2e::{peer_python, peer_says, program, say};
 use remedis_plan::{Engine, Family, Plan, Shape, onnx};
 
 /// Side of the input; small, to be quick.
@@ -75,6 +75,15 @@ fn efficientnet_lite0_runs_wholly_in_integers_and_as_the_reference() {
     let said = say(&remedis, &[&"compile", &model, &"--output", &plan]);
     assert_eq!(said.code, Some(0), "{said:?}");
     check(Plan::open(&plan).unwrap(), &inputs, &expected);
+
+    let Some(python) = peer_python() else { return };
+    let said = peer_says(
+        &python,
+        "semantics.py",
+        &[&model, &"--ours", &remedis, &"--inputs", &sample.join("inputs.npy"), &"--count", &"48"],
+    );
+    println!("{}", said.out);
+    assert_eq!(said.code, Some(0), "{said:?}");
 }
 
 /// Every logit of every image is the reference's, to the bit, and so is every decision.
