@@ -1,17 +1,20 @@
 //! A network ready to run: numbers in, numbers out.
 //!
-//! A quantised model whose every node has an integer kernel runs as a [`Plan`]; anything else runs in tract, in float, and
-//! [`Network::engine`] says so. Nothing here has proved itself; [`crate::Model`] adds preprocessing, golden vectors and the
+//! A quantised model whose every node has an integer kernel runs as a [`Plan`]. If only some have one, those do, and tract runs the
+//! rest in float; a model of floats is tract's alone. [`Network::engine`] says which. Nothing here has proved itself; [`crate::Model`] adds preprocessing, golden vectors and the
 //! decision. Tools use this to compare a model with other runtimes.
 
 mod float;
+mod integers;
+mod mixed;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use remedis_plan::onnx::ReadError;
-use remedis_plan::{Engine, LowerError, Plan, Shape};
+use remedis_plan::onnx::{self, ReadError};
+use remedis_plan::{LowerError, Plan, Shape};
 
 use float::Float;
+use integers::Integers;
 
 /// Why a network cannot be loaded or executed.
 #[derive(Debug, thiserror::Error)]
@@ -65,33 +68,31 @@ pub struct Network {
     form: Form,
     /// `[channel, height, width]`.
     shape: [usize; 3],
-    n_outputs: usize,
 }
 
 #[derive(Clone, Debug)]
 enum Form {
-    Integer(Arc<Integer>),
+    Integer(Arc<Integers>),
+    Mixed(Float),
     Float(Float),
 }
 
-/// A plan and the memory of those who run it.
-#[derive(Debug)]
-struct Integer {
-    plan: Plan,
-    idle: Mutex<Vec<Engine>>,
-}
-
 impl Network {
-    /// Load an ONNX file's bytes for inputs of `shape`, `[channel, height, width]`, and `n_outputs` values out: in integers if the whole
-    /// model can be, in float otherwise.
+    /// Load an ONNX file's bytes for inputs of `shape`, `[channel, height, width]`, and `n_outputs` values out: in integers what can be,
+    /// in float the rest.
     ///
     /// # Errors
     /// If the model cannot be read, or it has another number of outputs.
     pub fn load(onnx: &[u8], shape: [usize; 3], n_outputs: usize) -> Result<Self, NetworkError> {
-        match Self::plan(onnx, shape)? {
-            Some(plan) => Self::of_plan(plan, shape, n_outputs),
-            None => Self::load_float(onnx, shape, n_outputs),
+        let reading = onnx::read(onnx)?;
+        if let Some(graph) = reading.whole() {
+            return Self::of_plan(Plan::compile_here(graph, &[pixels(shape)])?, shape, n_outputs);
         }
+        if mixed::is_possible(&reading) {
+            let form = Form::Mixed(Float::load(|| mixed::parse(onnx, reading), shape, n_outputs)?);
+            return Ok(Self { form, shape });
+        }
+        Self::load_float(onnx, shape, n_outputs)
     }
 
     /// The plan, for this processor, of an ONNX file's bytes for inputs of `shape`; `None` if not every node has an integer kernel.
@@ -99,7 +100,7 @@ impl Network {
     /// # Errors
     /// If the model cannot be read, or its layers do not fit the input.
     pub fn plan(onnx: &[u8], shape: [usize; 3]) -> Result<Option<Plan>, NetworkError> {
-        let reading = remedis_plan::onnx::read(onnx)?;
+        let reading = onnx::read(onnx)?;
         Ok(reading.whole().map(|graph| Plan::compile_here(graph, &[pixels(shape)])).transpose()?)
     }
 
@@ -116,8 +117,8 @@ impl Network {
         if volumes != [n_outputs] {
             return Err(NetworkError::Output { expected: n_outputs, found: format!("outputs of {volumes:?} values") });
         }
-        let form = Form::Integer(Arc::new(Integer { plan, idle: Mutex::default() }));
-        Ok(Self { form, shape, n_outputs })
+        let form = Form::Integer(Arc::new(Integers::new(plan)));
+        Ok(Self { form, shape })
     }
 
     /// As [`Network::load`], in float whatever the model is.
@@ -125,14 +126,16 @@ impl Network {
     /// # Errors
     /// If tract refuses it, or it has another number of outputs.
     pub fn load_float(onnx: &[u8], shape: [usize; 3], n_outputs: usize) -> Result<Self, NetworkError> {
-        Ok(Self { form: Form::Float(Float::load(onnx, shape, n_outputs)?), shape, n_outputs })
+        let form = Form::Float(Float::load(|| float::parse(onnx), shape, n_outputs)?);
+        Ok(Self { form, shape })
     }
 
     /// What runs it, in words.
     #[must_use]
     pub fn engine(&self) -> &'static str {
         match &self.form {
-            Form::Integer(integer) => integer.plan.program().family.name(),
+            Form::Integer(integers) => integers.plan.program().family.name(),
+            Form::Mixed(_) => "integers, and float between them (tract)",
             Form::Float(_) => "float (tract)",
         }
     }
@@ -148,21 +151,9 @@ impl Network {
         let length: usize = self.shape.iter().product();
         assert_eq!(prepared.len(), length, "a prepared input of shape {:?}", self.shape);
         match &self.form {
-            Form::Integer(integer) => Ok(integer.run(prepared, self.n_outputs)),
-            Form::Float(float) => float.run(prepared),
+            Form::Integer(integers) => Ok(integers.run(&[prepared]).swap_remove(0)),
+            Form::Mixed(float) | Form::Float(float) => float.run(prepared),
         }
-    }
-}
-
-impl Integer {
-    fn run(&self, prepared: &[f32], n_outputs: usize) -> Vec<f32> {
-        let lock = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = lock().pop();
-        let mut engine = idle.unwrap_or_else(|| Engine::new(self.plan.clone(), 1));
-        let mut outputs = vec![0.0; n_outputs];
-        engine.run(&[prepared], &mut [&mut outputs]);
-        lock().push(engine);
-        outputs
     }
 }
 

@@ -49,6 +49,21 @@ pub struct Island {
     pub graph: Graph,
     /// Positions of the nodes that it replaces, ascending.
     pub covers: Vec<usize>,
+    /// By output.
+    pub axes: Vec<Axes>,
+}
+
+/// How many axes a value has; inside an island that makes no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axes {
+    /// `[1, n]`.
+    Flat,
+    /// `[1, channel, height, width]`.
+    Picture,
+    /// As those inputs of the island that have its size, of which there is at least one.
+    AsRead,
+    /// Something else.
+    Unknown,
 }
 
 /// What became of a node.
@@ -157,7 +172,7 @@ impl Reading {
     /// The integer graph that is the whole model, if one island covers every node and makes every output.
     #[must_use]
     pub fn whole(&self) -> Option<&Graph> {
-        let [Island { graph, covers }] = &self.islands[..] else { return None };
+        let [Island { graph, covers, .. }] = &self.islands[..] else { return None };
         let outputs = graph.outputs.iter().map(|output| &output.name);
         let is_whole = covers.len() == self.nodes.len() && outputs.eq(self.outputs.iter().map(|value| &value.name));
         is_whole.then_some(graph)

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let start = clock.now();
         match &mut ready {
             Ready::Integer(engine) => engine.run(&[&input], &mut [&mut output]),
-            Ready::Float(network) => output = network.run(&input)?,
+            Ready::Mixed(network) => output = network.run(&input)?,
         }
         times.push(clock.now() - start);
     }

@@ -102,12 +102,12 @@ pub(crate) fn shape(value: &Value) -> Option<Shape> {
 pub(crate) enum Ready {
     /// In integers.
     Integer(Box<Engine>),
-    /// In float, by tract.
-    Float(Network),
+    /// With operations in float, by tract.
+    Mixed(Network),
 }
 
 impl Ready {
-    /// Opens a model for one input of `shape`; one that is not wholly integer runs in float, and its nodes are named on standard error.
+    /// Opens a model for one input of `shape`; what has no integer kernel runs in float, and is named on standard error.
     ///
     /// # Errors
     /// If the model cannot be read or does not read such an input.
@@ -118,16 +118,19 @@ impl Ready {
             Held::Onnx(onnx) => {
                 let reading = read(&onnx, path)?;
                 if float || reading.whole().is_none() {
-                    if !float {
-                        floats(&reading).for_each(|(node, why)| eprintln!("{node} runs in float: {why}"));
-                    }
                     if threads > 1 {
-                        bail!("a model in float runs on one thread: leave --threads out");
+                        bail!("a model with operations in float runs on one thread: leave --threads out");
                     }
                     let output = reading.outputs.first().and_then(self::shape);
                     let n_outputs = output.context("the model does not say how many values it gives")?.volume();
-                    let network = Network::load_float(&onnx, [shape.channels, shape.height, shape.width], n_outputs);
-                    return Ok(Self::Float(network.with_context(|| format!("loading {}", path.display()))?));
+                    let dims = [shape.channels, shape.height, shape.width];
+                    let network = if float {
+                        Network::load_float(&onnx, dims, n_outputs)
+                    } else {
+                        floats(&reading).for_each(|(node, why)| eprintln!("{node} runs in float: {why}"));
+                        Network::load(&onnx, dims, n_outputs)
+                    };
+                    return Ok(Self::Mixed(network.with_context(|| format!("loading {}", path.display()))?));
                 }
                 plan(&reading, Backend::detect().family(), path)?
             }
@@ -148,7 +151,7 @@ impl Ready {
                 engine.run(&[input], &mut [&mut output]);
                 Ok(output)
             }
-            Self::Float(network) => Ok(network.run(input)?),
+            Self::Mixed(network) => Ok(network.run(input)?),
         }
     }
 
@@ -156,7 +159,7 @@ impl Ready {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Integer(engine) => format!("integer, {:?}", engine.backend()),
-            Self::Float(network) => network.engine().to_owned(),
+            Self::Mixed(network) => network.engine().to_owned(),
         }
     }
 }

@@ -19,9 +19,13 @@ fn failed(error: &TractError) -> NetworkError {
 }
 
 impl Float {
-    pub(super) fn load(onnx: &[u8], shape: [usize; 3], n_outputs: usize) -> Result<Self, NetworkError> {
+    pub(super) fn load(
+        parse: impl FnOnce() -> TractResult<InferenceModel>,
+        shape: [usize; 3],
+        n_outputs: usize,
+    ) -> Result<Self, NetworkError> {
         let shape = [1, shape[0], shape[1], shape[2]];
-        let plan = plan(onnx, shape).map_err(|error| failed(&error))?;
+        let plan = parse().and_then(|model| plan(model, shape)).map_err(|error| failed(&error))?;
         match plan.model().outputs.len() {
             1 => Ok(Self { plan, shape, n_outputs }),
             found => Err(NetworkError::Output { expected: n_outputs, found: format!("{found} outputs") }),
@@ -43,11 +47,11 @@ impl Float {
     }
 }
 
-fn plan(onnx: &[u8], shape: [usize; 4]) -> TractResult<Arc<TypedSimplePlan>> {
-    let mut bytes = onnx;
-    tract_onnx::onnx()
-        .model_for_read(&mut bytes)?
-        .with_input_fact(0, f32::fact(shape).into())?
-        .into_optimized()?
-        .into_runnable()
+/// The model of a file.
+pub(super) fn parse(onnx: &[u8]) -> TractResult<InferenceModel> {
+    tract_onnx::onnx().model_for_read(&mut &*onnx)
+}
+
+fn plan(model: InferenceModel, shape: [usize; 4]) -> TractResult<Arc<TypedSimplePlan>> {
+    model.with_input_fact(0, f32::fact(shape).into())?.into_optimized()?.into_runnable()
 }

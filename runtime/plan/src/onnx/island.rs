@@ -10,7 +10,7 @@ use super::file::{self, File, Origin};
 use super::fuse::{Fusion, Held};
 use super::operator::Reshape;
 use super::quantised::{is_dequantise, is_quantise};
-use super::{Island, NodeReport, Outcome, Reading, Value};
+use super::{Axes, Island, NodeReport, Outcome, Reading, Value};
 use crate::graph::{Graph, Node, Op, Output, Stored};
 
 impl Fusion<'_> {
@@ -36,6 +36,7 @@ impl Fusion<'_> {
             if let Some(island) = island_of[part] {
                 let output = Output { name: file.values[value].name.clone(), node: place[part] };
                 islands[island].graph.outputs.push(output);
+                islands[island].axes.push(self.axes(value));
             }
         }
         let at = |part: usize| island_of[part].map(|island| (part, island, place[part]));
@@ -68,6 +69,24 @@ impl Fusion<'_> {
             outcome: outcome(number),
         };
         self.file.nodes.iter().enumerate().map(report).collect()
+    }
+
+    /// The axes of a value that leaves an island.
+    fn axes(&self, value: usize) -> Axes {
+        let dims = self.file.values[value].dims.as_ref().map(Vec::len);
+        let is_reshaped = self.file.maker(value).is_some_and(|maker| self.file.nodes[maker].op() == "Reshape");
+        match (dims, self.held[value].map(|held| held.is_flat)) {
+            (Some(2), _) => Axes::Flat,
+            (Some(4), _) => Axes::Picture,
+            (Some(_), _) => Axes::Unknown,
+            // To a single axis, maybe.
+            (None, _) if is_reshaped => Axes::Unknown,
+            (None, Some(Some(is_flat))) => [Axes::Picture, Axes::Flat][usize::from(is_flat)],
+            // Only storing and adding leave it open, and they change nothing.
+            (None, Some(None)) => Axes::AsRead,
+            // Real results are those of Gemm and MatMul.
+            (None, None) => Axes::Flat,
+        }
     }
 
     /// Takes out values that are stored for real operations only.
@@ -165,6 +184,7 @@ const FOR_FLOATS: &str = "only operations in float read its result";
 struct Growing {
     graph: Graph,
     covers: Vec<usize>,
+    axes: Vec<Axes>,
     /// Real values that it reads.
     inputs: Vec<usize>,
     /// Nodes that store parts of other islands here.
@@ -232,6 +252,6 @@ impl Growing {
             }
         }
         self.graph.inputs = order.iter().map(|value| file.values[*value].name.clone()).collect();
-        Island { graph: self.graph, covers: self.covers }
+        Island { graph: self.graph, covers: self.covers, axes: self.axes }
     }
 }
