@@ -18,7 +18,8 @@ Differences are in steps of the tensor's own scale. Ours must be at most 1 step 
 value of every layer and every output, and decide as `spec` for every input: exit code 0, else 1; 2 if it could not be compared.
 Decisions other than `exact`'s are shown with how much the reference itself preferred its own. What onnxruntime does is
 reported and not judged. Its optimised u8 x s8 kernels for CPUs with AVX2 and without VNNI add pairs of products in 16 bits and
-saturate; the last line shows that alone.
+saturate; the last line shows that alone. Signed activations it makes unsigned only inside a whole model: its s8 layers alone do
+not saturate where its s8 models do.
 """
 
 import argparse

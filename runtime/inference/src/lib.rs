@@ -9,5 +9,5 @@ mod network;
 mod prediction;
 
 pub use model::{Model, OpenModelError, PredictError};
-pub use network::{Network, NetworkError};
+pub use network::{Arithmetic, Network, NetworkError};
 pub use prediction::{Best, Decision, Prediction};

@@ -1,7 +1,7 @@
 //! A network ready to run: numbers in, numbers out.
 //!
 //! A quantised model whose every node has an integer kernel runs as a [`Plan`]. If only some have one, those do, and tract runs the
-//! rest in float; a model of floats is tract's alone. [`Network::engine`] says which. Nothing here has proved itself; [`crate::Model`] adds preprocessing, golden vectors and the
+//! rest in float; a model of floats is tract's alone, in half precision where its weights are and the processor computes in it. [`Network::engine`] says which. Nothing here has proved itself; [`crate::Model`] adds preprocessing, golden vectors and the
 //! decision. Tools use this to compare a model with other runtimes.
 
 mod float;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use remedis_plan::onnx::{self, ReadError};
 use remedis_plan::{LowerError, Plan, Shape};
 
+pub use float::Arithmetic;
 use float::Float;
 use integers::Integers;
 
@@ -89,10 +90,10 @@ impl Network {
             return Self::of_plan(Plan::compile_here(graph, &[pixels(shape)])?, shape, n_outputs);
         }
         if mixed::is_possible(&reading) {
-            let form = Form::Mixed(Float::load(|| mixed::parse(onnx, reading), shape, n_outputs)?);
+            let form = Form::Mixed(Float::load(|| mixed::parse(onnx, reading), Arithmetic::Single, shape, n_outputs)?);
             return Ok(Self { form, shape });
         }
-        Self::load_float(onnx, shape, n_outputs)
+        Self::load_float(onnx, Arithmetic::of(onnx), shape, n_outputs)
     }
 
     /// The plan, for this processor, of an ONNX file's bytes for inputs of `shape`; `None` if not every node has an integer kernel.
@@ -125,8 +126,13 @@ impl Network {
     ///
     /// # Errors
     /// If tract refuses it, or it has another number of outputs.
-    pub fn load_float(onnx: &[u8], shape: [usize; 3], n_outputs: usize) -> Result<Self, NetworkError> {
-        let form = Form::Float(Float::load(|| float::parse(onnx), shape, n_outputs)?);
+    pub fn load_float(
+        onnx: &[u8],
+        arithmetic: Arithmetic,
+        shape: [usize; 3],
+        n_outputs: usize,
+    ) -> Result<Self, NetworkError> {
+        let form = Form::Float(Float::load(|| float::parse(onnx), arithmetic, shape, n_outputs)?);
         Ok(Self { form, shape })
     }
 
@@ -136,6 +142,7 @@ impl Network {
         match &self.form {
             Form::Integer(integers) => integers.plan.program().family.name(),
             Form::Mixed(_) => "integers, and float between them (tract)",
+            Form::Float(float) if float.arithmetic() == Arithmetic::Half => "float, in half precision (tract)",
             Form::Float(_) => "float (tract)",
         }
     }

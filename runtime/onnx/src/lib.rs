@@ -13,8 +13,8 @@ pub use graph::{
     ModelProto, NodeProto, OperatorSetIdProto,
 };
 pub use tensor::{
-    DimensionProto, EXTERNAL, FLOAT, INT8, INT32, INT64, StringStringEntryProto, TensorProto, TensorShapeProto,
-    TensorTypeProto, TypeProto, UINT8, ValueInfoProto,
+    DimensionProto, EXTERNAL, FLOAT, FLOAT16, INT8, INT32, INT64, StringStringEntryProto, TensorProto,
+    TensorShapeProto, TensorTypeProto, TypeProto, UINT8, ValueInfoProto,
 };
 
 #[cfg(test)]

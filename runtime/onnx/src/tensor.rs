@@ -5,6 +5,8 @@ use prost::Message;
 
 /// [`TensorProto::data_type`] of single precision.
 pub const FLOAT: i32 = 1;
+/// Half-precision floats.
+pub const FLOAT16: i32 = 10;
 /// Of 8-bit unsigned integers.
 pub const UINT8: i32 = 2;
 /// Of 8-bit signed integers.

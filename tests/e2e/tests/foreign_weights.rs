@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use remedis_e2e::{peer_python, peer_says, program, say};
+use remedis_inference::{Arithmetic, Network};
 use remedis_plan::{Engine, Family, Plan, Shape, onnx};
 
 /// Side of the input; small, to be quick.
@@ -31,7 +32,7 @@ fn efficientnet_lite0_runs_wholly_in_integers_and_as_the_reference() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let (model, sample) = (folder.path().join("lite0.onnx"), folder.path().join("sample"));
+    let [model, sample, half] = ["lite0.onnx", "sample", "half.onnx"].map(|name| folder.path().join(name));
     let said = say(
         &train,
         &[
@@ -52,6 +53,8 @@ fn efficientnet_lite0_runs_wholly_in_integers_and_as_the_reference() {
             &model,
             &"--sample",
             &sample,
+            &"--half",
+            &half,
             &"--json",
         ],
     );
@@ -76,6 +79,12 @@ fn efficientnet_lite0_runs_wholly_in_integers_and_as_the_reference() {
     assert_eq!(said.code, Some(0), "{said:?}");
     check(Plan::open(&plan).unwrap(), &inputs, &expected);
 
+    let [half_bytes, float_bytes] = ["half_bytes", "float_bytes"].map(|key| results[key].as_u64().unwrap());
+    assert!(half_bytes * 100 < float_bytes * 53, "{half_bytes} of {float_bytes} bytes");
+    let bytes = std::fs::read(&half).unwrap();
+    assert_eq!(bytes.len() as u64, half_bytes);
+    half_keeps_decisions(&bytes, &inputs, &array(&sample.join("float.npy")));
+
     let Some(python) = peer_python() else { return };
     let said = peer_says(
         &python,
@@ -84,6 +93,21 @@ fn efficientnet_lite0_runs_wholly_in_integers_and_as_the_reference() {
     );
     println!("{}", said.out);
     assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+/// Weights of half precision, and then arithmetic of it too, change logits by less than decisions are apart.
+fn half_keeps_decisions(onnx: &[u8], inputs: &[f32], expected: &[f32]) {
+    let shape = [3, SIZE, SIZE];
+    for (arithmetic, tolerance) in [(Arithmetic::Single, 0.02), (Arithmetic::Half, 0.05)] {
+        let network = Network::load_float(onnx, arithmetic, shape, N_CLASSES).unwrap();
+        for (image, expected) in inputs.chunks_exact(3 * SIZE * SIZE).zip(expected.chunks_exact(N_CLASSES)).take(4) {
+            let found = network.run(image).unwrap();
+            let largest = expected.iter().fold(0.0f32, |most, logit| most.max(logit.abs()));
+            let apart = found.iter().zip(expected).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
+            eprintln!("{}: {:.4} % of the largest logit off", network.engine(), 100.0 * apart / largest);
+            assert!(apart > 0.0 && apart <= tolerance * largest, "{arithmetic:?}: {apart} of {largest}");
+        }
+    }
 }
 
 /// Every logit of every image is the reference's, to the bit, and so is every decision.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use remedis_inference::Arithmetic;
 use remedis_plan::Engine;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -28,9 +29,17 @@ pub(crate) struct Args {
     /// Print one JSON object, of the whole only
     #[arg(long)]
     json: bool,
-    /// Run the model in float, by tract, even if it is an integer one
-    #[arg(long)]
-    float: bool,
+    /// Run the model in float, by tract, even if it is an integer one; `half` is slow where the processor does not compute in it
+    #[arg(long, value_name = "PRECISION", num_args = 0..=1, default_missing_value = "single", value_parser = arithmetic)]
+    float: Option<Arithmetic>,
+}
+
+fn arithmetic(name: &str) -> Result<Arithmetic, String> {
+    match name {
+        "single" => Ok(Arithmetic::Single),
+        "half" => Ok(Arithmetic::Half),
+        _ => Err("expected single or half".to_owned()),
+    }
 }
 
 /// Milliseconds: of the process's processor time for one thread, which other work on the machine disturbs least; of the wall clock for more.

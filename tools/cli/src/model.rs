@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use remedis_inference::Network;
+use remedis_inference::{Arithmetic, Network};
 use remedis_plan::onnx::{self, Outcome, Reading, Value};
 use remedis_plan::{Backend, Engine, Family, MAGIC, Plan, Shape};
 
@@ -111,21 +111,21 @@ impl Ready {
     ///
     /// # Errors
     /// If the model cannot be read or does not read such an input.
-    pub(crate) fn open(source: &Source, shape: Shape, threads: usize, float: bool) -> Result<Self> {
+    pub(crate) fn open(source: &Source, shape: Shape, threads: usize, float: Option<Arithmetic>) -> Result<Self> {
         let path = &source.model;
         let plan = match source.read()? {
             Held::Plan(plan) => plan,
             Held::Onnx(onnx) => {
                 let reading = read(&onnx, path)?;
-                if float || reading.whole().is_none() {
+                if float.is_some() || reading.whole().is_none() {
                     if threads > 1 {
                         bail!("a model with operations in float runs on one thread: leave --threads out");
                     }
                     let output = reading.outputs.first().and_then(self::shape);
                     let n_outputs = output.context("the model does not say how many values it gives")?.volume();
                     let dims = [shape.channels, shape.height, shape.width];
-                    let network = if float {
-                        Network::load_float(&onnx, dims, n_outputs)
+                    let network = if let Some(arithmetic) = float {
+                        Network::load_float(&onnx, arithmetic, dims, n_outputs)
                     } else {
                         floats(&reading).for_each(|(node, why)| eprintln!("{node} runs in float: {why}"));
                         Network::load(&onnx, dims, n_outputs)

@@ -97,6 +97,9 @@ pub(crate) struct QuantizeArguments {
     /// Quantised ONNX file (QDQ) to write
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// Float ONNX file to write as well, its weights rounded to half precision, which halves it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) half: Option<PathBuf>,
     /// Folder for both models, a few images and their logits, as tools/peers/agree.py reads it
     #[arg(long, value_name = "FOLDER")]
     pub(crate) sample: Option<PathBuf>,

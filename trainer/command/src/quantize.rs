@@ -48,6 +48,8 @@ struct Quantised {
     /// Power of the float logits over the power of their change in eight bits.
     signal_to_noise_db: Option<f64>,
     float_bytes: usize,
+    /// Of the file with weights in half precision, if asked for.
+    half_bytes: Option<usize>,
     int8_bytes: usize,
 }
 
@@ -82,6 +84,10 @@ pub(crate) fn run(arguments: &QuantizeArguments) -> Result<Outcome> {
         remedis_export::agreement::write_sample(folder, &float, &int8, &sample)
             .with_context(|| format!("writing the sample {}", folder.display()))?;
     }
+    let half = arguments.half.as_ref().map(|output| {
+        let file = write_onnx(&float.clone().rounded_to_half());
+        write_atomic(output, &file).map(|()| file.len())
+    });
     progress.begin("compare");
     let comparison = Comparison::of(&float, &int8, &evaluation, &preprocessing, &mut progress);
     progress.close()?;
@@ -96,6 +102,7 @@ pub(crate) fn run(arguments: &QuantizeArguments) -> Result<Outcome> {
         agreement: wilson(comparison.n_agree as u64, comparison.n as u64),
         signal_to_noise_db: comparison.signal_to_noise_db(),
         float_bytes: write_onnx(&float).len(),
+        half_bytes: half.transpose()?,
         int8_bytes: file.len(),
     };
     speak(arguments, &results)?;
@@ -212,6 +219,9 @@ fn speak(arguments: &QuantizeArguments, results: &Quantised) -> Result<()> {
         results.float_bytes as f64 / 1e6,
         results.n_calibration_images
     );
+    if let (Some(path), Some(bytes)) = (&arguments.half, results.half_bytes) {
+        println!("{}: {:.2} MB in float, weights in half precision", path.display(), bytes as f64 / 1e6);
+    }
     if let Some(Interval { low, high, .. }) = results.agreement {
         println!(
             "top-1 agreement with float: {} of {} images, {:.1} % ({:.1} to {:.1})",

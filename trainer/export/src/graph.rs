@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use half::f16;
 use remedis_model::Activation;
 
 use crate::quantise::Affine;
@@ -156,6 +157,14 @@ impl<W> Op<W> {
         }
     }
 
+    /// Its weights, if it has any.
+    pub fn weights(&self) -> Option<&W> {
+        match self {
+            Op::Conv { weights, .. } | Op::Linear { weights, .. } => Some(weights),
+            Op::Add { .. } | Op::MaxPool { .. } | Op::GlobalAveragePool { .. } => None,
+        }
+    }
+
     /// The values this operation reads.
     pub fn inputs(&self) -> Vec<usize> {
         match self {
@@ -216,6 +225,20 @@ impl Window {
 }
 
 impl FloatGraph {
+    /// With weights rounded to half precision (IEEE 754 binary16, ties to even), which [`crate::write_onnx`] stores in half the bytes.
+    /// Biases stay, as do weights of which one would round to infinity.
+    #[must_use]
+    pub fn rounded_to_half(mut self) -> Self {
+        for node in &mut self.nodes {
+            let (Op::Conv { weights, .. } | Op::Linear { weights, .. }) = &mut node.op else { continue };
+            let rounded = weights.values.iter().map(|value| f16::from_f32(*value).to_f32()).collect::<Vec<f32>>();
+            if rounded.iter().all(|value| value.is_finite()) {
+                weights.values = rounded;
+            }
+        }
+        self
+    }
+
     /// Shape of value `value`.
     pub fn shape(&self, value: usize) -> Shape {
         shape(self.input, &self.nodes, value)

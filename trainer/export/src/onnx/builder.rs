@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use half::f16;
 use remedis_onnx::{
-    ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, DimensionProto, FLOAT, GraphProto, INT8, INT32, ModelProto,
+    ATTRIBUTE_INT, ATTRIBUTE_INTS, AttributeProto, DimensionProto, FLOAT, FLOAT16, GraphProto, INT8, INT32, ModelProto,
     NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
     ValueInfoProto,
 };
@@ -50,6 +51,13 @@ impl Builder {
 
     pub(super) fn floats(&mut self, name: String, shape: &[usize], values: &[f32]) -> String {
         self.constant(name, shape, FLOAT, values.len(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    /// Floats that 16 bits hold, widened by the first node that reads them.
+    pub(super) fn halves(&mut self, name: String, shape: &[usize], values: &[f32]) -> String {
+        let raw = values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect();
+        let stored = self.constant(format!("{name}.stored"), shape, FLOAT16, values.len(), raw);
+        self.node("Cast", &format!("{name}.cast"), &[&stored], name, vec![scalar("to", FLOAT.into())])
     }
 
     pub(super) fn integers(&mut self, name: String, shape: &[usize], values: &[i32]) -> String {

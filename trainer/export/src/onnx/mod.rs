@@ -4,12 +4,14 @@
 //! A float graph becomes Conv, Relu, Clip, Add, MaxPool, GlobalAveragePool, Flatten and Gemm. A quantised graph becomes the
 //! same in QDQ form: every stored tensor is a QuantizeLinear and DequantizeLinear pair, weights and biases are integers
 //! behind a DequantizeLinear with one scale per output channel, and ReLU or ReLU6 is the saturation of its QuantizeLinear.
+//! Float weights that half precision holds exactly are stored in it, behind a Cast: see [`FloatGraph::rounded_to_half`].
 
 mod builder;
 
 use std::collections::BTreeMap;
 
 use builder::{Builder, ints, scalar};
+use half::f16;
 use prost::Message;
 use remedis_model::Activation;
 use remedis_onnx::AttributeProto;
@@ -52,7 +54,12 @@ impl ToOnnx for FloatGraph {
         let mut values = vec![INPUT.to_owned()];
         for node in &self.nodes {
             let written = write_operation(builder, node, &values, |builder, weights, shape| {
-                let weight = builder.floats(format!("{}.weight", node.name), shape, &weights.values);
+                let name = format!("{}.weight", node.name);
+                let weight = if weights.values.iter().copied().all(is_half) {
+                    builder.halves(name, shape, &weights.values)
+                } else {
+                    builder.floats(name, shape, &weights.values)
+                };
                 let bias = builder.floats(format!("{}.bias", node.name), &[weights.bias.len()], &weights.bias);
                 [weight, bias]
             });
@@ -83,6 +90,11 @@ impl ToOnnx for QuantGraph {
     fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
+}
+
+/// Whether half precision (IEEE 754 binary16) holds a number exactly.
+fn is_half(value: f32) -> bool {
+    f16::from_f32(value).to_f32().to_bits() == value.to_bits()
 }
 
 /// Writes the activation of a float node after its result `written`.
@@ -204,7 +216,7 @@ fn dequantised_weights(
 
 #[cfg(test)]
 mod tests {
-    use remedis_onnx::ModelProto;
+    use remedis_onnx::{FLOAT16, ModelProto};
 
     use super::*;
     use crate::calibrate::calibrate;
@@ -229,6 +241,29 @@ mod tests {
         assert_eq!((count(&model, "Conv"), count(&model, "Relu"), count(&model, "Gemm")), (6, 5, 1));
         assert_eq!((model.opset_import[0].version, model.metadata_props[0].value.as_str()), (Some(13), "a,b"));
         assert_eq!(bytes, write_onnx(&graph));
+    }
+
+    #[test]
+    fn weights_rounded_to_half_take_half_the_bytes_and_mean_the_same() {
+        let single = residual_net(0);
+        let half = single.clone().rounded_to_half();
+        let model = ModelProto::decode(write_onnx(&half).as_slice()).unwrap().graph.unwrap();
+        let bytes = |name: &str| {
+            let tensor = model.initializer.iter().find(|tensor| tensor.name == name).unwrap();
+            (tensor.data_type, tensor.raw_data.clone().unwrap())
+        };
+        let casts = model.node.iter().filter(|node| node.op_type == "Cast");
+        assert_eq!(casts.count(), 7);
+        for (node, rounded) in single.nodes.iter().zip(&half.nodes) {
+            let (Some(before), Some(after)) = (node.op.weights(), rounded.op.weights()) else { continue };
+            let (data_type, raw) = bytes(&format!("{}.weight.stored", node.name));
+            assert_eq!((data_type, raw.len()), (Some(FLOAT16), 2 * before.values.len()));
+            for ((before, after), raw) in before.values.iter().zip(&after.values).zip(raw.chunks_exact(2)) {
+                assert_eq!(f16::from_le_bytes([raw[0], raw[1]]).to_f32(), *after);
+                assert!((before - after).abs() <= before.abs() / 2048.0 + 3e-8, "{before} became {after}");
+            }
+            assert_eq!(before.bias, after.bias);
+        }
     }
 
     #[test]
