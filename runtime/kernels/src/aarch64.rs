@@ -37,6 +37,7 @@ mod depthwise;
 mod dot;
 mod elementwise;
 mod pairs;
+mod winograd;
 
 use std::arch::aarch64::*;
 
@@ -44,6 +45,7 @@ pub(crate) use depthwise::depthwise;
 pub(crate) use dot::Dot;
 pub(crate) use elementwise::{add, interleave, quantise};
 pub(crate) use pairs::Pairs;
+pub(crate) use winograd::winograd;
 
 use crate::conv::{Job, Matrix, largest};
 use crate::picture::BLOCK;

@@ -45,9 +45,12 @@ impl Add {
         assert!(inputs.iter().all(|input| input.layout.step == layout.step), "values a pixel");
         match (backend.instructions(), layout.value_bytes) {
             #[cfg(target_arch = "aarch64")]
-            (crate::backend::Instructions::Neon | crate::backend::Instructions::Dot, _) => {
-                self.rows(inputs, rows, output, crate::aarch64::add)
-            }
+            (
+                crate::backend::Instructions::Neon
+                | crate::backend::Instructions::Neon64
+                | crate::backend::Instructions::Dot,
+                _,
+            ) => self.rows(inputs, rows, output, crate::aarch64::add),
             (_, 1) => self.rows(inputs, rows, output, add::<i8>),
             _ => self.rows(inputs, rows, output, |layer, a, b, output: &mut [i16]| {
                 vectorised!(backend, add(layer, a, b, output));

@@ -18,6 +18,9 @@ pub(crate) enum Instructions {
     /// 128-bit NEON: two pairs of products summed in 16 bits, then in 32.
     #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
     Neon,
+    /// The same with the registers of 64-bit ARM, which Winograd needs.
+    #[cfg(target_arch = "aarch64")]
+    Neon64,
     /// NEON with the 8-bit dot product.
     #[cfg(target_arch = "aarch64")]
     Dot,
@@ -33,17 +36,19 @@ pub enum Family {
     Avx2,
     /// ARM with the 8-bit dot product (ARMv8.2 `SDOT`): four products a lane.
     Dot,
+    /// 64-bit ARM without it (Cortex-A53, A72): pairs, and Winograd where that is faster.
+    Neon,
 }
 
 impl Family {
     /// Every family, for compiling ahead.
-    pub const ALL: [Self; 3] = [Self::Pairs, Self::Avx2, Self::Dot];
+    pub const ALL: [Self; 4] = [Self::Pairs, Self::Avx2, Self::Dot, Self::Neon];
 
     /// Bytes of a stored value in memory.
     #[must_use]
     pub const fn value_bytes(self) -> usize {
         match self {
-            Self::Pairs | Self::Dot => 1,
+            Self::Pairs | Self::Dot | Self::Neon => 1,
             Self::Avx2 => 2,
         }
     }
@@ -55,6 +60,7 @@ impl Family {
             Self::Pairs => "pairs",
             Self::Avx2 => "avx2",
             Self::Dot => "dot",
+            Self::Neon => "neon",
         }
     }
 }
@@ -70,7 +76,7 @@ impl Backend {
         #[cfg(target_arch = "aarch64")]
         {
             let has_dot = std::arch::is_aarch64_feature_detected!("dotprod");
-            return Self(if has_dot { Instructions::Dot } else { Instructions::Neon });
+            return Self(if has_dot { Instructions::Dot } else { Instructions::Neon64 });
         }
         #[cfg(all(target_arch = "arm", target_os = "linux"))]
         if crate::arm::has_neon() {
@@ -108,6 +114,8 @@ impl Backend {
             #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
             Instructions::Neon => Family::Pairs,
             #[cfg(target_arch = "aarch64")]
+            Instructions::Neon64 => Family::Neon,
+            #[cfg(target_arch = "aarch64")]
             Instructions::Dot => Family::Dot,
         }
     }
@@ -119,6 +127,8 @@ impl Backend {
             // Every 64-bit ARM has NEON, also one whose fastest instructions are others.
             #[cfg(target_arch = "aarch64")]
             Family::Pairs => Self(Instructions::Neon),
+            #[cfg(target_arch = "aarch64")]
+            Family::Neon => Self(Instructions::Neon64),
             _ => Some(Self::detect()).filter(|found| found.family() == family).unwrap_or(Self::portable(family)),
         }
     }

@@ -42,7 +42,12 @@ impl Quantise {
         assert_eq!(input.len(), shape.volume(), "values for {shape:?}");
         match (backend.instructions(), output.layout.value_bytes) {
             #[cfg(target_arch = "aarch64")]
-            (crate::backend::Instructions::Neon | crate::backend::Instructions::Dot, _) => {
+            (
+                crate::backend::Instructions::Neon
+                | crate::backend::Instructions::Neon64
+                | crate::backend::Instructions::Dot,
+                _,
+            ) => {
                 self.rows(input, rows, output, scratch, crate::aarch64::quantise, crate::aarch64::interleave);
             }
             (_, 1) => self.rows(input, rows, output, scratch, quantise::<i8>, interleave::<i8>),

@@ -55,9 +55,9 @@ enum Form {
 }
 
 /// Tiles of `OUT` by `OUT` results, each from `IN` by `IN` pixels, that an inner loop computes with all outputs.
-pub(crate) struct Tiles<'a, const IN: usize, const OUT: usize> {
+pub(crate) struct Tiles<'a, const IN: usize, const OUT: usize, V = i16> {
     /// Values of the whole input.
-    pub(crate) input: &'a [i16],
+    pub(crate) input: &'a [V],
     /// Where the rows of pixels under each tile begin in `input`.
     pub(crate) starts: &'a [[u32; IN]],
     /// Values from one pixel to the next.
@@ -70,7 +70,7 @@ pub(crate) struct Tiles<'a, const IN: usize, const OUT: usize> {
     pub(crate) limits: Limits,
     /// For each tile, where the outputs of its pixels begin; not all of them are in the picture.
     pub(crate) targets: &'a [[[Option<u32>; OUT]; OUT]],
-    pub(crate) output: &'a mut [i16],
+    pub(crate) output: &'a mut [V],
 }
 
 /// Pixels that an inner loop computes with all outputs.
@@ -278,15 +278,37 @@ impl Conv {
         scratch: &mut [u8],
     ) {
         match (backend.instructions(), self.form) {
-            (Instructions::Portable(Family::Avx2), Form::Winograd(Size::Two)) => {
-                let work =
-                    |tiles: Tiles<'_, 4, 2>, _: &mut [i16], _: &mut [i32]| portable::winograd::<Two, _, _>(tiles);
+            (Instructions::Portable(family @ Family::Avx2), Form::Winograd(Size::Two)) => {
+                let work = |tiles: Tiles<'_, 4, 2>, _: &mut [i16], _: &mut [i32]| {
+                    portable::winograd::<Two, _, _, i16>(tiles, family);
+                };
                 self.tiles(constants, input, rows, output, scratch, work);
             }
-            (Instructions::Portable(Family::Avx2), Form::Winograd(Size::Four)) => {
-                let work =
-                    |tiles: Tiles<'_, 6, 4>, _: &mut [i16], _: &mut [i32]| portable::winograd::<Four, _, _>(tiles);
+            (Instructions::Portable(family @ Family::Avx2), Form::Winograd(Size::Four)) => {
+                let work = |tiles: Tiles<'_, 6, 4>, _: &mut [i16], _: &mut [i32]| {
+                    portable::winograd::<Four, _, _, i16>(tiles, family);
+                };
                 self.tiles(constants, input, rows, output, scratch, work);
+            }
+            (Instructions::Portable(family @ Family::Neon), Form::Winograd(Size::Two)) => {
+                let work = |tiles: Tiles<'_, 4, 2, i8>, _: &mut [i16], _: &mut [i32]| {
+                    portable::winograd::<Two, _, _, i8>(tiles, family);
+                };
+                self.tiles(constants, input, rows, output, scratch, work);
+            }
+            (Instructions::Portable(family @ Family::Neon), Form::Winograd(Size::Four)) => {
+                let work = |tiles: Tiles<'_, 6, 4, i8>, _: &mut [i16], _: &mut [i32]| {
+                    portable::winograd::<Four, _, _, i8>(tiles, family);
+                };
+                self.tiles(constants, input, rows, output, scratch, work);
+            }
+            #[cfg(target_arch = "aarch64")]
+            (Instructions::Neon64, Form::Winograd(Size::Two)) => {
+                self.tiles(constants, input, rows, output, scratch, crate::aarch64::winograd::<Two, 4, 2>);
+            }
+            #[cfg(target_arch = "aarch64")]
+            (Instructions::Neon64, Form::Winograd(Size::Four)) => {
+                self.tiles(constants, input, rows, output, scratch, crate::aarch64::winograd::<Four, 6, 4>);
             }
             #[cfg(target_arch = "x86_64")]
             (Instructions::Avx2, Form::Winograd(Size::Two)) => {
@@ -319,7 +341,7 @@ impl Conv {
                 self.jobs(constants, input, rows, output, scratch, crate::x86::conv);
             }
             #[cfg(target_arch = "aarch64")]
-            (Instructions::Neon, Form::Direct) => {
+            (Instructions::Neon | Instructions::Neon64, Form::Direct) => {
                 self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Pairs, _, _>);
             }
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
@@ -401,14 +423,14 @@ impl Conv {
     }
 
     /// Calls `work` for some tiles after the other, with room for their transforms.
-    fn tiles<const IN: usize, const OUT: usize>(
+    fn tiles<const IN: usize, const OUT: usize, V: Value>(
         &self,
         constants: &Constants,
         input: View<'_>,
         rows: Range<usize>,
         output: &mut ViewMut<'_>,
         scratch: &mut [u8],
-        work: impl Fn(Tiles<'_, IN, OUT>, &mut [i16], &mut [i32]),
+        work: impl Fn(Tiles<'_, IN, OUT, V>, &mut [i16], &mut [i32]),
     ) {
         let shape = input.layout.shape;
         assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
@@ -484,7 +506,7 @@ pub(crate) fn run(window: &Window, channels: usize, step: usize) -> Option<usize
 /// Neighbouring depths that lie together for each output.
 pub(crate) const fn group(family: Family) -> usize {
     match family {
-        Family::Pairs | Family::Avx2 => 2,
+        Family::Pairs | Family::Avx2 | Family::Neon => 2,
         Family::Dot => 4,
     }
 }

@@ -101,7 +101,7 @@ impl Linear {
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => crate::x86::sums(&input.values::<i16>()[first..], matrix, sums),
             #[cfg(target_arch = "aarch64")]
-            Instructions::Neon => {
+            Instructions::Neon | Instructions::Neon64 => {
                 crate::aarch64::sums::<crate::aarch64::Pairs, _, _>(&input.values::<i8>()[first..], matrix, sums)
             }
             // One pixel, read once: loops for two at a time have nothing to offer.

@@ -8,7 +8,7 @@ use crate::Family;
 use crate::conv::{Job, Matrix, Tiles, group, slot};
 use crate::depthwise::Row;
 use crate::picture::{BLOCK, Value};
-use crate::winograd::{Tile, both};
+use crate::winograd::{Tile, both, place};
 
 /// As the specification of every `conv` of a processor.
 pub(crate) fn conv<T: Value>(job: Job<'_, T>, family: Family) {
@@ -51,7 +51,10 @@ pub(crate) fn add_products<T: Value>(values: &[T], weights: &[i8], family: Famil
 }
 
 /// As the specification of every `winograd` of a processor.
-pub(crate) fn winograd<T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(tiles: Tiles<'_, IN, OUT>) {
+pub(crate) fn winograd<T: Tile<IN, OUT>, const IN: usize, const OUT: usize, V: Value>(
+    tiles: Tiles<'_, IN, OUT, V>,
+    family: Family,
+) {
     for (starts, targets) in tiles.starts.iter().zip(tiles.targets) {
         for output in 0..tiles.bias.len() {
             let mut sums = [[0_i32; IN]; IN];
@@ -61,9 +64,8 @@ pub(crate) fn winograd<T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(tile
                 };
                 let transformed = both(from_fn(|row| from_fn(|column| value(row, column))), T::forward);
                 for (position, value) in transformed.into_iter().flatten().enumerate() {
-                    let first = (output / BLOCK * IN * IN + position) * tiles.channels + channel / 2 * 2;
-                    let slot = slot(Family::Avx2, output % BLOCK);
-                    let weight = tiles.weights[first * BLOCK + slot * 2 + channel % 2];
+                    let first = (output / BLOCK * IN * IN + position) * tiles.channels * BLOCK;
+                    let weight = tiles.weights[first + place(family, output % BLOCK, channel)];
                     let sum = &mut sums[position / IN][position % IN];
                     *sum = sum.wrapping_add(value.wrapping_mul(weight.into()));
                 }
@@ -73,7 +75,7 @@ pub(crate) fn winograd<T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(tile
                 if let Some(target) = target {
                     let sum = T::sum(found).wrapping_add(tiles.bias[output]);
                     let steps = sum as f32 * tiles.multipliers[output];
-                    tiles.output[*target as usize + output] = tiles.limits.store(steps).into();
+                    tiles.output[*target as usize + output] = V::of(tiles.limits.store(steps).into());
                 }
             }
         }

@@ -68,13 +68,18 @@ impl Size {
         let Window { kernel, stride, .. } = layer.window;
         let (channels, outputs) = (layer.input.channels, layer.bias.len());
         let places = layer.window.places(layer.input)?;
-        let is_suitable =
-            family == Family::Avx2 && (kernel, stride) == ([3, 3], [1, 1]) && channels == step && channels >= 32;
-        // What the transforms cost beside the products is some quarter, and a third more for the larger tile.
-        let direct = 9 * places[0] * places[1] * 12;
+        let is_suitable = (kernel, stride) == ([3, 3], [1, 1]) && channels == step && channels >= 32;
+        // What the transforms cost beside the products is some quarter, and a third more for the larger tile. ARM multiplies 8-bit
+        // values in fewer instructions than 16-bit ones.
+        let (direct, factors) = match family {
+            Family::Avx2 => (12, [16, 20]),
+            Family::Neon => (12, [20, 22]),
+            Family::Pairs | Family::Dot => return None,
+        };
+        let direct = 9 * places[0] * places[1] * direct;
         let cost = |size: &Self| {
             let tiles = places.map(|places| places.div_ceil(size.side()));
-            tiles[0] * tiles[1] * size.positions() * [16, 20][*size as usize]
+            tiles[0] * tiles[1] * size.positions() * factors[*size as usize]
         };
         let fits = |size: &Self| channels * outputs <= MOST_FILTERS[*size as usize] && size.is_exact(layer);
         let sizes =
@@ -90,7 +95,7 @@ impl Size {
         layer.weights.chunks_exact(depth).all(|filter| bound(filter) < most)
     }
 
-    /// Transformed weights, `[block][position][channel / 2][slot][2]`.
+    /// Transformed weights, `[block][position]` and in each the order of [`place`].
     pub(crate) fn transform(self, layer: &Layer<'_>, family: Family) -> Vec<i16> {
         match self {
             Self::Two => transform::<Two, 4, 2>(layer, family),
@@ -174,6 +179,15 @@ pub(crate) fn both<const IN: usize, const OUT: usize>(
     from_fn(|row| one(from_fn(|column| columns[column][row])))
 }
 
+/// Where a transformed weight lies among those of its block and position: pairs of channels together for AVX2, one after the other
+/// for ARM, whose instructions multiply one channel by all outputs.
+pub(crate) fn place(family: Family, output: usize, channel: usize) -> usize {
+    match family {
+        Family::Avx2 => (channel / 2 * BLOCK + slot(family, output)) * 2 + channel % 2,
+        _ => channel * BLOCK + slot(family, output),
+    }
+}
+
 fn transform<T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(layer: &Layer<'_>, family: Family) -> Vec<i16> {
     let (channels, outputs) = (layer.input.channels, layer.bias.len());
     let mut packed = vec![0; outputs.next_multiple_of(BLOCK) * IN * IN * channels];
@@ -182,7 +196,7 @@ fn transform<T: Tile<IN, OUT>, const IN: usize, const OUT: usize>(layer: &Layer<
             let taps = from_fn(|row| from_fn(|column| filter[(3 * row + column) * channels + channel].into()));
             for (position, weight) in transformed::<T, IN, OUT>(taps).into_iter().flatten().enumerate() {
                 let first = (out / BLOCK * IN * IN + position) * channels * BLOCK;
-                packed[first + channel / 2 * BLOCK * 2 + slot(family, out % BLOCK) * 2 + channel % 2] = weight as i16;
+                packed[first + place(family, out % BLOCK, channel)] = weight as i16;
             }
         }
     }
