@@ -1,7 +1,7 @@
-//! NEON, which every 64-bit ARM has, and the 8-bit dot product of ARMv8.2.
+//! NEON, which every 64-bit ARM has, the 8-bit dot product of ARMv8.2 and the 8-bit matrix product of ARMv8.6.
 //!
 //! Values are read where they lie: a tile is a few pixels by one or two blocks of sixteen outputs, whose sums stay in registers
-//! while its runs pass by. [`pairs`] and [`dot`] differ in how a run is multiplied, and in the tile that fits their registers.
+//! while its runs pass by. [`pairs`], [`dot`] and [`i8mm`] differ in how a run is multiplied, and in the tile that fits their registers.
 
 /// Goes over a run: whole vectors of sixteen values, then what is left of one. `$load` loads sixteen values of each pixel, and
 /// the others multiply four of them each.
@@ -36,6 +36,7 @@ macro_rules! over_run {
 mod depthwise;
 mod dot;
 mod elementwise;
+mod i8mm;
 mod pairs;
 mod winograd;
 
@@ -44,6 +45,7 @@ use std::arch::aarch64::*;
 pub(crate) use depthwise::depthwise;
 pub(crate) use dot::Dot;
 pub(crate) use elementwise::{add, interleave, quantise};
+pub(crate) use i8mm::I8mm;
 pub(crate) use pairs::Pairs;
 pub(crate) use winograd::winograd;
 
@@ -53,15 +55,22 @@ use crate::requantise::Limits;
 
 const _: () = assert!(cfg!(target_endian = "little"), "vectors of bytes are read as vectors of pairs");
 
-/// Sixteen sums in order.
+/// Sixteen sums, in order except where [`Products::turn`] says so.
 type Sums = [int32x4_t; 4];
 
 /// How a run is multiplied: `N` pixels by `B` blocks of outputs together, or one by one.
 ///
 /// # Safety
-/// Of all functions: the processor has the instructions; `run`, a multiple of 4, rounded up to 16 values lie at each of
+/// Of all functions: the processor has the instructions; `run`, a multiple of [`Products::TOGETHER`], rounded up to 16 values lie at each of
 /// `values`; `16 * run` weights lie at each of `weights`; a task has the pixels and the block.
 pub(crate) trait Products<const N: usize, const B: usize> {
+    /// Depths that an instruction multiplies, or the loop.
+    const TOGETHER: usize = 4;
+
+    /// From sums in order to the order in which [`Products::tile`] adds to them, and back.
+    #[inline(always)]
+    unsafe fn turn(_sums: &mut [[Sums; B]; N]) {}
+
     /// Adds the products of runs of values and weights to the sums of each pixel and block.
     unsafe fn tile(sums: &mut [[Sums; B]; N], values: [*const i8; N], run: usize, weights: [*const i8; B]);
 
@@ -84,7 +93,7 @@ pub(crate) trait Products<const N: usize, const B: usize> {
 pub(crate) fn conv<K: Products<N, B>, const N: usize, const B: usize>(job: Job<'_>) {
     let Matrix { run, kernel_rows, weights, bias } = job.matrix;
     let pixels = job.targets.len();
-    check(job.matrix);
+    check(job.matrix, K::TOGETHER);
     assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
     assert!(largest(job.starts) + run.next_multiple_of(BLOCK) <= job.input.len());
     assert!(largest(job.targets) + bias.len() <= job.output.len());
@@ -128,7 +137,7 @@ pub(crate) fn sums<K: Products<N, B>, const N: usize, const B: usize>(
     sums: &mut [i32],
 ) {
     let Matrix { run, weights, bias, .. } = matrix;
-    check(matrix);
+    check(matrix, K::TOGETHER);
     assert!(sums.len() == bias.len() && matrix.kernel_rows == 1 && run.next_multiple_of(BLOCK) <= values.len());
     for block in 0..bias.len() / BLOCK {
         // SAFETY: as in `conv`.
@@ -142,9 +151,9 @@ pub(crate) fn sums<K: Products<N, B>, const N: usize, const B: usize>(
     }
 }
 
-fn check(matrix: Matrix<'_>) {
+fn check(matrix: Matrix<'_>, together: usize) {
     let Matrix { run, kernel_rows, weights, bias } = matrix;
-    assert!(run.is_multiple_of(4) && bias.len().is_multiple_of(BLOCK));
+    assert!(run.is_multiple_of(together) && bias.len().is_multiple_of(BLOCK));
     assert!(weights.len() == bias.len() * run * kernel_rows);
 }
 
@@ -172,11 +181,13 @@ impl Task {
         // SAFETY: promised.
         unsafe {
             let mut sums = [std::array::from_fn(|at| four_vectors(self.bias.add((block + at) * BLOCK))); N];
+            K::turn(&mut sums);
             for row in 0..self.kernel_rows {
                 let values = std::array::from_fn(|at| self.values(pixel + at, row));
                 let weights = std::array::from_fn(|at| self.weights(block + at, row));
                 K::tile(&mut sums, values, self.run, weights);
             }
+            K::turn(&mut sums);
             for at in 0..B {
                 if self.ends.narrow {
                     sums.iter()

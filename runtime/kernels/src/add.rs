@@ -48,7 +48,8 @@ impl Add {
             (
                 crate::backend::Instructions::Neon
                 | crate::backend::Instructions::Neon64
-                | crate::backend::Instructions::Dot,
+                | crate::backend::Instructions::Dot
+                | crate::backend::Instructions::I8mm,
                 _,
             ) => self.rows(inputs, rows, output, crate::aarch64::add),
             (_, 1) => self.rows(inputs, rows, output, add::<i8>),

@@ -24,6 +24,9 @@ pub(crate) enum Instructions {
     /// NEON with the 8-bit dot product.
     #[cfg(target_arch = "aarch64")]
     Dot,
+    /// NEON with the 8-bit matrix product.
+    #[cfg(target_arch = "aarch64")]
+    I8mm,
 }
 
 /// Processors that want their weights in one order. Plans are made for a family.
@@ -38,17 +41,19 @@ pub enum Family {
     Dot,
     /// 64-bit ARM without it (Cortex-A53, A72): pairs, and Winograd where that is faster.
     Neon,
+    /// ARM with the 8-bit matrix product (ARMv8.6 `SMMLA`): eight products a lane, for two pixels together.
+    I8mm,
 }
 
 impl Family {
     /// Every family, for compiling ahead.
-    pub const ALL: [Self; 4] = [Self::Pairs, Self::Avx2, Self::Dot, Self::Neon];
+    pub const ALL: [Self; 5] = [Self::Pairs, Self::Avx2, Self::Dot, Self::Neon, Self::I8mm];
 
     /// Bytes of a stored value in memory.
     #[must_use]
     pub const fn value_bytes(self) -> usize {
         match self {
-            Self::Pairs | Self::Dot | Self::Neon => 1,
+            Self::Pairs | Self::Dot | Self::Neon | Self::I8mm => 1,
             Self::Avx2 => 2,
         }
     }
@@ -61,6 +66,56 @@ impl Family {
             Self::Avx2 => "avx2",
             Self::Dot => "dot",
             Self::Neon => "neon",
+            Self::I8mm => "i8mm",
+        }
+    }
+}
+
+impl Instructions {
+    /// Those of this kind of processor, fastest first.
+    const NATIVE: &[Self] = &[
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2,
+        #[cfg(target_arch = "aarch64")]
+        Self::I8mm,
+        #[cfg(target_arch = "aarch64")]
+        Self::Dot,
+        #[cfg(target_arch = "aarch64")]
+        Self::Neon64,
+        #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
+        Self::Neon,
+    ];
+
+    /// Whether this processor has them.
+    fn are_here(self) -> bool {
+        match self {
+            Self::Portable(_) => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => std::arch::is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm => std::arch::is_aarch64_feature_detected!("i8mm"),
+            #[cfg(target_arch = "aarch64")]
+            Self::Dot => std::arch::is_aarch64_feature_detected!("dotprod"),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon64 | Self::Neon => true,
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Self::Neon => crate::arm::has_neon(),
+        }
+    }
+
+    fn family(self) -> Family {
+        match self {
+            Self::Portable(family) => family,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Family::Avx2,
+            #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
+            Self::Neon => Family::Pairs,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon64 => Family::Neon,
+            #[cfg(target_arch = "aarch64")]
+            Self::Dot => Family::Dot,
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm => Family::I8mm,
         }
     }
 }
@@ -69,21 +124,7 @@ impl Backend {
     /// The fastest one of this processor.
     #[must_use]
     pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            return Self(Instructions::Avx2);
-        }
-        #[cfg(target_arch = "aarch64")]
-        {
-            let has_dot = std::arch::is_aarch64_feature_detected!("dotprod");
-            return Self(if has_dot { Instructions::Dot } else { Instructions::Neon64 });
-        }
-        #[cfg(all(target_arch = "arm", target_os = "linux"))]
-        if crate::arm::has_neon() {
-            return Self(Instructions::Neon);
-        }
-        #[cfg(not(target_arch = "aarch64"))]
-        Self::portable(Family::Pairs)
+        Self::native().next().unwrap_or(Self::portable(Family::Pairs))
     }
 
     /// Plain Rust on the weights of any family, for every processor.
@@ -95,42 +136,24 @@ impl Backend {
     /// Every one that this processor has.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let mut all: Vec<Self> = Family::ALL.map(Self::portable).to_vec();
-        for found in Family::ALL.map(Self::for_family) {
-            if !all.contains(&found) {
-                all.push(found);
-            }
-        }
-        all
+        Family::ALL.map(Self::portable).into_iter().chain(Self::native()).collect()
     }
 
     /// The order of weights that it reads.
     #[must_use]
     pub fn family(self) -> Family {
-        match self.0 {
-            Instructions::Portable(family) => family,
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => Family::Avx2,
-            #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
-            Instructions::Neon => Family::Pairs,
-            #[cfg(target_arch = "aarch64")]
-            Instructions::Neon64 => Family::Neon,
-            #[cfg(target_arch = "aarch64")]
-            Instructions::Dot => Family::Dot,
-        }
+        self.0.family()
     }
 
     /// The fastest one of this processor that reads the weights of `family`.
     #[must_use]
     pub fn for_family(family: Family) -> Self {
-        match family {
-            // Every 64-bit ARM has NEON, also one whose fastest instructions are others.
-            #[cfg(target_arch = "aarch64")]
-            Family::Pairs => Self(Instructions::Neon),
-            #[cfg(target_arch = "aarch64")]
-            Family::Neon => Self(Instructions::Neon64),
-            _ => Some(Self::detect()).filter(|found| found.family() == family).unwrap_or(Self::portable(family)),
-        }
+        Self::native().find(|found| found.family() == family).unwrap_or(Self::portable(family))
+    }
+
+    /// Those of more than plain Rust, fastest first.
+    fn native() -> impl Iterator<Item = Self> {
+        Instructions::NATIVE.iter().copied().filter(|instructions| instructions.are_here()).map(Self)
     }
 
     pub(crate) fn instructions(self) -> Instructions {

@@ -45,7 +45,8 @@ impl Quantise {
             (
                 crate::backend::Instructions::Neon
                 | crate::backend::Instructions::Neon64
-                | crate::backend::Instructions::Dot,
+                | crate::backend::Instructions::Dot
+                | crate::backend::Instructions::I8mm,
                 _,
             ) => {
                 self.rows(input, rows, output, scratch, crate::aarch64::quantise, crate::aarch64::interleave);

@@ -91,7 +91,7 @@ pub(crate) struct Job<'a, T = i8> {
 /// Packed weights and what belongs to them.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
-    /// Values in a run, a multiple of 4.
+    /// Values in a run, a multiple of 4 and of what the family multiplies together.
     pub(crate) run: usize,
     pub(crate) kernel_rows: usize,
     /// `[block][depth / n][output][n]`, `n` by [`group`] and outputs in the order of [`slot`], depth being `kernel_rows * run`.
@@ -143,8 +143,9 @@ impl Conv {
     #[must_use]
     pub fn thin_step(window: &Window, channels: usize) -> Option<usize> {
         // Pixels that touch make the shortest runs, but four values are written faster than three.
-        let shortest = run(window, channels, channels)?;
-        (1..=4).contains(&channels).then(|| if run(window, channels, 4) > Some(shortest) { channels } else { 4 })
+        let length = |step| run(window, channels, step, Family::Pairs);
+        let shortest = length(channels)?;
+        (1..=4).contains(&channels).then(|| if length(4) > Some(shortest) { channels } else { 4 })
     }
 
     /// What it slides.
@@ -209,25 +210,30 @@ impl Conv {
         self.window.kernel[0] * self.window.kernel[1] * self.channels * self.outputs
     }
 
-    /// Whether the constants that it names are there, with the lengths that it needs: for layers from a file.
+    /// Whether `family` computes it so, and the constants that it names are there with the lengths that it needs: for layers from
+    /// a file.
     #[must_use]
-    pub fn fits(&self, constants: &Constants) -> bool {
+    pub fn fits(&self, family: Family, constants: &Constants) -> bool {
         let outputs = self.outputs.next_multiple_of(BLOCK);
-        let depth = run(&self.window, self.channels, self.step).and_then(|run| run.checked_mul(self.window.kernel[0]));
+        let depth =
+            run(&self.window, self.channels, self.step, family).and_then(|run| run.checked_mul(self.window.kernel[0]));
         let length = depth.and_then(|depth| depth.checked_mul(outputs)).filter(|length| *length > 0);
+        let is_whole = self.channels == self.step && self.channels.is_multiple_of(BLOCK);
         let mut biases = 1;
         let has_weights = match (self.form, length) {
             (_, None) => false,
             (Form::Direct, Some(length)) => constants.holds::<i8>(self.weights, length),
             (Form::Taps, Some(length)) => {
-                let is_whole = self.channels == self.step && self.channels.is_multiple_of(BLOCK);
                 biases += self.n_taps();
-                is_whole && biases <= taps::MOST_TAPS + 1 && constants.holds::<i8>(self.weights, length)
+                family == Family::Avx2
+                    && is_whole
+                    && biases <= taps::MOST_TAPS + 1
+                    && constants.holds::<i8>(self.weights, length)
             }
             (Form::Winograd(size), Some(_)) => {
-                let is_whole = self.channels == self.step && self.channels.is_multiple_of(BLOCK);
                 let length = (size.positions() * self.channels).checked_mul(outputs);
-                let is_3x3 = (self.window.kernel, self.window.stride) == ([3, 3], [1, 1]);
+                let has_it = matches!(family, Family::Avx2 | Family::Neon);
+                let is_3x3 = has_it && (self.window.kernel, self.window.stride) == ([3, 3], [1, 1]);
                 is_whole && is_3x3 && length.is_some_and(|length| constants.holds::<i16>(self.weights, length))
             }
         };
@@ -243,11 +249,8 @@ impl Conv {
         if let Form::Winograd(size) = self.form {
             return size.batch(self.channels);
         }
-        (CACHED / (2 * self.depth()) / 6).clamp(1, MOST_PIXELS / 6) * 6
-    }
-
-    fn depth(&self) -> usize {
-        self.window.kernel[0] * run(&self.window, self.channels, self.step).expect("checked when it was made or read")
+        let run = run(&self.window, self.channels, self.step, Family::Pairs).expect("checked when it was made or read");
+        (CACHED / (2 * self.window.kernel[0] * run) / 6).clamp(1, MOST_PIXELS / 6) * 6
     }
 
     /// Bytes of scratch that [`Conv::run`] needs.
@@ -352,6 +355,10 @@ impl Conv {
             (Instructions::Dot, Form::Direct) => {
                 self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Dot, 6, 1>);
             }
+            #[cfg(target_arch = "aarch64")]
+            (Instructions::I8mm, Form::Direct) => {
+                self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::I8mm, 6, 1>);
+            }
         }
     }
 
@@ -378,8 +385,8 @@ impl Conv {
         let (batch, kernel_rows, width) = (self.batch(), self.window.kernel[0], output.layout.shape.width);
         let starts = scratch.take::<u32>(batch * kernel_rows);
         let targets = scratch.take::<u32>(batch);
-        let run = run(&self.window, self.channels, self.step).expect("checked when it was made or read");
-        let (weights, bias) = (constants.get(self.weights), constants.get(self.bias));
+        let (weights, bias) = (constants.get::<i8>(self.weights), constants.get(self.bias));
+        let run = weights.len() / (kernel_rows * self.outputs.next_multiple_of(BLOCK));
         let matrix = Matrix { run, kernel_rows, weights, bias };
         let multipliers = constants.get(self.multipliers);
         // Where kernel rows and results begin for the present row of the result, without its columns.
@@ -497,10 +504,12 @@ pub(crate) fn largest(offsets: &[u32]) -> usize {
     offsets.iter().fold(0, |largest, offset| largest.max(*offset)) as usize
 }
 
-/// Values from the first to the last under one row of the window, rounded up to a multiple of 4; `None` where that is no size.
-pub(crate) fn run(window: &Window, channels: usize, step: usize) -> Option<usize> {
+/// Values from the first to the last under one row of the window, rounded up to what `family` multiplies together, at least 4;
+/// `None` where that is no size.
+pub(crate) fn run(window: &Window, channels: usize, step: usize, family: Family) -> Option<usize> {
     let last = Some(channels).filter(|last| *last <= step)?;
-    window.kernel[1].checked_sub(1)?.checked_mul(step)?.checked_add(last)?.checked_next_multiple_of(4)
+    let length = window.kernel[1].checked_sub(1)?.checked_mul(step)?.checked_add(last)?;
+    length.checked_next_multiple_of(group(family).max(4))
 }
 
 /// Neighbouring depths that lie together for each output.
@@ -508,6 +517,7 @@ pub(crate) const fn group(family: Family) -> usize {
     match family {
         Family::Pairs | Family::Avx2 | Family::Neon => 2,
         Family::Dot => 4,
+        Family::I8mm => 8,
     }
 }
 
@@ -526,7 +536,7 @@ pub(crate) fn pack(layer: &Layer<'_>, step: usize, family: Family) -> Vec<i8> {
     let Layer { input, window, weights, .. } = *layer;
     let [rows, columns] = window.kernel;
     let (channels, group) = (input.channels, group(family));
-    let run = run(&window, channels, step).expect("the layer was checked");
+    let run = run(&window, channels, step, family).expect("the layer was checked");
     let (depth, outputs) = (rows * run, layer.bias.len());
     let mut packed = vec![0; outputs.next_multiple_of(BLOCK) * depth];
     for (out, filter) in weights.chunks_exact(rows * columns * channels).enumerate() {

@@ -147,7 +147,7 @@ impl Depthwise {
                 _ => crate::x86::depthwise(row),
             }),
             #[cfg(target_arch = "aarch64")]
-            Instructions::Neon | Instructions::Neon64 | Instructions::Dot => {
+            Instructions::Neon | Instructions::Neon64 | Instructions::Dot | Instructions::I8mm => {
                 self.rows(constants, input, rows, output, crate::aarch64::depthwise);
             }
             #[cfg(all(target_arch = "arm", target_os = "linux"))]

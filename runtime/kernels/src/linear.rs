@@ -51,19 +51,17 @@ impl Linear {
         self.outputs
     }
 
-    /// Whether the constants that it names are there, with the lengths that it needs: for layers from a file.
+    /// Whether the constants that it names are there, with the lengths that `family` needs: for layers from a file.
     #[must_use]
-    pub fn fits(&self, constants: &Constants) -> bool {
+    pub fn fits(&self, family: Family, constants: &Constants) -> bool {
         let outputs = self.outputs.next_multiple_of(BLOCK);
-        let length = self.run_length().and_then(|depth| depth.checked_mul(outputs));
+        let step = self.channels.checked_next_multiple_of(BLOCK);
+        let depth = step.and_then(|step| run(&Window::POINT, self.channels, step, family));
+        let length = depth.and_then(|depth| depth.checked_mul(outputs));
         self.outputs > 0
             && length.is_some_and(|length| length > 0 && constants.holds::<i8>(self.weights, length))
             && constants.holds::<i32>(self.bias, outputs)
             && constants.holds::<f32>(self.scales, outputs)
-    }
-
-    fn run_length(&self) -> Option<usize> {
-        run(&Window::POINT, self.channels, self.channels.checked_next_multiple_of(BLOCK)?)
     }
 
     /// Bytes of scratch that [`Linear::run`] needs.
@@ -89,9 +87,8 @@ impl Linear {
         assert_eq!(output.len(), self.outputs, "results of the last layer");
         let mut scratch = Scratch::new(scratch);
         let sums = scratch.take::<i32>(self.outputs.next_multiple_of(BLOCK));
-        let run = self.run_length().expect("checked when it was made or read");
-        let (weights, bias) = (constants.get(self.weights), constants.get(self.bias));
-        let matrix = Matrix { run, kernel_rows: 1, weights, bias };
+        let (weights, bias) = (constants.get::<i8>(self.weights), constants.get(self.bias));
+        let matrix = Matrix { run: weights.len() / sums.len(), kernel_rows: 1, weights, bias };
         let first = input.layout.offset(0, 0);
         match backend.instructions() {
             Instructions::Portable(Family::Avx2) => {
@@ -110,6 +107,10 @@ impl Linear {
             #[cfg(target_arch = "aarch64")]
             Instructions::Dot => {
                 crate::aarch64::sums::<crate::aarch64::Dot, 6, 1>(&input.values::<i8>()[first..], matrix, sums)
+            }
+            #[cfg(target_arch = "aarch64")]
+            Instructions::I8mm => {
+                crate::aarch64::sums::<crate::aarch64::I8mm, 6, 1>(&input.values::<i8>()[first..], matrix, sums)
             }
         }
         for ((output, sum), scale) in output.iter_mut().zip(sums).zip(constants.get::<f32>(self.scales)) {

@@ -156,7 +156,7 @@ fn conv(layer: &Layer<'_>, input: &[i8], backend: Backend) -> Result<Vec<i8>, La
     let conv = Conv::new(layer, step, backend.family(), &mut store)?;
     let layout = Layout::thin(layer.input, conv.margin(layer.input), step, backend.family());
     let constants = store.finish();
-    assert!(conv.fits(&constants));
+    assert!(conv.fits(backend.family(), &constants));
     let bytes = picture(input, layout, layer.input_zero);
     let mut scratch = Lines::new(conv.scratch());
     scratch.bytes_mut().fill(0x55);
@@ -248,7 +248,7 @@ proptest! {
             let mut store = Store::default();
             let linear = Linear::new(&layer, backend.family(), &mut store).unwrap();
             let constants = store.finish();
-            prop_assert!(linear.fits(&constants));
+            prop_assert!(linear.fits(backend.family(), &constants));
             let (mut found, mut scratch) = (vec![0.0; outputs], Lines::new(linear.scratch()));
             linear.run(backend, &constants, View::new(bytes.bytes(), layout), &mut found, scratch.bytes_mut());
             prop_assert_eq!(&found, &expected, "{:?}", backend);

@@ -255,7 +255,7 @@ fn shapes(program: &Program, constants: &Constants) -> Result<Vec<Option<Shape>>
             if !reads_previous || chain.len() > MOST_LINKS || chain.len() > 1 && !link.operation.works_by_rows() {
                 return Err(ProgramError::Chain { name: name() });
             }
-            let gives = link.operation.result(&sources, constants);
+            let gives = link.operation.result(&sources, program.family, constants);
             match gives.ok_or_else(|| ProgramError::Layer { name: name(), sources: sources.clone() })? {
                 Gives::Picture(shape) => {
                     if !is_possible(shape) {

@@ -200,15 +200,17 @@ impl Operation {
         }
     }
 
-    /// What it gives for sources of `shapes`; `None` where they do not fit it, or its constants are not there.
-    pub(crate) fn result(&self, shapes: &[Shape], constants: &Constants) -> Option<Gives> {
+    /// What it gives for sources of `shapes`, in a program of `family`; `None` where they do not fit it, or its constants are not there.
+    pub(crate) fn result(&self, shapes: &[Shape], family: Family, constants: &Constants) -> Option<Gives> {
         let picture = |shape: Shape| Some(Gives::Picture(shape));
         match (self, shapes) {
             (Self::Quantise { layer, .. }, [shape]) => {
                 let is_scale = layer.scale > 0.0 && layer.scale.is_finite();
                 picture(*shape).filter(|_| is_scale && layer.limits.is_range())
             }
-            (Self::Conv { layer, .. }, [shape]) => picture(layer.output(*shape)?).filter(|_| layer.fits(constants)),
+            (Self::Conv { layer, .. }, [shape]) => {
+                picture(layer.output(*shape)?).filter(|_| layer.fits(family, constants))
+            }
             (Self::Depthwise { layer, .. }, [shape]) => {
                 picture(layer.output(*shape)?).filter(|_| layer.fits(constants))
             }
@@ -219,7 +221,8 @@ impl Operation {
                 picture(Shape { height: 1, width: 1, channels: shape.channels })
             }
             (Self::Linear { layer, output, .. }, [shape]) => {
-                let fits = *shape == Shape { height: 1, width: 1, channels: layer.channels() } && layer.fits(constants);
+                let fits = *shape == Shape { height: 1, width: 1, channels: layer.channels() }
+                    && layer.fits(family, constants);
                 let shape = Shape { height: 1, width: 1, channels: layer.outputs() };
                 fits.then_some(Gives::Output(*output, shape))
             }

@@ -13,10 +13,12 @@ use crate::step::{self, Outcome, capture, execute, is_installed, root};
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 const PROGRAMS: [&str; 2] = ["remedis", "remedis-device"];
 const TARGET_32: &str = "armv7-unknown-linux-gnueabihf";
-/// From an old in-order core without dot product to a newer one with it, and one of 32 bits: different kernels run.
-const EMULATED: [Emulated; 3] = [
+/// From an old in-order core without dot product to a newer one with it, one with everything that the emulator knows (the matrix
+/// product among it), and one of 32 bits: different kernels run.
+const EMULATED: [Emulated; 4] = [
     Emulated { cpu: "cortex-a53", target: TARGET, emulator: "qemu-aarch64-static" },
     Emulated { cpu: "cortex-a76", target: TARGET, emulator: "qemu-aarch64-static" },
+    Emulated { cpu: "max", target: TARGET, emulator: "qemu-aarch64-static" },
     Emulated { cpu: "cortex-a15", target: TARGET_32, emulator: "qemu-arm-static" },
 ];
 
