@@ -14,7 +14,7 @@ pub(crate) enum Instructions {
     /// 256-bit `pmaddwd` of x86-64: pairs of products summed in 32 bits, which cannot saturate. The 8-bit `pmaddubsw` can,
     /// and gives wrong sums for large weights.
     #[cfg(target_arch = "x86_64")]
-    Avx2,
+    Avx2(Madd),
     /// 128-bit NEON: two pairs of products summed in 16 bits, then in 32.
     #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
     Neon,
@@ -27,6 +27,31 @@ pub(crate) enum Instructions {
     /// NEON with the 8-bit matrix product.
     #[cfg(target_arch = "aarch64")]
     I8mm,
+}
+
+/// What adds the products of pairs to sums.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Madd {
+    /// Two instructions, which every AVX2 has.
+    Avx2,
+    /// One, as AVX-VNNI encodes it.
+    AvxVnni,
+    /// The same, as AVX-512 VNNI encodes it.
+    Avx512Vnni,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Madd {
+    fn is_here(self) -> bool {
+        match self {
+            Self::Avx2 => true,
+            Self::AvxVnni => std::arch::is_x86_feature_detected!("avxvnni"),
+            Self::Avx512Vnni => {
+                std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512vl")
+            }
+        }
+    }
 }
 
 /// Processors that want their weights in one order. Plans are made for a family.
@@ -75,7 +100,11 @@ impl Instructions {
     /// Those of this kind of processor, fastest first.
     const NATIVE: &[Self] = &[
         #[cfg(target_arch = "x86_64")]
-        Self::Avx2,
+        Self::Avx2(Madd::AvxVnni),
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2(Madd::Avx512Vnni),
+        #[cfg(target_arch = "x86_64")]
+        Self::Avx2(Madd::Avx2),
         #[cfg(target_arch = "aarch64")]
         Self::I8mm,
         #[cfg(target_arch = "aarch64")]
@@ -91,7 +120,7 @@ impl Instructions {
         match self {
             Self::Portable(_) => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => std::arch::is_x86_feature_detected!("avx2"),
+            Self::Avx2(madd) => std::arch::is_x86_feature_detected!("avx2") && madd.is_here(),
             #[cfg(target_arch = "aarch64")]
             Self::I8mm => std::arch::is_aarch64_feature_detected!("i8mm"),
             #[cfg(target_arch = "aarch64")]
@@ -107,7 +136,7 @@ impl Instructions {
         match self {
             Self::Portable(family) => family,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => Family::Avx2,
+            Self::Avx2(_) => Family::Avx2,
             #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
             Self::Neon => Family::Pairs,
             #[cfg(target_arch = "aarch64")]
@@ -139,6 +168,17 @@ impl Backend {
         Family::ALL.map(Self::portable).into_iter().chain(Self::native()).collect()
     }
 
+    /// Every one of this kind of processor, whether this one has it or not: for tests, which emulate what is absent.
+    ///
+    /// # Safety
+    /// What this processor lacks may only be run where something else gives its results.
+    #[doc(hidden)]
+    #[must_use]
+    pub unsafe fn possible() -> Vec<Self> {
+        let native = Instructions::NATIVE.iter().copied().map(Self);
+        Family::ALL.map(Self::portable).into_iter().chain(native).collect()
+    }
+
     /// The order of weights that it reads.
     #[must_use]
     pub fn family(self) -> Family {
@@ -167,7 +207,7 @@ macro_rules! vectorised {
     ($backend:expr, $function:ident($($argument:expr),*)) => {
         match $backend.instructions() {
             #[cfg(target_arch = "x86_64")]
-            $crate::backend::Instructions::Avx2 => {
+            $crate::backend::Instructions::Avx2(_) => {
                 // SAFETY: `Backend` carries these instructions only where the processor was seen to have them.
                 unsafe { crate::x86::with_avx2(|| $function($($argument),*)) }
             }

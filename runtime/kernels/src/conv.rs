@@ -314,17 +314,17 @@ impl Conv {
                 self.tiles(constants, input, rows, output, scratch, crate::aarch64::winograd::<Four, 6, 4>);
             }
             #[cfg(target_arch = "x86_64")]
-            (Instructions::Avx2, Form::Winograd(Size::Two)) => {
-                self.tiles(constants, input, rows, output, scratch, crate::x86::winograd::<Two, 4, 2>);
+            (Instructions::Avx2(madd), Form::Winograd(Size::Two)) => {
+                self.tiles(constants, input, rows, output, scratch, crate::x86::Kernels::of(madd).two);
             }
             #[cfg(target_arch = "x86_64")]
-            (Instructions::Avx2, Form::Winograd(Size::Four)) => {
-                self.tiles(constants, input, rows, output, scratch, crate::x86::winograd::<Four, 6, 4>);
+            (Instructions::Avx2(madd), Form::Winograd(Size::Four)) => {
+                self.tiles(constants, input, rows, output, scratch, crate::x86::Kernels::of(madd).four);
             }
             (_, Form::Winograd(_)) => unreachable!("Winograd for {backend:?}"),
             #[cfg(target_arch = "x86_64")]
-            (Instructions::Avx2, Form::Taps) => {
-                self.visits(constants, input, rows, output, scratch, crate::x86::visits);
+            (Instructions::Avx2(madd), Form::Taps) => {
+                self.visits(constants, input, rows, output, scratch, crate::x86::Kernels::of(madd).visits);
             }
             (Instructions::Portable(Family::Avx2), Form::Taps) => {
                 let work = |visits: Visits<'_, i16>, _: &mut [i32]| taps::portable(visits, Family::Avx2);
@@ -340,8 +340,8 @@ impl Conv {
                 self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i8>| portable::conv(job, family));
             }
             #[cfg(target_arch = "x86_64")]
-            (Instructions::Avx2, Form::Direct) => {
-                self.jobs(constants, input, rows, output, scratch, crate::x86::conv);
+            (Instructions::Avx2(madd), Form::Direct) => {
+                self.jobs(constants, input, rows, output, scratch, crate::x86::Kernels::of(madd).conv);
             }
             #[cfg(target_arch = "aarch64")]
             (Instructions::Neon | Instructions::Neon64, Form::Direct) => {

@@ -142,9 +142,9 @@ impl Depthwise {
                 self.rows(constants, input, rows, output, |row: Row<'_, i8>| portable::depthwise(row));
             }
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => self.rows(constants, input, rows, output, |row| match row.pairs {
+            Instructions::Avx2(madd) => self.rows(constants, input, rows, output, |row| match row.pairs {
                 [] => portable::depthwise(row),
-                _ => crate::x86::depthwise(row),
+                _ => (crate::x86::Kernels::of(madd).depthwise)(row),
             }),
             #[cfg(target_arch = "aarch64")]
             Instructions::Neon | Instructions::Neon64 | Instructions::Dot | Instructions::I8mm => {

@@ -96,7 +96,9 @@ impl Linear {
             }
             Instructions::Portable(family) => portable::sums(&input.values::<i8>()[first..], matrix, family, sums),
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => crate::x86::sums(&input.values::<i16>()[first..], matrix, sums),
+            Instructions::Avx2(madd) => {
+                (crate::x86::Kernels::of(madd).sums)(&input.values::<i16>()[first..], matrix, sums)
+            }
             #[cfg(target_arch = "aarch64")]
             Instructions::Neon | Instructions::Neon64 => {
                 crate::aarch64::sums::<crate::aarch64::Pairs, _, _>(&input.values::<i8>()[first..], matrix, sums)

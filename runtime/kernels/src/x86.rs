@@ -1,4 +1,5 @@
-//! AVX2: `pmaddwd` multiplies sixteen pairs of `i16` and adds each pair into an `i32`, without saturation.
+//! AVX2: `pmaddwd` multiplies sixteen pairs of `i16` and adds each pair into an `i32`, without saturation. VNNI's `vpdpwssd` adds
+//! that to a sum as well.
 //!
 //! Values are kept as `i16` in memory, which is what it reads. Sixteen sums are held as two vectors in *mixed order*, channels 0-3 and
 //! 8-11, then 4-7 and 12-15: packing works within halves of a vector and leaves that in order.
@@ -10,12 +11,92 @@ mod winograd;
 
 use std::arch::x86_64::*;
 
-pub(crate) use conv::{conv, sums};
-pub(crate) use depthwise::depthwise;
-pub(crate) use taps::visits;
-pub(crate) use winograd::winograd;
-
+use crate::backend::Madd;
+use crate::conv::taps::Visits;
+use crate::conv::{Job, Matrix, Tiles};
+use crate::depthwise::Row;
 use crate::requantise::Limits;
+use crate::winograd::{Four, Two};
+
+/// What runs layers; only for the processors of the [`Madd`] that it is for.
+pub(crate) struct Kernels {
+    pub(crate) conv: fn(Job<'_, i16>),
+    pub(crate) sums: fn(&[i16], Matrix<'_>, &mut [i32]),
+    pub(crate) depthwise: fn(Row<'_, i16>),
+    pub(crate) visits: fn(Visits<'_, i16>, &mut [i32]),
+    pub(crate) two: fn(Tiles<'_, 4, 2>, &mut [i16], &mut [i32]),
+    pub(crate) four: fn(Tiles<'_, 6, 4>, &mut [i16], &mut [i32]),
+}
+
+impl Kernels {
+    /// Those that add products as `madd` says.
+    pub(crate) const fn of(madd: Madd) -> Self {
+        match madd {
+            Madd::Avx2 => Self::by::<Avx2>(),
+            Madd::AvxVnni => Self::by::<AvxVnni>(),
+            Madd::Avx512Vnni => Self::by::<Avx512Vnni>(),
+        }
+    }
+
+    const fn by<M: Add>() -> Self {
+        Self {
+            conv: conv::conv::<M>,
+            sums: conv::sums::<M>,
+            depthwise: depthwise::depthwise::<M>,
+            visits: taps::visits::<M>,
+            two: winograd::winograd::<M, Two, 4, 2>,
+            four: winograd::winograd::<M, Four, 6, 4>,
+        }
+    }
+}
+
+/// How the products of pairs are added to sums.
+pub(crate) trait Add {
+    /// `sums[i] + values[2i] * weights[2i] + values[2i + 1] * weights[2i + 1]`, which constructors have made sure fits.
+    ///
+    /// # Safety
+    /// AVX2, and the instruction that it is.
+    unsafe fn add(sums: __m256i, values: __m256i, weights: __m256i) -> __m256i;
+}
+
+pub(crate) struct Avx2;
+pub(crate) struct AvxVnni;
+pub(crate) struct Avx512Vnni;
+
+impl Add for Avx2 {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn add(sums: __m256i, values: __m256i, weights: __m256i) -> __m256i {
+        _mm256_add_epi32(sums, _mm256_madd_epi16(values, weights))
+    }
+}
+
+/// `vpdpwssd` as processors with VNNI and without AVX-512 encode it, or those with both. The standard library's names for it need
+/// functions that are compiled for them.
+macro_rules! vpdpwssd {
+    ($name:ty, $encoding:literal) => {
+        impl Add for $name {
+            #[inline]
+            #[target_feature(enable = "avx2")]
+            unsafe fn add(mut sums: __m256i, values: __m256i, weights: __m256i) -> __m256i {
+                // SAFETY: promised; registers only.
+                unsafe {
+                    std::arch::asm!(
+                        concat!($encoding, " vpdpwssd {sums}, {values}, {weights}"),
+                        sums = inout(ymm_reg) sums,
+                        values = in(ymm_reg) values,
+                        weights = in(ymm_reg) weights,
+                        options(pure, nomem, nostack, preserves_flags),
+                    );
+                }
+                sums
+            }
+        }
+    };
+}
+
+vpdpwssd!(AvxVnni, "{{vex}}");
+vpdpwssd!(Avx512Vnni, "{{evex}}");
 
 /// Sixteen sums in mixed order.
 type Sums = [__m256i; 2];

@@ -1,6 +1,9 @@
 //! Every kernel on every back end of this processor gives the bytes of the plain reference.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod emulated;
+
 use proptest::prelude::*;
 use remedis_kernels::{
     Backend, Conv, Depthwise, Family, Layer, LayerError, Layout, Linear, Lines, Requantise, Shape, Store, View,
@@ -192,67 +195,113 @@ fn tiled_case() -> impl Strategy<Value = Case> {
     )
 }
 
+fn convolution_is_exact(case: &Case, backends: &[Backend]) -> Result<(), TestCaseError> {
+    let depth = case.window.kernel[0] * case.window.kernel[1] * case.shape.channels;
+    let input = case.values.list(case.shape.volume(), false);
+    let weights = case.values.list(depth * case.outputs, true);
+    let (bias, requantise) = (case.bias(case.outputs), case.requantise(case.outputs));
+    let layer = case.layer(&weights, &bias, &requantise);
+    let expected = reference::convolution(&layer, 1, &input);
+    for backend in backends {
+        match conv(&layer, &input, *backend) {
+            Ok(found) => prop_assert_eq!(&found, &expected, "{:?}", backend),
+            Err(error) => prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"),
+        }
+    }
+    Ok(())
+}
+
+fn depthwise_convolution_is_exact(case: &Case, backends: &[Backend]) -> Result<(), TestCaseError> {
+    let (taps, channels) = (case.window.kernel[0] * case.window.kernel[1], case.shape.channels);
+    let input = case.values.list(case.shape.volume(), false);
+    let weights = case.values.list(taps * channels, true);
+    let (bias, requantise) = (case.bias(channels), case.requantise(channels));
+    let layer = case.layer(&weights, &bias, &requantise);
+    let expected = reference::convolution(&layer, channels, &input);
+    for backend in backends {
+        match depthwise(&layer, &input, *backend) {
+            Ok(found) => prop_assert_eq!(&found, &expected, "{:?}", backend),
+            Err(error) => prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"),
+        }
+    }
+    Ok(())
+}
+
+/// A last layer's channels, outputs, values and stored zero.
+type Last = (usize, usize, Values, i8);
+
+fn last() -> impl Strategy<Value = Last> {
+    (1..200_usize, 1..50_usize, values(), any::<i8>())
+}
+
+fn last_layer_is_exact(
+    (channels, outputs, values, input_zero): Last,
+    backends: &[Backend],
+) -> Result<(), TestCaseError> {
+    let shape = Shape { height: 1, width: 1, channels };
+    let (input, weights) = (values.list(channels, false), values.list(channels * outputs, true));
+    let bias: Vec<i32> = (0..outputs as i32).map(|at| at * 7919 - 3000).collect();
+    let scales: Vec<f32> = (0..outputs).map(|at| 0.001 * (1.0 + at as f32)).collect();
+    let requantise = Requantise { multipliers: scales.clone(), zero_point: 0, low: -128, high: 127 };
+    let (weights, bias, requantise) = (&weights, &bias, &requantise);
+    let layer = Layer { input: shape, input_zero, window: Window::POINT, weights, bias, requantise };
+    let sum = |out: usize| {
+        let products = input.iter().zip(&weights[out * channels..]);
+        let products = products.map(|(value, weight)| (i32::from(*value) - i32::from(input_zero)) * i32::from(*weight));
+        bias[out] + products.sum::<i32>()
+    };
+    let expected: Vec<f32> = (0..outputs).map(|out| sum(out) as f32 * scales[out]).collect();
+    for &backend in backends {
+        let layout = Layout::whole(shape, 0, backend.family());
+        let bytes = picture(&input, layout, input_zero);
+        let mut store = Store::default();
+        let linear = Linear::new(&layer, backend.family(), &mut store).unwrap();
+        let constants = store.finish();
+        prop_assert!(linear.fits(backend.family(), &constants));
+        let (mut found, mut scratch) = (vec![0.0; outputs], Lines::new(linear.scratch()));
+        linear.run(backend, &constants, View::new(bytes.bytes(), layout), &mut found, scratch.bytes_mut());
+        prop_assert_eq!(&found, &expected, "{:?}", backend);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 300 } else { 3000 }))]
 
     #[test]
     fn convolutions_are_exact(case in prop_oneof![3 => case(), 1 => tiled_case()]) {
-        let depth = case.window.kernel[0] * case.window.kernel[1] * case.shape.channels;
-        let input = case.values.list(case.shape.volume(), false);
-        let weights = case.values.list(depth * case.outputs, true);
-        let (bias, requantise) = (case.bias(case.outputs), case.requantise(case.outputs));
-        let layer = case.layer(&weights, &bias, &requantise);
-        let expected = reference::convolution(&layer, 1, &input);
-        for backend in Backend::all() {
-            match conv(&layer, &input, backend) {
-                Ok(found) => prop_assert_eq!(&found, &expected, "{:?}", backend),
-                Err(error) => prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"),
-            }
-        }
+        convolution_is_exact(&case, &Backend::all())?;
     }
 
     #[test]
     fn depthwise_convolutions_are_exact(case in case()) {
-        let (taps, channels) = (case.window.kernel[0] * case.window.kernel[1], case.shape.channels);
-        let input = case.values.list(case.shape.volume(), false);
-        let weights = case.values.list(taps * channels, true);
-        let (bias, requantise) = (case.bias(channels), case.requantise(channels));
-        let layer = case.layer(&weights, &bias, &requantise);
-        let expected = reference::convolution(&layer, channels, &input);
-        for backend in Backend::all() {
-            match depthwise(&layer, &input, backend) {
-                Ok(found) => prop_assert_eq!(&found, &expected, "{:?}", backend),
-                Err(error) => prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"),
-            }
-        }
+        depthwise_convolution_is_exact(&case, &Backend::all())?;
     }
 
     #[test]
-    fn last_layers_are_exact(channels in 1..200_usize, outputs in 1..50_usize, values in values(), input_zero: i8) {
-        let shape = Shape { height: 1, width: 1, channels };
-        let (input, weights) = (values.list(channels, false), values.list(channels * outputs, true));
-        let bias: Vec<i32> = (0..outputs as i32).map(|at| at * 7919 - 3000).collect();
-        let scales: Vec<f32> = (0..outputs).map(|at| 0.001 * (1.0 + at as f32)).collect();
-        let requantise = Requantise { multipliers: scales.clone(), zero_point: 0, low: -128, high: 127 };
-        let (weights, bias, requantise) = (&weights, &bias, &requantise);
-        let layer = Layer { input: shape, input_zero, window: Window::POINT, weights, bias, requantise };
-        let sum = |out: usize| {
-            let products = input.iter().zip(&weights[out * channels..]);
-            let products = products.map(|(value, weight)| (i32::from(*value) - i32::from(input_zero)) * i32::from(*weight));
-            bias[out] + products.sum::<i32>()
-        };
-        let expected: Vec<f32> = (0..outputs).map(|out| sum(out) as f32 * scales[out]).collect();
-        for backend in Backend::all() {
-            let layout = Layout::whole(shape, 0, backend.family());
-            let bytes = picture(&input, layout, input_zero);
-            let mut store = Store::default();
-            let linear = Linear::new(&layer, backend.family(), &mut store).unwrap();
-            let constants = store.finish();
-            prop_assert!(linear.fits(backend.family(), &constants));
-            let (mut found, mut scratch) = (vec![0.0; outputs], Lines::new(linear.scratch()));
-            linear.run(backend, &constants, View::new(bytes.bytes(), layout), &mut found, scratch.bytes_mut());
-            prop_assert_eq!(&found, &expected, "{:?}", backend);
-        }
+    fn last_layers_are_exact(case in last()) {
+        last_layer_is_exact(case, &Backend::all())?;
+    }
+}
+
+// Every product is a signal: few cases.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn emulated_convolutions_are_exact(case in prop_oneof![case(), tiled_case()]) {
+        convolution_is_exact(&case, &emulated::backends())?;
+    }
+
+    #[test]
+    fn emulated_depthwise_convolutions_are_exact(case in case()) {
+        depthwise_convolution_is_exact(&case, &emulated::backends())?;
+    }
+
+    #[test]
+    fn emulated_last_layers_are_exact(case in last()) {
+        last_layer_is_exact(case, &emulated::backends())?;
     }
 }
 
@@ -291,4 +340,28 @@ fn layers_that_could_leave_32_bits_are_refused() {
     lowest[5] = -128;
     assert_eq!(refusal(&lowest, &[0], &requantise), LayerError::Weight { position: 5 });
     assert!(matches!(refusal(&ones[1..], &[0], &requantise), LayerError::Length { expected: 40_000, .. }));
+}
+
+/// A convolution runs `vpdpwssd` in both encodings, or the emulator does.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+fn instructions_that_are_absent_are_emulated() {
+    let shape = Shape { height: 2, width: 3, channels: 32 };
+    let requantise = Requantise { multipliers: vec![0.01; 16], zero_point: 3, low: -128, high: 127 };
+    let (weights, bias) = (vec![-127; 16 * shape.channels], vec![0; 16]);
+    let (window, input_zero) = (Window::POINT, 0);
+    let layer = Layer { input: shape, input_zero, window, weights: &weights, bias: &bias, requantise: &requantise };
+    let expected = reference::convolution(&layer, 1, &vec![127; shape.volume()]);
+    for backend in emulated::backends() {
+        let before = emulated::done();
+        assert_eq!(conv(&layer, &vec![127; shape.volume()], backend).unwrap(), expected, "{backend:?}");
+        // Other tests count as well.
+        assert!(emulated::done() >= before + 6 * 16 * 2, "{backend:?} did not need the emulator");
+    }
+    let decoded = |bytes| emulated::decode(bytes);
+    assert_eq!(decoded([0xC4, 0xE2, 0x6D, 0x52, 0xCB, 0]), Some((5, [1, 2, 3])));
+    assert_eq!(decoded([0xC4, 0x42, 0x35, 0x52, 0xC2, 0]), Some((5, [8, 9, 10])));
+    assert_eq!(decoded([0x62, 0x72, 0x1D, 0x28, 0x52, 0xD9]), Some((6, [11, 12, 1])));
+    assert_eq!(decoded([0xC4, 0xE2, 0x69, 0x52, 0xCB, 0]), None, "128 bits");
+    assert_eq!(decoded([0xC4, 0xE2, 0x6D, 0x53, 0xCB, 0]), None, "vpdpwssds saturates");
 }

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Ends, Sums, in_order, mixed_float_vectors, mixed_vectors, stored, with_avx2};
+use super::{Add, Ends, Sums, in_order, mixed_float_vectors, mixed_vectors, stored, with_avx2};
 use crate::conv::{Job, Matrix, largest};
 use crate::picture::BLOCK;
 
@@ -11,8 +11,8 @@ const AHEAD: usize = 1536;
 /// Pixels computed at once: six times two vectors of sums, two of weights and one broadcast fill the sixteen registers.
 const PIXELS: usize = 6;
 
-/// As [`crate::portable::conv`]; only for [`Instructions::Avx2`](crate::backend::Instructions).
-pub(crate) fn conv(job: Job<'_, i16>) {
+/// As [`crate::portable::conv`].
+pub(crate) fn conv<M: Add>(job: Job<'_, i16>) {
     let Matrix { run, kernel_rows, bias, .. } = job.matrix;
     let (depth, pixels) = (run * kernel_rows, job.targets.len());
     check(job.matrix);
@@ -21,13 +21,13 @@ pub(crate) fn conv(job: Job<'_, i16>) {
     let [start, target] = unsafe { with_avx2(|| [largest(job.starts), largest(job.targets)]) };
     assert!(start + run <= job.input.len() && target + bias.len() <= job.output.len());
     // SAFETY: as above; the lengths were checked.
-    unsafe { blocks(job, depth) }
+    unsafe { blocks::<M>(job, depth) }
 }
 
 /// # Safety
-/// AVX2; the lengths of `job` fit each other, and `depth`, its weights an output.
+/// AVX2 and `M`; the lengths of `job` fit each other, and `depth`, its weights an output.
 #[target_feature(enable = "avx2")]
-unsafe fn blocks(job: Job<'_, i16>, depth: usize) {
+unsafe fn blocks<M: Add>(job: Job<'_, i16>, depth: usize) {
     let Matrix { run, kernel_rows, weights, bias } = job.matrix;
     let ends = Ends::of(job.limits);
     for block in 0..bias.len() / BLOCK {
@@ -46,23 +46,23 @@ unsafe fn blocks(job: Job<'_, i16>, depth: usize) {
             let (whole, rest) = job.targets.as_chunks::<PIXELS>();
             let mut starts = job.starts;
             for targets in whole {
-                tile.run::<PIXELS>(starts, targets);
+                tile.run::<M, PIXELS>(starts, targets);
                 starts = &starts[PIXELS * kernel_rows..];
             }
             match rest.len() {
                 0 => {}
-                1 => tile.run::<1>(starts, rest),
-                2 => tile.run::<2>(starts, rest),
-                3 => tile.run::<3>(starts, rest),
-                4 => tile.run::<4>(starts, rest),
-                _ => tile.run::<5>(starts, rest),
+                1 => tile.run::<M, 1>(starts, rest),
+                2 => tile.run::<M, 2>(starts, rest),
+                3 => tile.run::<M, 3>(starts, rest),
+                4 => tile.run::<M, 4>(starts, rest),
+                _ => tile.run::<M, 5>(starts, rest),
             }
         }
     }
 }
 
 /// As [`crate::portable::sums`].
-pub(crate) fn sums(values: &[i16], matrix: Matrix<'_>, sums: &mut [i32]) {
+pub(crate) fn sums<M: Add>(values: &[i16], matrix: Matrix<'_>, sums: &mut [i32]) {
     let Matrix { run, weights, bias, .. } = matrix;
     check(matrix);
     assert!(sums.len() == bias.len() && matrix.kernel_rows == 1 && run <= values.len());
@@ -70,7 +70,7 @@ pub(crate) fn sums(values: &[i16], matrix: Matrix<'_>, sums: &mut [i32]) {
     unsafe {
         for block in 0..bias.len() / BLOCK {
             let mut found = [mixed_vectors(bias.as_ptr().add(block * BLOCK))];
-            add_products([values.as_ptr()], run, weights.as_ptr().add(block * BLOCK * run), &mut found);
+            add_products::<M, _, _>([values.as_ptr()], run, weights.as_ptr().add(block * BLOCK * run), &mut found);
             for (at, eight) in in_order(found[0]).into_iter().enumerate() {
                 _mm256_storeu_si256(sums.as_mut_ptr().add(block * BLOCK + at * 8).cast(), eight);
             }
@@ -98,18 +98,18 @@ struct Tile {
 
 impl Tile {
     /// # Safety
-    /// AVX2; a run of values at each of `N` times `kernel_rows` starts; `16 * depth` weights; room for sixteen values at each of
+    /// AVX2 and `M`; a run of values at each of `N` times `kernel_rows` starts; `16 * depth` weights; room for sixteen values at each of
     /// `N` targets.
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn run<const N: usize>(&self, starts: &[u32], targets: &[u32]) {
+    unsafe fn run<M: Add, const N: usize>(&self, starts: &[u32], targets: &[u32]) {
         let mut sums = [self.bias; N];
         for row in 0..self.kernel_rows {
             // SAFETY: promised.
             unsafe {
                 let values: [_; N] =
                     std::array::from_fn(|pixel| self.input.add(starts[pixel * self.kernel_rows + row] as usize));
-                add_products(values, self.run, self.weights.add(row * self.run * BLOCK), &mut sums);
+                add_products::<M, _, _>(values, self.run, self.weights.add(row * self.run * BLOCK), &mut sums);
             }
         }
         for (sums, target) in sums.into_iter().zip(targets) {
@@ -125,7 +125,7 @@ impl Tile {
 /// Weights in memory, two depths of sixteen outputs as two vectors of `i16`.
 pub(super) trait Weight: Copy {
     /// # Safety
-    /// AVX2; 32 weights from `from` on.
+    /// AVX2 and `M`; 32 weights from `from` on.
     unsafe fn two_depths(from: *const Self) -> [__m256i; 2];
 }
 
@@ -150,10 +150,10 @@ impl Weight for i16 {
 /// Adds `N` runs times sixteen columns.
 ///
 /// # Safety
-/// AVX2; `run` (a multiple of 4, not 0) values at each of `N` places; `16 * run` weights.
+/// AVX2 and `M`; `run` (a multiple of 4, not 0) values at each of `N` places; `16 * run` weights.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn add_products<const N: usize, W: Weight>(
+pub(super) unsafe fn add_products<M: Add, const N: usize, W: Weight>(
     values: [*const i16; N],
     run: usize,
     weights: *const W,
@@ -174,8 +174,8 @@ pub(super) unsafe fn add_products<const N: usize, W: Weight>(
                 for (values, sums) in values.iter().zip(&mut *sums) {
                     let two = values.add(pair).cast::<i32>();
                     let values = _mm256_set1_epi32(two.read_unaligned());
-                    sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(low, values));
-                    sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(high, values));
+                    sums[0] = M::add(sums[0], low, values);
+                    sums[1] = M::add(sums[1], high, values);
                 }
             }
         }

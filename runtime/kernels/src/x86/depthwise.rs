@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Ends, Sums, kept, mixed_float_vectors, mixed_vectors, stored};
+use super::{Add, Ends, Sums, kept, mixed_float_vectors, mixed_vectors, stored};
 use crate::depthwise::Row;
 use crate::picture::BLOCK;
 
@@ -24,8 +24,8 @@ macro_rules! columns {
     };
 }
 
-/// As [`crate::portable::depthwise`], for rows with pairs; only for [`Instructions::Avx2`](crate::backend::Instructions).
-pub(crate) fn depthwise(row: Row<'_, i16>) {
+/// As [`crate::portable::depthwise`], for rows with pairs.
+pub(crate) fn depthwise<M: Add>(row: Row<'_, i16>) {
     let (side, step) = (row.columns, row.step);
     let places = row.output.len() / step;
     assert!(row.inputs.len() == side && row.output.len() == places * step && step.is_multiple_of(BLOCK));
@@ -36,25 +36,25 @@ pub(crate) fn depthwise(row: Row<'_, i16>) {
     // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
     unsafe {
         match side {
-            3 => all::<3>(row, places),
-            5 => all::<5>(row, places),
+            3 => all::<M, 3>(row, places),
+            5 => all::<M, 5>(row, places),
             _ => unreachable!("pairs are packed for windows of side 3 and 5"),
         }
     }
 }
 
 /// # Safety
-/// AVX2; the lengths of `row` fit each other and `SIDE`.
+/// AVX2 and `M`; the lengths of `row` fit each other and `SIDE`.
 #[target_feature(enable = "avx2")]
-unsafe fn all<const SIDE: usize>(mut row: Row<'_, i16>, places: usize) {
+unsafe fn all<M: Add, const SIDE: usize>(mut row: Row<'_, i16>, places: usize) {
     for first in (0..row.step).step_by(BLOCK) {
         // SAFETY: promised.
         unsafe {
             let block = Block::<SIDE>::of(&mut row, first);
             match row.stride {
-                1 => block.all::<1>(places),
-                2 => block.all::<2>(places),
-                _ => (0..places).for_each(|place| block.run::<1, 1>(place)),
+                1 => block.all::<M, 1>(places),
+                2 => block.all::<M, 2>(places),
+                _ => (0..places).for_each(|place| block.run::<M, 1, 1>(place)),
             }
         }
     }
@@ -75,7 +75,7 @@ struct Block<const SIDE: usize> {
 
 impl<const SIDE: usize> Block<SIDE> {
     /// # Safety
-    /// AVX2; the lengths of `row` fit each other and `SIDE`; sixteen channels from `first` on.
+    /// AVX2 and `M`; the lengths of `row` fit each other and `SIDE`; sixteen channels from `first` on.
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn of(row: &mut Row<'_, i16>, first: usize) -> Self {
@@ -96,22 +96,22 @@ impl<const SIDE: usize> Block<SIDE> {
     }
 
     /// # Safety
-    /// AVX2; the values under `places` windows `STRIDE` apart and the room for the results are there.
+    /// AVX2 and `M`; the values under `places` windows `STRIDE` apart and the room for the results are there.
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn all<const STRIDE: usize>(&self, places: usize) {
+    unsafe fn all<M: Add, const STRIDE: usize>(&self, places: usize) {
         let mut place = 0;
         // SAFETY: promised.
         unsafe {
             while place + 4 <= places {
-                self.run::<4, STRIDE>(place);
+                self.run::<M, 4, STRIDE>(place);
                 place += 4;
             }
             match places - place {
                 0 => {}
-                1 => self.run::<1, STRIDE>(place),
-                2 => self.run::<2, STRIDE>(place),
-                _ => self.run::<3, STRIDE>(place),
+                1 => self.run::<M, 1, STRIDE>(place),
+                2 => self.run::<M, 2, STRIDE>(place),
+                _ => self.run::<M, 3, STRIDE>(place),
             }
         }
     }
@@ -119,10 +119,10 @@ impl<const SIDE: usize> Block<SIDE> {
     /// The windows at `N` neighbouring places, `STRIDE` apart.
     ///
     /// # Safety
-    /// AVX2; the values under the windows and the room for the results are there.
+    /// AVX2 and `M`; the values under the windows and the room for the results are there.
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn run<const N: usize, const STRIDE: usize>(&self, place: usize) {
+    unsafe fn run<M: Add, const N: usize, const STRIDE: usize>(&self, place: usize) {
         let mut sums = [self.bias; N];
         let width = (N - 1) * STRIDE + SIDE;
         // SAFETY: promised; the column behind the last one is the last one again, with weights of zero.
@@ -136,7 +136,7 @@ impl<const SIDE: usize> Block<SIDE> {
                     for (window, sums) in sums.iter_mut().enumerate() {
                         let tap = column.wrapping_sub(window * STRIDE);
                         if tap < SIDE {
-                            add(sums, both, weights(pairs, upper / 2 * SIDE + tap));
+                            add::<M>(sums, both, weights(pairs, upper / 2 * SIDE + tap));
                         }
                     }
                     settle(&mut sums);
@@ -148,7 +148,7 @@ impl<const SIDE: usize> Block<SIDE> {
                 for (window, sums) in sums.iter_mut().enumerate() {
                     let tap = column.wrapping_sub(window * STRIDE);
                     if tap < SIDE && tap.is_multiple_of(2) {
-                        add(sums, both, weights(pairs, SIDE / 2 * SIDE + tap / 2));
+                        add::<M>(sums, both, weights(pairs, SIDE / 2 * SIDE + tap / 2));
                     }
                 }
                 settle(&mut sums);
@@ -162,7 +162,7 @@ impl<const SIDE: usize> Block<SIDE> {
 }
 
 /// # Safety
-/// AVX2; the pair is one of the window's.
+/// AVX2 and `M`; the pair is one of the window's.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn weights(pairs: *const i16, pair: usize) -> [__m256i; 2] {
@@ -189,10 +189,14 @@ fn interleaved(first: __m256i, second: __m256i) -> [__m256i; 2] {
 }
 
 /// Adds the products of two taps.
+///
+/// # Safety
+/// AVX2 and `M`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add(sums: &mut Sums, values: [__m256i; 2], weights: [__m256i; 2]) {
+unsafe fn add<M: Add>(sums: &mut Sums, values: [__m256i; 2], weights: [__m256i; 2]) {
     for half in 0..2 {
-        sums[half] = _mm256_add_epi32(sums[half], _mm256_madd_epi16(values[half], weights[half]));
+        // SAFETY: promised.
+        sums[half] = unsafe { M::add(sums[half], values[half], weights[half]) };
     }
 }

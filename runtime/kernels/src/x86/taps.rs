@@ -3,15 +3,15 @@
 use std::arch::x86_64::*;
 
 use super::conv::add_products;
-use super::{Ends, Sums, kept, mixed_float_vectors, mixed_vectors, stored};
+use super::{Add, Ends, Sums, kept, mixed_float_vectors, mixed_vectors, stored};
 use crate::conv::taps::{Visit, Visits};
 use crate::picture::BLOCK;
 
 /// Pixels multiplied at once.
 const PIXELS: usize = 6;
 
-/// As [`crate::conv::taps::portable`]; only for [`Instructions::Avx2`](crate::backend::Instructions).
-pub(crate) fn visits(visits: Visits<'_, i16>, sums: &mut [i32]) {
+/// As [`crate::conv::taps::portable`].
+pub(crate) fn visits<M: Add>(visits: Visits<'_, i16>, sums: &mut [i32]) {
     let Visits { input, taps, channels, weights, bias, multipliers, limits, targets, output } = visits;
     let outputs = multipliers.len();
     assert!(channels > 0 && channels.is_multiple_of(4) && outputs.is_multiple_of(BLOCK));
@@ -38,7 +38,7 @@ pub(crate) fn visits(visits: Visits<'_, i16>, sums: &mut [i32]) {
                     bias: mixed_vectors(bias.as_ptr().add((tap + 1) * outputs + block * BLOCK)),
                     sums: sums.as_mut_ptr(),
                 };
-                tap.add(seen);
+                tap.add::<M>(seen);
             }
             let multipliers = mixed_float_vectors(multipliers.as_ptr().add(block * BLOCK));
             for (place, target) in targets.iter().enumerate() {
@@ -50,7 +50,7 @@ pub(crate) fn visits(visits: Visits<'_, i16>, sums: &mut [i32]) {
 }
 
 /// # Safety
-/// AVX2; sixteen sums in mixed order.
+/// AVX2 and `M`; sixteen sums in mixed order.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn kept_sums(from: *const i32) -> Sums {
@@ -59,7 +59,7 @@ unsafe fn kept_sums(from: *const i32) -> Sums {
 }
 
 /// # Safety
-/// AVX2; room for sixteen sums.
+/// AVX2 and `M`; room for sixteen sums.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn keep(to: *mut i32, sums: Sums) {
@@ -80,9 +80,9 @@ struct Tap {
 
 impl Tap {
     /// # Safety
-    /// AVX2; every visit's values and sums are there, and `16 * channels` weights.
+    /// AVX2 and `M`; every visit's values and sums are there, and `16 * channels` weights.
     #[target_feature(enable = "avx2")]
-    unsafe fn add(&self, mut seen: &[Visit]) {
+    unsafe fn add<M: Add>(&self, mut seen: &[Visit]) {
         while !seen.is_empty() {
             // Groups of nearly the same size: five and four, not six and three.
             let (now, later) = seen.split_at(seen.len().div_ceil(seen.len().div_ceil(PIXELS)));
@@ -90,12 +90,12 @@ impl Tap {
             // SAFETY: promised.
             unsafe {
                 match now.len() {
-                    1 => self.add_to::<1>(now),
-                    2 => self.add_to::<2>(now),
-                    3 => self.add_to::<3>(now),
-                    4 => self.add_to::<4>(now),
-                    5 => self.add_to::<5>(now),
-                    _ => self.add_to::<PIXELS>(now),
+                    1 => self.add_to::<M, 1>(now),
+                    2 => self.add_to::<M, 2>(now),
+                    3 => self.add_to::<M, 3>(now),
+                    4 => self.add_to::<M, 4>(now),
+                    5 => self.add_to::<M, 5>(now),
+                    _ => self.add_to::<M, PIXELS>(now),
                 }
             }
         }
@@ -105,7 +105,7 @@ impl Tap {
     /// As [`Tap::add`]; `N` visits.
     #[inline(never)]
     #[target_feature(enable = "avx2")]
-    unsafe fn add_to<const N: usize>(&self, seen: &[Visit]) {
+    unsafe fn add_to<M: Add, const N: usize>(&self, seen: &[Visit]) {
         // SAFETY: promised.
         unsafe {
             let place = |at: usize| self.sums.add(seen[at].place as usize * BLOCK);
@@ -114,7 +114,7 @@ impl Tap {
                 [_mm256_add_epi32(low, self.bias[0]), _mm256_add_epi32(high, self.bias[1])]
             });
             let values = std::array::from_fn(|at| kept(self.input.add(seen[at].start as usize)));
-            add_products(values, self.channels, self.weights, &mut sums);
+            add_products::<M, _, _>(values, self.channels, self.weights, &mut sums);
             for (at, sums) in sums.into_iter().enumerate() {
                 keep(place(at), sums);
             }

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 use std::array::from_fn;
 
 use super::conv::add_products;
-use super::{Ends, kept, mixed_float_vectors, mixed_vectors, stored};
+use super::{Add, Ends, kept, mixed_float_vectors, mixed_vectors, stored};
 use crate::conv::Tiles;
 use crate::picture::BLOCK;
 use crate::winograd::{Four, INVERSE_OF_9, Two};
@@ -83,8 +83,8 @@ impl Lanes<6, 4> for Four {
     }
 }
 
-/// All results and outputs of each tile; only for [`Instructions::Avx2`](crate::backend::Instructions).
-pub(crate) fn winograd<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
+/// All results and outputs of each tile.
+pub(crate) fn winograd<M: Add, T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
     tiles: Tiles<'_, IN, OUT>,
     transformed: &mut [i16],
     products: &mut [i32],
@@ -99,13 +99,13 @@ pub(crate) fn winograd<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
     let last = tiles.targets.iter().flatten().flatten().flatten().max().map_or(0, |last| *last as usize);
     assert!(last + bias.len() <= tiles.output.len());
     // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
-    unsafe { all::<T, IN, OUT>(tiles, transformed.as_mut_ptr(), products.as_mut_ptr()) }
+    unsafe { all::<M, T, IN, OUT>(tiles, transformed.as_mut_ptr(), products.as_mut_ptr()) }
 }
 
 /// # Safety
-/// AVX2; what [`winograd`] checks.
+/// AVX2 and `M`; what [`winograd`] checks.
 #[target_feature(enable = "avx2")]
-unsafe fn all<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
+unsafe fn all<M: Add, T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
     tiles: Tiles<'_, IN, OUT>,
     transformed: *mut i16,
     products: *mut i32,
@@ -123,7 +123,7 @@ unsafe fn all<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
         for block in 0..bias.len() / BLOCK {
             for position in 0..IN * IN {
                 let weights = weights.as_ptr().add((block * IN * IN + position) * channels * BLOCK);
-                multiply_all(
+                multiply_all::<M>(
                     transformed.add(position * count * channels),
                     count,
                     channels,
@@ -148,10 +148,10 @@ unsafe fn all<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
 }
 
 /// # Safety
-/// AVX2; `count` rows of `channels` values; as many weights for sixteen outputs; room for `count` times sixteen sums.
+/// AVX2 and `M`; `count` rows of `channels` values; as many weights for sixteen outputs; room for `count` times sixteen sums.
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn multiply_all(rows: *const i16, count: usize, channels: usize, weights: *const i16, sums: *mut i32) {
+unsafe fn multiply_all<M: Add>(rows: *const i16, count: usize, channels: usize, weights: *const i16, sums: *mut i32) {
     // Groups of nearly the same size: five and four, not six and three.
     let group = count.div_ceil(count.div_ceil(PIXELS).max(1));
     let mut tile = 0;
@@ -161,12 +161,12 @@ unsafe fn multiply_all(rows: *const i16, count: usize, channels: usize, weights:
         unsafe {
             let (rows, sums) = (rows.add(tile * channels), sums.add(tile * BLOCK));
             match now {
-                1 => multiply::<1>(rows, channels, weights, sums),
-                2 => multiply::<2>(rows, channels, weights, sums),
-                3 => multiply::<3>(rows, channels, weights, sums),
-                4 => multiply::<4>(rows, channels, weights, sums),
-                5 => multiply::<5>(rows, channels, weights, sums),
-                _ => multiply::<PIXELS>(rows, channels, weights, sums),
+                1 => multiply::<M, 1>(rows, channels, weights, sums),
+                2 => multiply::<M, 2>(rows, channels, weights, sums),
+                3 => multiply::<M, 3>(rows, channels, weights, sums),
+                4 => multiply::<M, 4>(rows, channels, weights, sums),
+                5 => multiply::<M, 5>(rows, channels, weights, sums),
+                _ => multiply::<M, PIXELS>(rows, channels, weights, sums),
             }
         }
         tile += now;
@@ -174,14 +174,14 @@ unsafe fn multiply_all(rows: *const i16, count: usize, channels: usize, weights:
 }
 
 /// # Safety
-/// AVX2; `N` rows of `channels` values; as many weights for sixteen outputs; room for `N` times sixteen sums.
+/// AVX2 and `M`; `N` rows of `channels` values; as many weights for sixteen outputs; room for `N` times sixteen sums.
 #[inline(never)]
 #[target_feature(enable = "avx2")]
-unsafe fn multiply<const N: usize>(rows: *const i16, channels: usize, weights: *const i16, to: *mut i32) {
+unsafe fn multiply<M: Add, const N: usize>(rows: *const i16, channels: usize, weights: *const i16, to: *mut i32) {
     let mut sums = [[_mm256_setzero_si256(); 2]; N];
     // SAFETY: promised.
     unsafe {
-        add_products(from_fn(|row| kept(rows.add(row * channels))), channels, weights, &mut sums);
+        add_products::<M, _, _>(from_fn(|row| kept(rows.add(row * channels))), channels, weights, &mut sums);
         for (row, sums) in sums.into_iter().enumerate() {
             _mm256_storeu_si256(to.add(row * BLOCK).cast(), sums[0]);
             _mm256_storeu_si256(to.add(row * BLOCK + 8).cast(), sums[1]);
@@ -192,7 +192,7 @@ unsafe fn multiply<const N: usize>(rows: *const i16, channels: usize, weights: *
 /// `B^T d B` of sixteen channels of a tile of `IN` by `IN` pixels.
 ///
 /// # Safety
-/// AVX2; `IN` pixels, `step` values apart, in each of the rows; room at every position, `apart` values apart.
+/// AVX2 and `M`; `IN` pixels, `step` values apart, in each of the rows; room at every position, `apart` values apart.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn forward<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
@@ -216,7 +216,7 @@ unsafe fn forward<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
 /// `A^T m A` of eight outputs of a tile.
 ///
 /// # Safety
-/// AVX2; eight sums at every position, `apart` sums apart.
+/// AVX2 and `M`; eight sums at every position, `apart` sums apart.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn back<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
