@@ -38,6 +38,7 @@ mod dot;
 mod elementwise;
 mod i8mm;
 mod pairs;
+mod taps;
 mod winograd;
 
 use std::arch::aarch64::*;
@@ -47,6 +48,7 @@ pub(crate) use dot::Dot;
 pub(crate) use elementwise::{add, interleave, quantise};
 pub(crate) use i8mm::I8mm;
 pub(crate) use pairs::Pairs;
+pub(crate) use taps::visits;
 pub(crate) use winograd::winograd;
 
 use crate::conv::{Job, Matrix, largest};
@@ -62,7 +64,7 @@ type Sums = [int32x4_t; 4];
 ///
 /// # Safety
 /// Of all functions: the processor has the instructions; `run`, a multiple of [`Products::TOGETHER`], rounded up to 16 values lie at each of
-/// `values`; `16 * run` weights lie at each of `weights`; a task has the pixels and the block.
+/// `values`; `16 * run` weights lie at each of `weights`; work has the pixels and the block.
 pub(crate) trait Products<const N: usize, const B: usize> {
     /// Depths that an instruction multiplies, or the loop.
     const TOGETHER: usize = 4;
@@ -79,13 +81,46 @@ pub(crate) trait Products<const N: usize, const B: usize> {
 
     /// Computes some of `left` pixels, less than `N`, of a block of outputs; gives how many.
     #[inline(always)]
-    unsafe fn few(task: &Task, pixel: usize, _left: usize, block: usize) -> usize
+    unsafe fn few(work: &impl Work, pixel: usize, _left: usize, block: usize) -> usize
     where
         Self: Sized,
     {
         // SAFETY: promised.
-        unsafe { task.one::<Self, N, B>(pixel, block) };
+        unsafe { work.one::<Self, N, B>(pixel, block) };
         1
+    }
+}
+
+/// What is computed in tiles of `N` pixels by `B` blocks, or one by one.
+///
+/// # Safety
+/// Of all functions: the processor has the instructions of `K`; there are such pixels and blocks.
+pub(crate) trait Work {
+    unsafe fn tile<K: Products<N, B>, const N: usize, const B: usize>(&self, pixel: usize, block: usize);
+    unsafe fn one<K: Products<N, B>, const N: usize, const B: usize>(&self, pixel: usize, block: usize);
+}
+
+/// # Safety
+/// As [`Work`].
+#[inline(always)]
+unsafe fn all<K: Products<N, B>, const N: usize, const B: usize>(work: &impl Work, pixels: usize, blocks: usize) {
+    let (whole_blocks, whole_pixels) = (blocks / B * B, pixels / N * N);
+    // SAFETY: promised.
+    unsafe {
+        for block in (0..whole_blocks).step_by(B) {
+            for pixel in (0..whole_pixels).step_by(N) {
+                work.tile::<K, N, B>(pixel, block);
+            }
+            for block in block..block + B {
+                let mut pixel = whole_pixels;
+                while pixel < pixels {
+                    pixel += K::few(work, pixel, pixels - pixel, block);
+                }
+            }
+        }
+        for block in whole_blocks..blocks {
+            (0..pixels).for_each(|pixel| work.one::<K, N, B>(pixel, block));
+        }
     }
 }
 
@@ -109,25 +144,8 @@ pub(crate) fn conv<K: Products<N, B>, const N: usize, const B: usize>(job: Job<'
         targets: job.targets.as_ptr(),
         output: job.output.as_mut_ptr(),
     };
-    let blocks = bias.len() / BLOCK;
-    let (whole_blocks, whole_pixels) = (blocks / B * B, pixels / N * N);
     // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
-    unsafe {
-        for block in (0..whole_blocks).step_by(B) {
-            for pixel in (0..whole_pixels).step_by(N) {
-                task.tile::<K, N, B>(pixel, block);
-            }
-            for block in block..block + B {
-                let mut pixel = whole_pixels;
-                while pixel < pixels {
-                    pixel += K::few(&task, pixel, pixels - pixel, block);
-                }
-            }
-        }
-        for block in whole_blocks..blocks {
-            (0..pixels).for_each(|pixel| task.one::<K, N, B>(pixel, block));
-        }
-    }
+    unsafe { all::<K, N, B>(&task, pixels, bias.len() / BLOCK) }
 }
 
 /// As [`crate::portable::sums`].
@@ -158,7 +176,7 @@ fn check(matrix: Matrix<'_>, together: usize) {
 }
 
 /// A [`Job`] whose lengths were checked.
-pub(crate) struct Task {
+struct Task {
     input: *const i8,
     starts: *const u32,
     kernel_rows: usize,
@@ -171,11 +189,7 @@ pub(crate) struct Task {
     output: *mut i8,
 }
 
-impl Task {
-    /// `N` pixels and `B` blocks.
-    ///
-    /// # Safety
-    /// The processor has the instructions of `K`; there are such pixels and blocks.
+impl Work for Task {
     #[inline(always)]
     unsafe fn tile<K: Products<N, B>, const N: usize, const B: usize>(&self, pixel: usize, block: usize) {
         // SAFETY: promised.
@@ -202,10 +216,6 @@ impl Task {
         }
     }
 
-    /// One pixel and one block.
-    ///
-    /// # Safety
-    /// As [`Task::tile`].
     #[inline(always)]
     unsafe fn one<K: Products<N, B>, const N: usize, const B: usize>(&self, pixel: usize, block: usize) {
         // SAFETY: promised.
@@ -217,7 +227,9 @@ impl Task {
             self.store::<true>(sums, pixel, block);
         }
     }
+}
 
+impl Task {
     /// Where the run of a pixel under a row of the window begins.
     ///
     /// # Safety

@@ -225,7 +225,7 @@ impl Conv {
             (Form::Direct, Some(length)) => constants.holds::<i8>(self.weights, length),
             (Form::Taps, Some(length)) => {
                 biases += self.n_taps();
-                family == Family::Avx2
+                taps::has(family)
                     && is_whole
                     && biases <= taps::MOST_TAPS + 1
                     && constants.holds::<i8>(self.weights, length)
@@ -330,7 +330,45 @@ impl Conv {
                 let work = |visits: Visits<'_, i16>, _: &mut [i32]| taps::portable(visits, Family::Avx2);
                 self.visits(constants, input, rows, output, scratch, work);
             }
-            (_, Form::Taps) => unreachable!("taps for {backend:?}"),
+            (Instructions::Portable(family), Form::Taps) => {
+                let work = |visits: Visits<'_, i8>, _: &mut [i32]| taps::portable(visits, family);
+                self.visits(constants, input, rows, output, scratch, work);
+            }
+            #[cfg(target_arch = "aarch64")]
+            (Instructions::Neon64, Form::Taps) => {
+                self.visits(
+                    constants,
+                    input,
+                    rows,
+                    output,
+                    scratch,
+                    crate::aarch64::visits::<crate::aarch64::Pairs, _, _>,
+                );
+            }
+            #[cfg(target_arch = "aarch64")]
+            (Instructions::Dot, Form::Taps) => {
+                self.visits(
+                    constants,
+                    input,
+                    rows,
+                    output,
+                    scratch,
+                    crate::aarch64::visits::<crate::aarch64::Dot, 6, 1>,
+                );
+            }
+            #[cfg(target_arch = "aarch64")]
+            (Instructions::I8mm, Form::Taps) => {
+                self.visits(
+                    constants,
+                    input,
+                    rows,
+                    output,
+                    scratch,
+                    crate::aarch64::visits::<crate::aarch64::I8mm, 6, 1>,
+                );
+            }
+            #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
+            (Instructions::Neon, Form::Taps) => unreachable!("taps for {backend:?}"),
             (Instructions::Portable(Family::Avx2), Form::Direct) => {
                 self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i16>| {
                     portable::conv(job, Family::Avx2)

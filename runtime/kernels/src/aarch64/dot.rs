@@ -4,7 +4,7 @@
 
 use std::arch::asm;
 
-use super::{Products, Sums, Task};
+use super::{Products, Sums, Work};
 
 /// The instructions of an ARM with the dot product.
 pub(crate) struct Dot;
@@ -110,14 +110,14 @@ impl Products<6, 1> for Dot {
     }
 
     #[inline(always)]
-    unsafe fn few(task: &Task, pixel: usize, left: usize, block: usize) -> usize {
+    unsafe fn few(work: &impl Work, pixel: usize, left: usize, block: usize) -> usize {
         // SAFETY: promised.
         unsafe {
             if left < 3 {
-                task.one::<Self, 6, 1>(pixel, block);
+                work.one::<Self, 6, 1>(pixel, block);
                 return 1;
             }
-            task.tile::<Self, 3, 1>(pixel, block);
+            work.tile::<Self, 3, 1>(pixel, block);
         }
         3
     }

@@ -5,7 +5,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{Products, Sums, Task};
+use super::{Products, Sums, Work};
 
 /// The instructions of an ARM with the matrix product.
 pub(crate) struct I8mm;
@@ -124,14 +124,14 @@ impl Products<6, 1> for I8mm {
     }
 
     #[inline(always)]
-    unsafe fn few(task: &Task, pixel: usize, left: usize, block: usize) -> usize {
+    unsafe fn few(work: &impl Work, pixel: usize, left: usize, block: usize) -> usize {
         // SAFETY: promised.
         unsafe {
             if left < 2 {
-                task.one::<Self, 6, 1>(pixel, block);
+                work.one::<Self, 6, 1>(pixel, block);
                 return 1;
             }
-            task.tile::<Self, 2, 1>(pixel, block);
+            work.tile::<Self, 2, 1>(pixel, block);
         }
         2
     }

@@ -16,6 +16,8 @@ use crate::{Constants, Family, Layer, View, ViewMut};
 const MOST_PLACES: usize = 64;
 /// Taps of a window at most.
 pub(crate) const MOST_TAPS: usize = 25;
+/// Blocks computed together at most.
+const MOST_BLOCKS: usize = 2;
 
 /// A pixel under a tap.
 #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
@@ -45,6 +47,11 @@ pub(crate) struct Visits<'a, T> {
     pub(crate) output: &'a mut [T],
 }
 
+/// Whether a family has loops for it; those of 32-bit ARM have few registers and no room for the sums.
+pub(super) fn has(family: Family) -> bool {
+    family != Family::Pairs
+}
+
 /// Whether enough of the window lies in padding.
 pub(super) fn pays(layer: &Layer<'_>, step: usize, family: Family) -> bool {
     let Layer { input, window, .. } = layer;
@@ -57,7 +64,7 @@ pub(super) fn pays(layer: &Layer<'_>, step: usize, family: Family) -> bool {
         all.filter(|at| (before..before + size).contains(at)).count()
     };
     let n_taps = window.kernel[0] * window.kernel[1];
-    family == Family::Avx2
+    has(family)
         && input.channels == step
         && step.is_multiple_of(BLOCK)
         && n_taps <= MOST_TAPS
@@ -88,10 +95,10 @@ impl Conv {
         debug_assert_eq!(self.form, Form::Taps);
         scratch_bytes::<Visit>(self.n_taps() * MOST_PLACES)
             + scratch_bytes::<u32>(MOST_PLACES)
-            + scratch_bytes::<i32>(MOST_PLACES * BLOCK)
+            + scratch_bytes::<i32>(MOST_PLACES * MOST_BLOCKS * BLOCK)
     }
 
-    /// Calls `work` for some places after the other, with room for the sums of a block.
+    /// Calls `work` for some places after the other, with room for the sums of two blocks.
     pub(super) fn visits<T: Value>(
         &self,
         constants: &Constants,
@@ -108,7 +115,7 @@ impl Conv {
         let n_taps = self.n_taps();
         let visits = scratch.take::<Visit>(n_taps * MOST_PLACES);
         let targets = scratch.take::<u32>(MOST_PLACES);
-        let sums = scratch.take::<i32>(MOST_PLACES * BLOCK);
+        let sums = scratch.take::<i32>(MOST_PLACES * MOST_BLOCKS * BLOCK);
         let width = output.layout.shape.width;
         let places = rows.start * width..rows.end * width;
         for first in places.clone().step_by(MOST_PLACES) {
