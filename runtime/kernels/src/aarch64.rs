@@ -36,6 +36,7 @@ macro_rules! over_run {
 mod depthwise;
 mod dot;
 mod elementwise;
+mod fours;
 mod i8mm;
 mod pairs;
 mod taps;
@@ -46,6 +47,7 @@ use std::arch::aarch64::*;
 pub(crate) use depthwise::depthwise;
 pub(crate) use dot::Dot;
 pub(crate) use elementwise::{add, interleave, quantise};
+pub(crate) use fours::depthwise_in_fours;
 pub(crate) use i8mm::I8mm;
 pub(crate) use pairs::Pairs;
 pub(crate) use taps::visits;
@@ -68,6 +70,13 @@ type Sums = [int32x4_t; 4];
 pub(crate) trait Products<const N: usize, const B: usize> {
     /// Depths that an instruction multiplies, or the loop.
     const TOGETHER: usize = 4;
+
+    /// The biases of `B` blocks, `bias` and on, as sums that [`Products::tile`] adds to.
+    #[inline(always)]
+    unsafe fn start(bias: *const i32) -> [[Sums; B]; N] {
+        // SAFETY: promised.
+        std::array::from_fn(|_| std::array::from_fn(|at| unsafe { four_vectors_anew(bias.add(at * BLOCK)) }))
+    }
 
     /// From sums in order to the order in which [`Products::tile`] adds to them, and back.
     #[inline(always)]
@@ -194,23 +203,25 @@ impl Work for Task {
     unsafe fn tile<K: Products<N, B>, const N: usize, const B: usize>(&self, pixel: usize, block: usize) {
         // SAFETY: promised.
         unsafe {
-            let mut sums = [std::array::from_fn(|at| four_vectors(self.bias.add((block + at) * BLOCK))); N];
-            K::turn(&mut sums);
-            for row in 0..self.kernel_rows {
+            let mut sums = K::start(self.bias.add(block * BLOCK));
+            let mut add_row = |row| {
                 let values = std::array::from_fn(|at| self.values(pixel + at, row));
                 let weights = std::array::from_fn(|at| self.weights(block + at, row));
                 K::tile(&mut sums, values, self.run, weights);
+            };
+            // Most layers have one row, and the addresses of its pixels need no multiplication.
+            match self.kernel_rows {
+                1 => add_row(0),
+                rows => (0..rows).for_each(add_row),
             }
             K::turn(&mut sums);
             for at in 0..B {
+                let multipliers = four_float_vectors(self.multipliers.add((block + at) * BLOCK));
+                let found = sums.iter().enumerate().map(|(number, sums)| (sums[at], pixel + number));
                 if self.ends.narrow {
-                    sums.iter()
-                        .enumerate()
-                        .for_each(|(number, sums)| self.store::<true>(sums[at], pixel + number, block + at));
+                    found.for_each(|(sums, pixel)| self.store::<true>(sums, multipliers, pixel, block + at));
                 } else {
-                    sums.iter()
-                        .enumerate()
-                        .for_each(|(number, sums)| self.store::<false>(sums[at], pixel + number, block + at));
+                    found.for_each(|(sums, pixel)| self.store::<false>(sums, multipliers, pixel, block + at));
                 }
             }
         }
@@ -224,7 +235,8 @@ impl Work for Task {
             for row in 0..self.kernel_rows {
                 K::one(&mut sums, self.values(pixel, row), self.run, self.weights(block, row));
             }
-            self.store::<true>(sums, pixel, block);
+            let multipliers = four_float_vectors(self.multipliers.add(block * BLOCK));
+            self.store::<true>(sums, multipliers, pixel, block);
         }
     }
 }
@@ -253,10 +265,9 @@ impl Task {
     /// # Safety
     /// There is such a pixel and such a block.
     #[inline(always)]
-    unsafe fn store<const NARROW: bool>(&self, sums: Sums, pixel: usize, block: usize) {
+    unsafe fn store<const NARROW: bool>(&self, sums: Sums, multipliers: [float32x4_t; 4], pixel: usize, block: usize) {
         // SAFETY: promised.
         unsafe {
-            let multipliers = four_float_vectors(self.multipliers.add(block * BLOCK));
             let target = *self.targets.add(pixel) as usize + block * BLOCK;
             vst1q_s8(self.output.add(target), self.ends.stored::<NARROW>(sums, multipliers));
         }
@@ -317,6 +328,25 @@ impl Ends {
 unsafe fn four_vectors(from: *const i32) -> Sums {
     // SAFETY: they are there, and the load needs no alignment.
     std::array::from_fn(|at| unsafe { vld1q_s32(from.add(4 * at)) })
+}
+
+/// As [`four_vectors`], loaded each time: compilers would load once and copy, with instructions that multiply units do.
+///
+/// # Safety
+/// Sixteen numbers from `from` on.
+#[inline(always)]
+unsafe fn four_vectors_anew(from: *const i32) -> Sums {
+    let (a, b, c, d);
+    // SAFETY: promised. Not `pure`, so that it is not done once for all.
+    unsafe {
+        std::arch::asm!(
+            "ldp {a:q}, {b:q}, [{from}]",
+            "ldp {c:q}, {d:q}, [{from}, #32]",
+            from = in(reg) from, a = out(vreg) a, b = out(vreg) b, c = out(vreg) c, d = out(vreg) d,
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    [a, b, c, d]
 }
 
 /// # Safety

@@ -17,8 +17,9 @@ pub struct Depthwise {
     channels: usize,
     /// `[tap, channel]`, channels rounded up to 16.
     weights: Span,
-    /// Pairs of taps for AVX2, see [`taps_in_pairs`]; empty for other families, and for windows without a kernel of their own.
-    pairs: Span,
+    /// Taps that the family multiplies together, see [`taps_in_pairs`] and [`taps_in_fours`]; empty for other families, and for
+    /// windows without a kernel of their own.
+    groups: Span,
     bias: Span,
     multipliers: Span,
     limits: Limits,
@@ -36,9 +37,12 @@ pub(crate) struct Row<'a, T = i8> {
     pub(crate) step: usize,
     /// `[tap, channel]`.
     pub(crate) weights: &'a [i8],
-    /// `[block][pair][slot][2]`, or empty.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "for x86"))]
-    pub(crate) pairs: &'a [i16],
+    /// Taps that the family multiplies together, or nothing.
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        expect(dead_code, reason = "for kernels of a processor")
+    )]
+    pub(crate) groups: &'a [T],
     /// `step` of them, as of multipliers.
     pub(crate) bias: &'a [i32],
     pub(crate) multipliers: &'a [f32],
@@ -67,9 +71,10 @@ impl Depthwise {
         for (at, &weight) in layer.weights.iter().enumerate() {
             by_tap[at % taps * step + at / taps] = weight;
         }
-        let pairs = match window.kernel {
-            [3, 3] | [5, 5] if family == Family::Avx2 => taps_in_pairs(window.kernel[0], &by_tap, step),
-            _ => vec![],
+        let groups = match (grouped(window.kernel, family), window.kernel[0]) {
+            (Grouped::Not, _) => store.add::<i8>(&[]),
+            (Grouped::Pairs, side) => store.add(&taps_in_pairs(side, &by_tap, step)),
+            (Grouped::Fours, side) => store.add(&taps_in_fours(side, &by_tap, step)),
         };
         let (mut bias, mut multipliers) = (layer.folded_bias(), requantise.multipliers.clone());
         bias.resize(step, 0);
@@ -78,7 +83,7 @@ impl Depthwise {
             window,
             channels,
             weights: store.add(&by_tap),
-            pairs: store.add(&pairs),
+            groups,
             bias: store.add(&bias),
             multipliers: store.add(&multipliers),
             limits: Limits::of(requantise),
@@ -104,20 +109,23 @@ impl Depthwise {
         self.window.kernel[0] * self.window.kernel[1] * self.channels
     }
 
-    /// Whether the constants that it names are there, with the lengths that it needs: for layers from a file.
+    /// Whether the constants that it names are there, with the lengths that `family` needs: for layers from a file.
     #[must_use]
-    pub fn fits(&self, constants: &Constants) -> bool {
+    pub fn fits(&self, family: Family, constants: &Constants) -> bool {
         let [rows, columns] = self.window.kernel;
         let step = self.channels.checked_next_multiple_of(BLOCK);
         let taps = rows.checked_mul(columns).and_then(|taps| taps.checked_mul(step?));
         let (Some(step), Some(length)) = (step, taps) else { return false };
-        let n_pairs = n_pairs(self.window.kernel);
+        let has_groups = match grouped(self.window.kernel, family) {
+            Grouped::Not => constants.holds::<i8>(self.groups, 0),
+            Grouped::Pairs => constants.holds::<i16>(self.groups, 2 * length.div_ceil(2 * step) * step),
+            Grouped::Fours => constants.holds::<i8>(self.groups, fours(rows) * 4 * step),
+        };
         rows <= MOST_ROWS
             && self.limits.is_range()
             && length > 0
             && constants.holds::<i8>(self.weights, length)
-            && (constants.holds::<i16>(self.pairs, 0)
-                || n_pairs.is_some_and(|pairs| constants.holds::<i16>(self.pairs, 2 * pairs * step)))
+            && has_groups
             && constants.holds::<i32>(self.bias, step)
             && constants.holds::<f32>(self.multipliers, step)
     }
@@ -142,13 +150,20 @@ impl Depthwise {
                 self.rows(constants, input, rows, output, |row: Row<'_, i8>| portable::depthwise(row));
             }
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2(madd) => self.rows(constants, input, rows, output, |row| match row.pairs {
+            Instructions::Avx2(madd) => self.rows(constants, input, rows, output, |row| match row.groups {
                 [] => portable::depthwise(row),
                 _ => (crate::x86::Kernels::of(madd).depthwise)(row),
             }),
             #[cfg(target_arch = "aarch64")]
-            Instructions::Neon | Instructions::Neon64 | Instructions::Dot | Instructions::I8mm => {
+            Instructions::Neon | Instructions::Neon64 => {
                 self.rows(constants, input, rows, output, crate::aarch64::depthwise);
+            }
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Dot | Instructions::I8mm => {
+                self.rows(constants, input, rows, output, |row| match row.groups {
+                    [] => crate::aarch64::depthwise(row),
+                    _ => crate::aarch64::depthwise_in_fours(row),
+                })
             }
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Instructions::Neon => self.rows(constants, input, rows, output, crate::arm::depthwise),
@@ -187,7 +202,7 @@ impl Depthwise {
                 stride: self.window.stride[1],
                 step: input.layout.step,
                 weights: constants.get(self.weights),
-                pairs: constants.get(self.pairs),
+                groups: constants.get(self.groups),
                 bias: constants.get(self.bias),
                 multipliers: constants.get(self.multipliers),
                 limits: self.limits,
@@ -198,9 +213,40 @@ impl Depthwise {
     }
 }
 
-/// Pairs of taps of a window that has a kernel of its own.
-fn n_pairs(kernel: [usize; 2]) -> Option<usize> {
-    matches!(kernel, [3, 3] | [5, 5]).then_some((kernel[0] * kernel[1]).div_ceil(2))
+/// How the taps of a window are multiplied.
+enum Grouped {
+    Not,
+    Pairs,
+    Fours,
+}
+
+fn grouped(kernel: [usize; 2], family: Family) -> Grouped {
+    match (kernel, family) {
+        ([3, 3] | [5, 5], Family::Avx2) => Grouped::Pairs,
+        ([3, 3] | [5, 5], Family::Dot | Family::I8mm) => Grouped::Fours,
+        _ => Grouped::Not,
+    }
+}
+
+/// Groups of four taps of a window of 3 or 5.
+pub(crate) fn fours(side: usize) -> usize {
+    if side == 3 { 3 } else { 7 }
+}
+
+/// `[eight channels][group][channel][4]` from `[tap, channel]`: four rows column by column, three rows and a zero for windows of 3;
+/// then, for windows of 5, the last row's first four columns, and the fifth with zeros.
+fn taps_in_fours(side: usize, by_tap: &[i8], step: usize) -> Vec<i8> {
+    let tap = |row: usize, column: usize| if row < side && column < side { row * side + column } else { usize::MAX };
+    let columns = (0..side).map(|column| [0, 1, 2, 3].map(|row| tap(row, column)));
+    let last = [0, 4].map(|first| [0, 1, 2, 3].map(|right| tap(4, first + right)));
+    let groups: Vec<[usize; 4]> = columns.chain(last).take(fours(side)).collect();
+    let weight = |tap: usize, channel: usize| {
+        by_tap.get(tap.saturating_mul(step).saturating_add(channel)).copied().unwrap_or_default()
+    };
+    let of_eight = |first: usize| {
+        groups.iter().flat_map(move |group| (first..first + 8).flat_map(move |channel| group.map(|tap| (tap, channel))))
+    };
+    (0..step).step_by(8).flat_map(of_eight).map(|(tap, channel)| weight(tap, channel)).collect()
 }
 
 /// `[block][pair][slot][2]` from `[tap, channel]`: pairs of rows, column by column (rows 0 and 1, then 2 and 3, ...); then the

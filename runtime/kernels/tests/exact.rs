@@ -173,7 +173,7 @@ fn depthwise(layer: &Layer<'_>, input: &[i8], backend: Backend) -> Result<Vec<i8
     let mut store = Store::default();
     let conv = Depthwise::new(layer, backend.family(), &mut store)?;
     let constants = store.finish();
-    assert!(conv.fits(&constants));
+    assert!(conv.fits(backend.family(), &constants));
     let layout = Layout::whole(layer.input, layer.window.margin(layer.input), backend.family());
     let bytes = picture(input, layout, layer.input_zero);
     let output = conv.output(layer.input).unwrap();

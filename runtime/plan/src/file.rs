@@ -13,7 +13,7 @@ use crate::program::Program;
 /// First bytes of every plan.
 pub const MAGIC: [u8; 8] = *b"REMEPLAN";
 /// Goes up whenever a layer, its packing or the encoding changes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Bytes before the program.
 const HEADER: usize = 64;
 

@@ -212,7 +212,7 @@ impl Operation {
                 picture(layer.output(*shape)?).filter(|_| layer.fits(family, constants))
             }
             (Self::Depthwise { layer, .. }, [shape]) => {
-                picture(layer.output(*shape)?).filter(|_| layer.fits(constants))
+                picture(layer.output(*shape)?).filter(|_| layer.fits(family, constants))
             }
             (Self::Add { layer, .. }, [a, b]) => picture(*a).filter(|_| a == b && layer.check().is_ok()),
             (Self::MaxPool { layer, .. }, [shape]) => picture(layer.output(*shape)?),

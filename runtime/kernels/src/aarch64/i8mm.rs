@@ -5,7 +5,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{Products, Sums, Work};
+use super::{Products, Sums, Work, four_vectors};
 
 /// The instructions of an ARM with the matrix product.
 pub(crate) struct I8mm;
@@ -71,6 +71,14 @@ macro_rules! over_eights {
 /// Six pixels by one block: twenty-four vectors of sums, six of values and two of weights fill the registers.
 impl Products<6, 1> for I8mm {
     const TOGETHER: usize = 8;
+
+    #[inline(always)]
+    unsafe fn start(bias: *const i32) -> [[Sums; 1]; 6] {
+        // SAFETY: promised.
+        let mut sums = [[unsafe { four_vectors(bias) }]; 6];
+        turn(&mut sums);
+        sums
+    }
 
     #[inline(always)]
     unsafe fn turn(sums: &mut [[Sums; 1]; 6]) {
@@ -140,6 +148,14 @@ impl Products<6, 1> for I8mm {
 /// One pair, for what is left of a picture.
 impl Products<2, 1> for I8mm {
     const TOGETHER: usize = 8;
+
+    #[inline(always)]
+    unsafe fn start(bias: *const i32) -> [[Sums; 1]; 2] {
+        // SAFETY: promised.
+        let mut sums = [[unsafe { four_vectors(bias) }]; 2];
+        turn(&mut sums);
+        sums
+    }
 
     #[inline(always)]
     unsafe fn turn(sums: &mut [[Sums; 1]; 2]) {

@@ -24,12 +24,12 @@ macro_rules! columns {
     };
 }
 
-/// As [`crate::portable::depthwise`], for rows with pairs.
+/// As [`crate::portable::depthwise`], for rows with groups of taps.
 pub(crate) fn depthwise<M: Add>(row: Row<'_, i16>) {
     let (side, step) = (row.columns, row.step);
     let places = row.output.len() / step;
     assert!(row.inputs.len() == side && row.output.len() == places * step && step.is_multiple_of(BLOCK));
-    assert!(row.pairs.len() == (side * side).div_ceil(2) * 2 * step);
+    assert!(row.groups.len() == (side * side).div_ceil(2) * 2 * step);
     assert!(row.bias.len() == step && row.multipliers.len() == step);
     let needed = ((places.max(1) - 1) * row.stride + side) * step;
     assert!(row.inputs.iter().all(|values| needed <= values.len()), "a row of values is too short");
@@ -86,7 +86,7 @@ impl<const SIDE: usize> Block<SIDE> {
                 inputs: std::array::from_fn(|at| row.inputs[at].as_ptr().add(first)),
                 stride: row.stride * row.step,
                 step: row.step,
-                pairs: row.pairs.as_ptr().add(first * 2 * taps),
+                pairs: row.groups.as_ptr().add(first * 2 * taps),
                 bias: mixed_vectors(row.bias.as_ptr().add(first)),
                 multipliers: mixed_float_vectors(row.multipliers.as_ptr().add(first)),
                 ends: Ends::of(row.limits),
