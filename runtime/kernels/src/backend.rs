@@ -24,7 +24,7 @@ pub(crate) enum Instructions {
     /// NEON with the 8-bit dot product.
     #[cfg(target_arch = "aarch64")]
     Dot,
-    /// NEON with the 8-bit matrix product.
+    /// NEON with the 8-bit matrix product, and the dot product.
     #[cfg(target_arch = "aarch64")]
     I8mm,
 }
@@ -122,7 +122,7 @@ impl Instructions {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(madd) => std::arch::is_x86_feature_detected!("avx2") && madd.is_here(),
             #[cfg(target_arch = "aarch64")]
-            Self::I8mm => std::arch::is_aarch64_feature_detected!("i8mm"),
+            Self::I8mm => std::arch::is_aarch64_feature_detected!("i8mm") && Self::Dot.are_here(),
             #[cfg(target_arch = "aarch64")]
             Self::Dot => std::arch::is_aarch64_feature_detected!("dotprod"),
             #[cfg(target_arch = "aarch64")]
@@ -183,6 +183,26 @@ impl Backend {
     #[must_use]
     pub fn family(self) -> Family {
         self.0.family()
+    }
+
+    /// What people call its instructions.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Instructions::Portable(_) => "plain Rust",
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2(Madd::Avx2) => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2(Madd::AvxVnni | Madd::Avx512Vnni) => "AVX2 with VNNI",
+            #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
+            Instructions::Neon => "NEON",
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon64 => "NEON with Winograd",
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Dot => "NEON with dot product",
+            #[cfg(target_arch = "aarch64")]
+            Instructions::I8mm => "NEON with matrix product",
+        }
     }
 
     /// The fastest one of this processor that reads the weights of `family`.

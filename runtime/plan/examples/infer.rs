@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         first.get_or_insert_with(|| start.elapsed());
     }
     let best = (0..answer.len()).max_by(|a, b| answer[*a].total_cmp(&answer[*b])).unwrap_or(0);
-    println!("{:?}: class {best}, {}", engine.backend(), answer[best]);
+    println!("{}: class {best}, {}", engine.backend().name(), answer[best]);
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     println!("open {:.2} ms, with the first answer {:.2} ms", ms(open), ms(first.unwrap_or(open)));
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -158,7 +158,7 @@ impl Ready {
     /// What runs it, in words.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Integer(engine) => format!("integer, {:?}", engine.backend()),
+            Self::Integer(engine) => format!("integer, {}", engine.backend().name()),
             Self::Mixed(network) => network.engine().to_owned(),
         }
     }
