@@ -44,18 +44,48 @@ mod winograd;
 
 use std::arch::aarch64::*;
 
-pub(crate) use depthwise::depthwise;
-pub(crate) use dot::Dot;
 pub(crate) use elementwise::{add, interleave, quantise};
-pub(crate) use fours::depthwise_in_fours;
-pub(crate) use i8mm::I8mm;
-pub(crate) use pairs::Pairs;
-pub(crate) use taps::visits;
-pub(crate) use winograd::winograd;
 
 use crate::conv::{Job, Matrix, largest};
+use crate::depthwise::Row;
+use crate::kernels::Kernels;
 use crate::picture::BLOCK;
 use crate::requantise::Limits;
+use crate::winograd::{Four, Two};
+
+/// Those of every 64-bit ARM, for weights in the order of 32-bit ones.
+pub(crate) fn pairs() -> Kernels<i8> {
+    let pairs = by::<pairs::Pairs, 2, 2>(depthwise::depthwise);
+    Kernels { visits: None, ..pairs }
+}
+
+/// Those of every 64-bit ARM.
+pub(crate) fn neon() -> Kernels<i8> {
+    let (two, four) = (winograd::winograd::<Two, 4, 2>, winograd::winograd::<Four, 6, 4>);
+    Kernels { two: Some(two), four: Some(four), ..by::<pairs::Pairs, 2, 2>(depthwise::depthwise) }
+}
+
+/// Those with the dot product; only for processors that have it.
+pub(crate) fn dot() -> Kernels<i8> {
+    by::<dot::Dot, 6, 1>(in_fours)
+}
+
+/// Those with the matrix product and the dot product; only for processors that have them.
+pub(crate) fn i8mm() -> Kernels<i8> {
+    by::<i8mm::I8mm, 6, 1>(in_fours)
+}
+
+fn in_fours(row: Row<'_>) {
+    match row.groups {
+        [] => depthwise::depthwise(row),
+        _ => fours::depthwise(row),
+    }
+}
+
+fn by<K: Products<N, B>, const N: usize, const B: usize>(depthwise: fn(Row<'_>)) -> Kernels<i8> {
+    let visits = taps::visits::<K, N, B>;
+    Kernels { conv: conv::<K, N, B>, sums: sums::<K, N, B>, depthwise, visits: Some(visits), two: None, four: None }
+}
 
 const _: () = assert!(cfg!(target_endian = "little"), "vectors of bytes are read as vectors of pairs");
 
@@ -134,8 +164,8 @@ unsafe fn all<K: Products<N, B>, const N: usize, const B: usize>(work: &impl Wor
 }
 
 /// As [`crate::portable::conv`]; only for [`Instructions`](crate::backend::Instructions) that have those of `K`.
-pub(crate) fn conv<K: Products<N, B>, const N: usize, const B: usize>(job: Job<'_>) {
-    let Matrix { run, kernel_rows, weights, bias } = job.matrix;
+fn conv<K: Products<N, B>, const N: usize, const B: usize>(job: Job<'_>) {
+    let Matrix { run, kernel_rows, weights, bias, .. } = job.matrix;
     let pixels = job.targets.len();
     check(job.matrix, K::TOGETHER);
     assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
@@ -158,11 +188,7 @@ pub(crate) fn conv<K: Products<N, B>, const N: usize, const B: usize>(job: Job<'
 }
 
 /// As [`crate::portable::sums`].
-pub(crate) fn sums<K: Products<N, B>, const N: usize, const B: usize>(
-    values: &[i8],
-    matrix: Matrix<'_>,
-    sums: &mut [i32],
-) {
+fn sums<K: Products<N, B>, const N: usize, const B: usize>(values: &[i8], matrix: Matrix<'_>, sums: &mut [i32]) {
     let Matrix { run, weights, bias, .. } = matrix;
     check(matrix, K::TOGETHER);
     assert!(sums.len() == bias.len() && matrix.kernel_rows == 1 && run.next_multiple_of(BLOCK) <= values.len());
@@ -179,7 +205,7 @@ pub(crate) fn sums<K: Products<N, B>, const N: usize, const B: usize>(
 }
 
 fn check(matrix: Matrix<'_>, together: usize) {
-    let Matrix { run, kernel_rows, weights, bias } = matrix;
+    let Matrix { run, kernel_rows, weights, bias, .. } = matrix;
     assert!(run.is_multiple_of(together) && bias.len().is_multiple_of(BLOCK));
     assert!(weights.len() == bias.len() * run * kernel_rows);
 }

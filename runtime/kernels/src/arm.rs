@@ -5,7 +5,9 @@ use std::ffi::c_ulong;
 
 use crate::conv::{Job, Matrix, largest};
 use crate::depthwise::Row;
+use crate::kernels::Kernels;
 use crate::picture::BLOCK;
+use crate::portable;
 use crate::requantise::Limits;
 
 global_asm!(include_str!("arm/neon.s"), options(raw));
@@ -74,9 +76,15 @@ unsafe extern "C" {
     fn remedis_kernels_arm_depthwise(channels: &Channels);
 }
 
+/// Those of NEON; only for processors that have it.
+pub(crate) fn kernels() -> Kernels<i8> {
+    // The last layer is one pixel, read once: loops for two at a time have nothing to offer.
+    Kernels { conv, sums: portable::sums, depthwise, visits: None, two: None, four: None }
+}
+
 /// As [`crate::portable::conv`]; only for [`Instructions::Neon`](crate::backend::Instructions).
-pub(crate) fn conv(job: Job<'_>) {
-    let Matrix { run, kernel_rows, weights, bias } = job.matrix;
+fn conv(job: Job<'_>) {
+    let Matrix { run, kernel_rows, weights, bias, .. } = job.matrix;
     let (depth, pixels) = (run * kernel_rows, job.targets.len());
     assert!(run.is_multiple_of(4) && depth > 0 && bias.len().is_multiple_of(BLOCK));
     assert!(weights.len() == bias.len() * depth);
@@ -104,7 +112,7 @@ pub(crate) fn conv(job: Job<'_>) {
 }
 
 /// As [`crate::portable::depthwise`]; only for [`Instructions::Neon`](crate::backend::Instructions).
-pub(crate) fn depthwise(row: Row<'_>) {
+fn depthwise(row: Row<'_>) {
     let (rows, columns, step) = (row.inputs.len(), row.columns, row.step);
     let places = row.output.len() / step;
     assert!(rows > 0 && columns > 0 && row.output.len() == places * step && step.is_multiple_of(BLOCK));

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::{Kernels, Loops};
+
 /// Instructions that compute the same bytes at different speeds. A value is the proof that this processor has them, so only
 /// [`Backend::detect`] and [`Backend::all`] make one of more than plain Rust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,6 +216,26 @@ impl Backend {
     /// Those of more than plain Rust, fastest first.
     fn native() -> impl Iterator<Item = Self> {
         Instructions::NATIVE.iter().copied().filter(|instructions| instructions.are_here()).map(Self)
+    }
+
+    /// What runs layers on them.
+    pub(crate) fn loops(self) -> Loops {
+        match self.0 {
+            Instructions::Portable(Family::Avx2) => Loops::Words(Kernels::portable()),
+            Instructions::Portable(_) => Loops::Bytes(Kernels::portable()),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2(madd) => Loops::Words(crate::x86::kernels(madd)),
+            #[cfg(all(target_arch = "arm", target_os = "linux"))]
+            Instructions::Neon => Loops::Bytes(crate::arm::kernels()),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => Loops::Bytes(crate::aarch64::pairs()),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon64 => Loops::Bytes(crate::aarch64::neon()),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Dot => Loops::Bytes(crate::aarch64::dot()),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::I8mm => Loops::Bytes(crate::aarch64::i8mm()),
+        }
     }
 
     pub(crate) fn instructions(self) -> Instructions {

@@ -3,21 +3,19 @@
 //! Under one row of the window lies one run of neighbouring values, whatever the window's width: pixels are stored one after the
 //! other and margins stand for padding. A layer is therefore a matrix product whose rows are `kernel rows` runs long, read in place.
 
+mod run;
 pub(crate) mod taps;
 
-use std::array::from_fn;
 use std::ops::Range;
 
 use bytemuck::Pod;
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Instructions;
-use crate::constants::{Scratch, scratch_bytes};
-use crate::picture::{BLOCK, Value};
+use crate::constants::scratch_bytes;
+use crate::picture::BLOCK;
 use crate::requantise::Limits;
-use crate::winograd::{Four, Size, Two};
-use crate::{Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable};
-use taps::Visits;
+use crate::winograd::Size;
+use crate::{Constants, Family, Layer, LayerError, Shape, Span, Store, Window};
 
 /// Bytes of values that stay near while all weights pass by.
 const CACHED: usize = 24 << 10;
@@ -63,6 +61,8 @@ pub(crate) struct Tiles<'a, const IN: usize, const OUT: usize, V = i16> {
     /// Values from one pixel to the next.
     pub(crate) step: usize,
     pub(crate) channels: usize,
+    /// Of the weights.
+    pub(crate) family: Family,
     /// By [`Size::transform`].
     pub(crate) weights: &'a [i16],
     pub(crate) bias: &'a [i32],
@@ -91,6 +91,8 @@ pub(crate) struct Job<'a, T = i8> {
 /// Packed weights and what belongs to them.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
+    /// Of the weights.
+    pub(crate) family: Family,
     /// Values in a run, a multiple of 4 and of what the family multiplies together.
     pub(crate) run: usize,
     pub(crate) kernel_rows: usize,
@@ -265,270 +267,6 @@ impl Conv {
                 scratch_bytes::<i16>(count * self.channels) + scratch_bytes::<i32>(count * BLOCK)
             }
         }
-    }
-
-    /// Computes the given rows of the result. What `scratch` holds does not matter.
-    ///
-    /// # Panics
-    /// If a picture has another shape than the layer or too small a margin, or `scratch` is shorter than [`Conv::scratch`].
-    pub fn run(
-        &self,
-        backend: Backend,
-        constants: &Constants,
-        input: View<'_>,
-        rows: Range<usize>,
-        output: &mut ViewMut<'_>,
-        scratch: &mut [u8],
-    ) {
-        match (backend.instructions(), self.form) {
-            (Instructions::Portable(family @ Family::Avx2), Form::Winograd(Size::Two)) => {
-                let work = |tiles: Tiles<'_, 4, 2>, _: &mut [i16], _: &mut [i32]| {
-                    portable::winograd::<Two, _, _, i16>(tiles, family);
-                };
-                self.tiles(constants, input, rows, output, scratch, work);
-            }
-            (Instructions::Portable(family @ Family::Avx2), Form::Winograd(Size::Four)) => {
-                let work = |tiles: Tiles<'_, 6, 4>, _: &mut [i16], _: &mut [i32]| {
-                    portable::winograd::<Four, _, _, i16>(tiles, family);
-                };
-                self.tiles(constants, input, rows, output, scratch, work);
-            }
-            (Instructions::Portable(family @ Family::Neon), Form::Winograd(Size::Two)) => {
-                let work = |tiles: Tiles<'_, 4, 2, i8>, _: &mut [i16], _: &mut [i32]| {
-                    portable::winograd::<Two, _, _, i8>(tiles, family);
-                };
-                self.tiles(constants, input, rows, output, scratch, work);
-            }
-            (Instructions::Portable(family @ Family::Neon), Form::Winograd(Size::Four)) => {
-                let work = |tiles: Tiles<'_, 6, 4, i8>, _: &mut [i16], _: &mut [i32]| {
-                    portable::winograd::<Four, _, _, i8>(tiles, family);
-                };
-                self.tiles(constants, input, rows, output, scratch, work);
-            }
-            #[cfg(target_arch = "aarch64")]
-            (Instructions::Neon64, Form::Winograd(Size::Two)) => {
-                self.tiles(constants, input, rows, output, scratch, crate::aarch64::winograd::<Two, 4, 2>);
-            }
-            #[cfg(target_arch = "aarch64")]
-            (Instructions::Neon64, Form::Winograd(Size::Four)) => {
-                self.tiles(constants, input, rows, output, scratch, crate::aarch64::winograd::<Four, 6, 4>);
-            }
-            #[cfg(target_arch = "x86_64")]
-            (Instructions::Avx2(madd), Form::Winograd(Size::Two)) => {
-                self.tiles(constants, input, rows, output, scratch, crate::x86::Kernels::of(madd).two);
-            }
-            #[cfg(target_arch = "x86_64")]
-            (Instructions::Avx2(madd), Form::Winograd(Size::Four)) => {
-                self.tiles(constants, input, rows, output, scratch, crate::x86::Kernels::of(madd).four);
-            }
-            (_, Form::Winograd(_)) => unreachable!("Winograd for {backend:?}"),
-            #[cfg(target_arch = "x86_64")]
-            (Instructions::Avx2(madd), Form::Taps) => {
-                self.visits(constants, input, rows, output, scratch, crate::x86::Kernels::of(madd).visits);
-            }
-            (Instructions::Portable(Family::Avx2), Form::Taps) => {
-                let work = |visits: Visits<'_, i16>, _: &mut [i32]| taps::portable(visits, Family::Avx2);
-                self.visits(constants, input, rows, output, scratch, work);
-            }
-            (Instructions::Portable(family), Form::Taps) => {
-                let work = |visits: Visits<'_, i8>, _: &mut [i32]| taps::portable(visits, family);
-                self.visits(constants, input, rows, output, scratch, work);
-            }
-            #[cfg(target_arch = "aarch64")]
-            (Instructions::Neon64, Form::Taps) => {
-                self.visits(
-                    constants,
-                    input,
-                    rows,
-                    output,
-                    scratch,
-                    crate::aarch64::visits::<crate::aarch64::Pairs, _, _>,
-                );
-            }
-            #[cfg(target_arch = "aarch64")]
-            (Instructions::Dot, Form::Taps) => {
-                self.visits(
-                    constants,
-                    input,
-                    rows,
-                    output,
-                    scratch,
-                    crate::aarch64::visits::<crate::aarch64::Dot, 6, 1>,
-                );
-            }
-            #[cfg(target_arch = "aarch64")]
-            (Instructions::I8mm, Form::Taps) => {
-                self.visits(
-                    constants,
-                    input,
-                    rows,
-                    output,
-                    scratch,
-                    crate::aarch64::visits::<crate::aarch64::I8mm, 6, 1>,
-                );
-            }
-            #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
-            (Instructions::Neon, Form::Taps) => unreachable!("taps for {backend:?}"),
-            (Instructions::Portable(Family::Avx2), Form::Direct) => {
-                self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i16>| {
-                    portable::conv(job, Family::Avx2)
-                });
-            }
-            (Instructions::Portable(family), Form::Direct) => {
-                self.jobs(constants, input, rows, output, scratch, |job: Job<'_, i8>| portable::conv(job, family));
-            }
-            #[cfg(target_arch = "x86_64")]
-            (Instructions::Avx2(madd), Form::Direct) => {
-                self.jobs(constants, input, rows, output, scratch, crate::x86::Kernels::of(madd).conv);
-            }
-            #[cfg(target_arch = "aarch64")]
-            (Instructions::Neon | Instructions::Neon64, Form::Direct) => {
-                self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Pairs, _, _>);
-            }
-            #[cfg(all(target_arch = "arm", target_os = "linux"))]
-            (Instructions::Neon, Form::Direct) => {
-                self.jobs(constants, input, rows, output, scratch, crate::arm::conv);
-            }
-            #[cfg(target_arch = "aarch64")]
-            (Instructions::Dot, Form::Direct) => {
-                self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::Dot, 6, 1>);
-            }
-            #[cfg(target_arch = "aarch64")]
-            (Instructions::I8mm, Form::Direct) => {
-                self.jobs(constants, input, rows, output, scratch, crate::aarch64::conv::<crate::aarch64::I8mm, 6, 1>);
-            }
-        }
-    }
-
-    /// Calls `work` for some pixels after the other.
-    fn jobs<T: Value>(
-        &self,
-        constants: &Constants,
-        input: View<'_>,
-        rows: Range<usize>,
-        output: &mut ViewMut<'_>,
-        scratch: &mut [u8],
-        work: impl Fn(Job<'_, T>),
-    ) {
-        let shape = input.layout.shape;
-        assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
-        assert_eq!((input.layout.step, output.layout.step % BLOCK), (self.step, 0), "values a pixel");
-        assert!(
-            input.layout.margin >= self.window.margin(shape),
-            "margins of {:?} for {:?}",
-            input.layout,
-            self.window
-        );
-        let mut scratch = Scratch::new(scratch);
-        let (batch, kernel_rows, width) = (self.batch(), self.window.kernel[0], output.layout.shape.width);
-        let starts = scratch.take::<u32>(batch * kernel_rows);
-        let targets = scratch.take::<u32>(batch);
-        let (weights, bias) = (constants.get::<i8>(self.weights), constants.get(self.bias));
-        let run = weights.len() / (kernel_rows * self.outputs.next_multiple_of(BLOCK));
-        let matrix = Matrix { run, kernel_rows, weights, bias };
-        let multipliers = constants.get(self.multipliers);
-        // Where kernel rows and results begin for the present row of the result, without its columns.
-        let mut below = [0; MOST_ROWS];
-        let mut target = 0;
-        let [mut row, mut column] = [rows.start, 0];
-        while row < rows.end {
-            let mut count = 0;
-            while count < batch && row < rows.end {
-                if column == 0 || count == 0 {
-                    let first = (row * self.window.stride[0]) as isize - self.window.before[0] as isize;
-                    for (below, row) in below[..kernel_rows].iter_mut().zip(first..) {
-                        *below = input.layout.offset(row, -(self.window.before[1] as isize));
-                    }
-                    target = output.offset(row, 0);
-                }
-                let more = (width - column).min(batch - count);
-                let across = self.window.stride[1] * self.step;
-                if kernel_rows == 1 {
-                    fill(&mut starts[count..][..more], below[0] + column * across, across);
-                } else {
-                    let pixels = starts[count * kernel_rows..].chunks_exact_mut(kernel_rows);
-                    for (starts, column) in pixels.zip(column..column + more) {
-                        for (start, below) in starts.iter_mut().zip(&below) {
-                            *start = (below + column * across) as u32;
-                        }
-                    }
-                }
-                let to = output.layout.step;
-                fill(&mut targets[count..][..more], target + column * to, to);
-                count += more;
-                column += more;
-                if column == width {
-                    [row, column] = [row + 1, 0];
-                }
-            }
-            let (starts, targets) = (&starts[..count * kernel_rows], &targets[..count]);
-            let (input, output) = (input.values(), output.values());
-            work(Job { input, starts, matrix, multipliers, limits: self.limits, targets, output });
-        }
-    }
-
-    /// Calls `work` for some tiles after the other, with room for their transforms.
-    fn tiles<const IN: usize, const OUT: usize, V: Value>(
-        &self,
-        constants: &Constants,
-        input: View<'_>,
-        rows: Range<usize>,
-        output: &mut ViewMut<'_>,
-        scratch: &mut [u8],
-        work: impl Fn(Tiles<'_, IN, OUT, V>, &mut [i16], &mut [i32]),
-    ) {
-        let shape = input.layout.shape;
-        assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
-        assert_eq!((input.layout.step, output.layout.step % BLOCK), (self.step, 0), "values a pixel");
-        assert!(input.layout.margin >= self.margin(shape), "margins of {:?} for {:?}", input.layout, self.window);
-        assert!(rows.start.is_multiple_of(OUT), "tiles begin at multiples of their size");
-        let mut scratch = Scratch::new(scratch);
-        let most = self.batch();
-        let transformed = scratch.take::<i16>(IN * IN * most * self.channels);
-        let products = scratch.take::<i32>(IN * IN * most * BLOCK);
-        let (bias, multipliers) = (constants.get(self.bias), constants.get(self.multipliers));
-        let (width, before) = (output.layout.shape.width, self.window.before.map(|before| before as isize));
-        let across = width.div_ceil(OUT);
-        // Batches of the same size, whole sixes of tiles where possible.
-        let count = rows.len().div_ceil(OUT) * across;
-        let n_batches = count.div_ceil(most).max(1);
-        let batch = count.div_ceil(n_batches).next_multiple_of(6).clamp(1, most);
-        let (mut starts, mut targets) = ([[0; IN]; MOST_TILES], [[[None; OUT]; OUT]; MOST_TILES]);
-        for first in (0..count).step_by(batch) {
-            let n_tiles = batch.min(count - first);
-            for (at, tile) in (first..first + n_tiles).enumerate() {
-                let place = [rows.start + tile / across * OUT, tile % across * OUT];
-                let [row, column] = [0, 1].map(|axis| place[axis] as isize - before[axis]);
-                starts[at] = from_fn(|down| input.layout.offset(row + down as isize, column) as u32);
-                let target = |down: usize, right: usize| {
-                    let (row, column) = (place[0] + down, place[1] + right);
-                    (row < rows.end && column < width).then(|| output.offset(row, column) as u32)
-                };
-                targets[at] = from_fn(|down| from_fn(|right| target(down, right)));
-            }
-            let tiles = Tiles {
-                input: input.values(),
-                starts: &starts[..n_tiles],
-                step: self.step,
-                channels: self.channels,
-                weights: constants.get(self.weights),
-                bias,
-                multipliers,
-                limits: self.limits,
-                targets: &targets[..n_tiles],
-                output: output.values(),
-            };
-            work(tiles, transformed, products);
-        }
-    }
-}
-
-/// Places one `step` after the other.
-fn fill(places: &mut [u32], first: usize, step: usize) {
-    // In 32 bits all along, which is what compilers make vectors of.
-    let (first, step) = (first as u32, step as u32);
-    for (at, place) in (0..).zip(places) {
-        *place = first + at * step;
     }
 }
 

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Instructions;
 use crate::conv::{MOST_ROWS, slot};
+use crate::kernels::Loops;
 use crate::picture::{BLOCK, Value};
 use crate::requantise::Limits;
-use crate::{Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window, portable};
+use crate::{Backend, Constants, Family, Layer, LayerError, Shape, Span, Store, View, ViewMut, Window};
 
 /// A convolution of each channel with its own weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -142,31 +142,9 @@ impl Depthwise {
         rows: Range<usize>,
         output: &mut ViewMut<'_>,
     ) {
-        match backend.instructions() {
-            Instructions::Portable(Family::Avx2) => {
-                self.rows(constants, input, rows, output, |row: Row<'_, i16>| portable::depthwise(row));
-            }
-            Instructions::Portable(_) => {
-                self.rows(constants, input, rows, output, |row: Row<'_, i8>| portable::depthwise(row));
-            }
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2(madd) => self.rows(constants, input, rows, output, |row| match row.groups {
-                [] => portable::depthwise(row),
-                _ => (crate::x86::Kernels::of(madd).depthwise)(row),
-            }),
-            #[cfg(target_arch = "aarch64")]
-            Instructions::Neon | Instructions::Neon64 => {
-                self.rows(constants, input, rows, output, crate::aarch64::depthwise);
-            }
-            #[cfg(target_arch = "aarch64")]
-            Instructions::Dot | Instructions::I8mm => {
-                self.rows(constants, input, rows, output, |row| match row.groups {
-                    [] => crate::aarch64::depthwise(row),
-                    _ => crate::aarch64::depthwise_in_fours(row),
-                })
-            }
-            #[cfg(all(target_arch = "arm", target_os = "linux"))]
-            Instructions::Neon => self.rows(constants, input, rows, output, crate::arm::depthwise),
+        match backend.loops() {
+            Loops::Bytes(kernels) => self.rows(constants, input, rows, output, kernels.depthwise),
+            Loops::Words(kernels) => self.rows(constants, input, rows, output, kernels.depthwise),
         }
     }
 
@@ -177,7 +155,7 @@ impl Depthwise {
         input: View<'_>,
         rows: Range<usize>,
         output: &mut ViewMut<'_>,
-        work: impl Fn(Row<'_, T>),
+        work: fn(Row<'_, T>),
     ) {
         let shape = input.layout.shape;
         assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");

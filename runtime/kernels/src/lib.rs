@@ -21,6 +21,7 @@ mod constants;
 mod conv;
 mod depthwise;
 mod geometry;
+mod kernels;
 mod linear;
 mod peak;
 mod picture;

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Instructions;
 use crate::constants::{Scratch, scratch_bytes};
 use crate::conv::{Matrix, pack, padded, run};
+use crate::kernels::Loops;
 use crate::picture::BLOCK;
-use crate::{Backend, Constants, Family, Layer, LayerError, Span, Store, View, Window, portable};
+use crate::{Backend, Constants, Family, Layer, LayerError, Span, Store, View, Window};
 
 /// A fully connected layer on one pixel, with real results: `f32(sum) * scale`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,32 +88,12 @@ impl Linear {
         let mut scratch = Scratch::new(scratch);
         let sums = scratch.take::<i32>(self.outputs.next_multiple_of(BLOCK));
         let (weights, bias) = (constants.get::<i8>(self.weights), constants.get(self.bias));
-        let matrix = Matrix { run: weights.len() / sums.len(), kernel_rows: 1, weights, bias };
+        let matrix =
+            Matrix { family: backend.family(), run: weights.len() / sums.len(), kernel_rows: 1, weights, bias };
         let first = input.layout.offset(0, 0);
-        match backend.instructions() {
-            Instructions::Portable(Family::Avx2) => {
-                portable::sums(&input.values::<i16>()[first..], matrix, Family::Avx2, sums);
-            }
-            Instructions::Portable(family) => portable::sums(&input.values::<i8>()[first..], matrix, family, sums),
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2(madd) => {
-                (crate::x86::Kernels::of(madd).sums)(&input.values::<i16>()[first..], matrix, sums)
-            }
-            #[cfg(target_arch = "aarch64")]
-            Instructions::Neon | Instructions::Neon64 => {
-                crate::aarch64::sums::<crate::aarch64::Pairs, _, _>(&input.values::<i8>()[first..], matrix, sums)
-            }
-            // One pixel, read once: loops for two at a time have nothing to offer.
-            #[cfg(all(target_arch = "arm", target_os = "linux"))]
-            Instructions::Neon => portable::sums(&input.values::<i8>()[first..], matrix, Family::Pairs, sums),
-            #[cfg(target_arch = "aarch64")]
-            Instructions::Dot => {
-                crate::aarch64::sums::<crate::aarch64::Dot, 6, 1>(&input.values::<i8>()[first..], matrix, sums)
-            }
-            #[cfg(target_arch = "aarch64")]
-            Instructions::I8mm => {
-                crate::aarch64::sums::<crate::aarch64::I8mm, 6, 1>(&input.values::<i8>()[first..], matrix, sums)
-            }
+        match backend.loops() {
+            Loops::Bytes(kernels) => (kernels.sums)(&input.values()[first..], matrix, sums),
+            Loops::Words(kernels) => (kernels.sums)(&input.values()[first..], matrix, sums),
         }
         for ((output, sum), scale) in output.iter_mut().zip(sums).zip(constants.get::<f32>(self.scales)) {
             *output = *sum as f32 * scale;

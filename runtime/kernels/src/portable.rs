@@ -11,8 +11,8 @@ use crate::picture::{BLOCK, Value};
 use crate::winograd::{Tile, both, place};
 
 /// As the specification of every `conv` of a processor.
-pub(crate) fn conv<T: Value>(job: Job<'_, T>, family: Family) {
-    let Matrix { run, kernel_rows, weights, bias } = job.matrix;
+pub(crate) fn conv<T: Value>(job: Job<'_, T>) {
+    let Matrix { family, run, kernel_rows, weights, bias } = job.matrix;
     let depth = kernel_rows * run;
     for (starts, &target) in job.starts.chunks_exact(kernel_rows).zip(job.targets) {
         for (block, weights) in weights.chunks_exact(depth * BLOCK).enumerate() {
@@ -30,11 +30,11 @@ pub(crate) fn conv<T: Value>(job: Job<'_, T>, family: Family) {
 }
 
 /// One run times all weights, as sums.
-pub(crate) fn sums<T: Value>(values: &[T], matrix: Matrix<'_>, family: Family, sums: &mut [i32]) {
+pub(crate) fn sums<T: Value>(values: &[T], matrix: Matrix<'_>, sums: &mut [i32]) {
     sums.copy_from_slice(matrix.bias);
     let (sums, _) = sums.as_chunks_mut::<BLOCK>();
     for (sums, weights) in sums.iter_mut().zip(matrix.weights.chunks_exact(matrix.run * BLOCK)) {
-        add_products(&values[..matrix.run], weights, family, sums);
+        add_products(&values[..matrix.run], weights, matrix.family, sums);
     }
 }
 
@@ -51,10 +51,7 @@ pub(crate) fn add_products<T: Value>(values: &[T], weights: &[i8], family: Famil
 }
 
 /// As the specification of every `winograd` of a processor.
-pub(crate) fn winograd<T: Tile<IN, OUT>, const IN: usize, const OUT: usize, V: Value>(
-    tiles: Tiles<'_, IN, OUT, V>,
-    family: Family,
-) {
+pub(crate) fn winograd<T: Tile<IN, OUT>, const IN: usize, const OUT: usize, V: Value>(tiles: Tiles<'_, IN, OUT, V>) {
     for (starts, targets) in tiles.starts.iter().zip(tiles.targets) {
         for output in 0..tiles.bias.len() {
             let mut sums = [[0_i32; IN]; IN];
@@ -65,7 +62,7 @@ pub(crate) fn winograd<T: Tile<IN, OUT>, const IN: usize, const OUT: usize, V: V
                 let transformed = both(from_fn(|row| from_fn(|column| value(row, column))), T::forward);
                 for (position, value) in transformed.into_iter().flatten().enumerate() {
                     let first = (output / BLOCK * IN * IN + position) * tiles.channels * BLOCK;
-                    let weight = tiles.weights[first + place(family, output % BLOCK, channel)];
+                    let weight = tiles.weights[first + place(tiles.family, output % BLOCK, channel)];
                     let sum = &mut sums[position / IN][position % IN];
                     *sum = sum.wrapping_add(value.wrapping_mul(weight.into()));
                 }

@@ -12,41 +12,31 @@ mod winograd;
 use std::arch::x86_64::*;
 
 use crate::backend::Madd;
-use crate::conv::taps::Visits;
-use crate::conv::{Job, Matrix, Tiles};
-use crate::depthwise::Row;
+use crate::kernels::Kernels;
+use crate::portable;
 use crate::requantise::Limits;
 use crate::winograd::{Four, Two};
 
-/// What runs layers; only for the processors of the [`Madd`] that it is for.
-pub(crate) struct Kernels {
-    pub(crate) conv: fn(Job<'_, i16>),
-    pub(crate) sums: fn(&[i16], Matrix<'_>, &mut [i32]),
-    pub(crate) depthwise: fn(Row<'_, i16>),
-    pub(crate) visits: fn(Visits<'_, i16>, &mut [i32]),
-    pub(crate) two: fn(Tiles<'_, 4, 2>, &mut [i16], &mut [i32]),
-    pub(crate) four: fn(Tiles<'_, 6, 4>, &mut [i16], &mut [i32]),
+/// Those that add products as `madd` says; only for processors that have it.
+pub(crate) fn kernels(madd: Madd) -> Kernels<i16> {
+    match madd {
+        Madd::Avx2 => by::<Avx2>(),
+        Madd::AvxVnni => by::<AvxVnni>(),
+        Madd::Avx512Vnni => by::<Avx512Vnni>(),
+    }
 }
 
-impl Kernels {
-    /// Those that add products as `madd` says.
-    pub(crate) const fn of(madd: Madd) -> Self {
-        match madd {
-            Madd::Avx2 => Self::by::<Avx2>(),
-            Madd::AvxVnni => Self::by::<AvxVnni>(),
-            Madd::Avx512Vnni => Self::by::<Avx512Vnni>(),
-        }
-    }
-
-    const fn by<M: Add>() -> Self {
-        Self {
-            conv: conv::conv::<M>,
-            sums: conv::sums::<M>,
-            depthwise: depthwise::depthwise::<M>,
-            visits: taps::visits::<M>,
-            two: winograd::winograd::<M, Two, 4, 2>,
-            four: winograd::winograd::<M, Four, 6, 4>,
-        }
+fn by<M: Add>() -> Kernels<i16> {
+    Kernels {
+        conv: conv::conv::<M>,
+        sums: conv::sums::<M>,
+        depthwise: |row| match row.groups {
+            [] => portable::depthwise(row),
+            _ => depthwise::depthwise::<M>(row),
+        },
+        visits: Some(taps::visits::<M>),
+        two: Some(winograd::winograd::<M, Two, 4, 2>),
+        four: Some(winograd::winograd::<M, Four, 6, 4>),
     }
 }
 

@@ -36,7 +36,7 @@ macro_rules! columns {
 }
 
 /// As [`crate::portable::depthwise`], for rows with groups of taps; only for processors with the dot product.
-pub(crate) fn depthwise_in_fours(row: Row<'_>) {
+pub(crate) fn depthwise(row: Row<'_>) {
     let (side, step) = (row.columns, row.step);
     let places = row.output.len() / step;
     assert!(row.inputs.len() == side && row.output.len() == places * step && step.is_multiple_of(EIGHT));

@@ -8,7 +8,7 @@ use crate::picture::BLOCK;
 
 /// As [`crate::conv::taps::portable`]; only for [`Instructions`](crate::backend::Instructions) that have those of `K`.
 pub(crate) fn visits<K: Products<N, B>, const N: usize, const B: usize>(visits: Visits<'_, i8>, sums: &mut [i32]) {
-    let Visits { input, taps, channels, weights, bias, multipliers, limits, targets, output } = visits;
+    let Visits { input, taps, channels, weights, bias, multipliers, limits, targets, output, .. } = visits;
     let (outputs, places) = (multipliers.len(), targets.len());
     assert!(channels > 0 && channels.is_multiple_of(BLOCK) && outputs.is_multiple_of(BLOCK));
     assert!(weights.len() == outputs * taps.len() * channels && bias.len() == outputs * (1 + taps.len()));

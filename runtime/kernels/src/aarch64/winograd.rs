@@ -89,7 +89,7 @@ pub(crate) fn winograd<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
     transformed: &mut [i16],
     products: &mut [i32],
 ) {
-    let Tiles { input, starts, step, channels, weights, bias, multipliers, targets, output, limits } = tiles;
+    let Tiles { input, starts, step, channels, weights, bias, multipliers, targets, output, limits, .. } = tiles;
     let count = starts.len();
     assert!(channels.is_multiple_of(BLOCK) && channels > 0 && step >= channels && bias.len().is_multiple_of(BLOCK));
     assert!(weights.len() == IN * IN * channels * bias.len() && multipliers.len() == bias.len());

@@ -4,13 +4,12 @@
 //! tap is a matrix product of its own, added to sums that wait in memory. A tap in the padding would see the zero point: so each
 //! tap has a bias of its own, its share of what the zero point costs, which counts where the tap is in the picture.
 
-use std::ops::Range;
-
+use super::run::Run;
 use super::{Conv, Form, group, padded};
 use crate::constants::{Scratch, scratch_bytes};
 use crate::picture::{BLOCK, Value};
 use crate::requantise::Limits;
-use crate::{Constants, Family, Layer, View, ViewMut};
+use crate::{Family, Layer};
 
 /// Places computed together at most.
 const MOST_PLACES: usize = 64;
@@ -36,6 +35,8 @@ pub(crate) struct Visits<'a, T> {
     /// For each tap, what it sees.
     pub(crate) taps: &'a [&'a [Visit]],
     pub(crate) channels: usize,
+    /// Of the weights.
+    pub(crate) family: Family,
     /// `[block][tap][channel / n][output][n]`, as those of [`Matrix`](super::Matrix).
     pub(crate) weights: &'a [i8],
     /// Whole blocks: the layer's own, then for each tap what is added where it sees a pixel.
@@ -99,15 +100,8 @@ impl Conv {
     }
 
     /// Calls `work` for some places after the other, with room for the sums of two blocks.
-    pub(super) fn visits<T: Value>(
-        &self,
-        constants: &Constants,
-        input: View<'_>,
-        rows: Range<usize>,
-        output: &mut ViewMut<'_>,
-        scratch: &mut [u8],
-        work: impl Fn(Visits<'_, T>, &mut [i32]),
-    ) {
+    pub(super) fn visits<T: Value>(&self, run: Run<'_, '_>, work: fn(Visits<'_, T>, &mut [i32])) {
+        let Run { family, constants, input, rows, output, scratch } = run;
         let shape = input.layout.shape;
         assert_eq!(self.output(shape), Some(output.layout.shape), "the shape of the result");
         assert_eq!((input.layout.step, output.layout.step % BLOCK), (self.step, 0), "values a pixel");
@@ -143,6 +137,7 @@ impl Conv {
                 input: input.values(),
                 taps: &taps[..n_taps],
                 channels: self.channels,
+                family,
                 weights: constants.get(self.weights),
                 bias: constants.get(self.bias),
                 multipliers: constants.get(self.multipliers),
@@ -156,8 +151,8 @@ impl Conv {
 }
 
 /// The inner loop in plain Rust; it is the specification of those of processors.
-pub(crate) fn portable<T: Value>(visits: Visits<'_, T>, family: Family) {
-    let (outputs, group) = (visits.multipliers.len(), group(family));
+pub(crate) fn portable<T: Value>(visits: Visits<'_, T>) {
+    let (outputs, group) = (visits.multipliers.len(), group(visits.family));
     let tap_weights = visits.channels * BLOCK;
     for (place, &target) in visits.targets.iter().enumerate() {
         for block in 0..outputs / BLOCK {
@@ -168,7 +163,7 @@ pub(crate) fn portable<T: Value>(visits: Visits<'_, T>, family: Family) {
                 sums.iter_mut().zip(biases(tap + 1)).for_each(|(sum, bias)| *sum = sum.wrapping_add(*bias));
                 let weights = &visits.weights[(block * visits.taps.len() + tap) * tap_weights..][..tap_weights];
                 let values = &visits.input[visit.start as usize..][..visits.channels];
-                crate::portable::add_products(values, weights, family, &mut sums);
+                crate::portable::add_products(values, weights, visits.family, &mut sums);
             }
             debug_assert_eq!(visits.channels % group, 0);
             for (output, sum) in sums.into_iter().enumerate() {

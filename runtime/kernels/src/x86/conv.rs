@@ -28,7 +28,7 @@ pub(crate) fn conv<M: Add>(job: Job<'_, i16>) {
 /// AVX2 and `M`; the lengths of `job` fit each other, and `depth`, its weights an output.
 #[target_feature(enable = "avx2")]
 unsafe fn blocks<M: Add>(job: Job<'_, i16>, depth: usize) {
-    let Matrix { run, kernel_rows, weights, bias } = job.matrix;
+    let Matrix { run, kernel_rows, weights, bias, .. } = job.matrix;
     let ends = Ends::of(job.limits);
     for block in 0..bias.len() / BLOCK {
         // SAFETY: promised.
@@ -79,7 +79,7 @@ pub(crate) fn sums<M: Add>(values: &[i16], matrix: Matrix<'_>, sums: &mut [i32])
 }
 
 fn check(matrix: Matrix<'_>) {
-    let Matrix { run, kernel_rows, weights, bias } = matrix;
+    let Matrix { run, kernel_rows, weights, bias, .. } = matrix;
     assert!(run > 0 && run.is_multiple_of(4) && bias.len().is_multiple_of(BLOCK));
     assert!(weights.len() == bias.len() * run * kernel_rows);
 }

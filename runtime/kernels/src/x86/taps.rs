@@ -12,7 +12,7 @@ const PIXELS: usize = 6;
 
 /// As [`crate::conv::taps::portable`].
 pub(crate) fn visits<M: Add>(visits: Visits<'_, i16>, sums: &mut [i32]) {
-    let Visits { input, taps, channels, weights, bias, multipliers, limits, targets, output } = visits;
+    let Visits { input, taps, channels, weights, bias, multipliers, limits, targets, output, .. } = visits;
     let outputs = multipliers.len();
     assert!(channels > 0 && channels.is_multiple_of(4) && outputs.is_multiple_of(BLOCK));
     assert!(weights.len() == outputs * taps.len() * channels && bias.len() == outputs * (1 + taps.len()));

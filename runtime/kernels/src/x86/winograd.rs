@@ -110,7 +110,7 @@ unsafe fn all<M: Add, T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
     transformed: *mut i16,
     products: *mut i32,
 ) {
-    let Tiles { input, starts, step, channels, weights, bias, multipliers, limits, targets, output } = tiles;
+    let Tiles { input, starts, step, channels, weights, bias, multipliers, limits, targets, output, .. } = tiles;
     let (count, ends) = (starts.len(), Ends::of(limits));
     // SAFETY: promised.
     unsafe {
