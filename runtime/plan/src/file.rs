@@ -56,7 +56,7 @@ pub enum OpenPlanError {
     #[error("the plan's program is refused")]
     Program(#[from] ProgramError),
     /// For another processor.
-    #[error("the plan is for {found:?} processors, this one is {here:?}: compile the model again here")]
+    #[error("the plan is for {} processors, this one is {}: compile the model again here", found.name(), here.name())]
     Family {
         /// As the file says.
         found: Family,
