@@ -3,32 +3,35 @@
 //! Values are read where they lie: a tile is a few pixels by one or two blocks of sixteen outputs, whose sums stay in registers
 //! while its runs pass by. [`pairs`], [`dot`] and [`i8mm`] differ in how a run is multiplied, and in the tile that fits their registers.
 
-/// Goes over a run: whole vectors of sixteen values, then what is left of one. `$load` loads sixteen values of each pixel, and
-/// the others multiply four of them each.
+/// Goes over a run: whole vectors of sixteen values, then what is left of one. `$load` loads sixteen values of each pixel, `$sixteen`
+/// multiplies them, and `$rest` as many of them as `{run}` then says.
 macro_rules! over_run {
-    ($load:literal, $first:expr, $second:expr, $third:expr, $fourth:expr) => {
+    ($load:expr, $sixteen:expr, $rest:expr) => {
         concat!(
             "subs {run}, {run}, #16\n",
             "b.lo 3f\n",
             "2:\n",
             $load,
-            $first,
-            $second,
-            $third,
-            $fourth,
+            $sixteen,
             "subs {run}, {run}, #16\n",
             "b.hs 2b\n",
             "3:\n",
             "adds {run}, {run}, #16\n",
             "b.eq 4f\n",
             $load,
-            $first,
-            "subs {run}, {run}, #8\n",
-            "b.lo 4f\n",
-            $second,
-            "b.eq 4f\n",
-            $third,
+            $rest,
             "4:\n",
+        )
+    };
+}
+
+/// The same for those that multiply four values at a time.
+macro_rules! over_fours {
+    ($load:literal, $first:expr, $second:expr, $third:expr, $fourth:expr) => {
+        over_run!(
+            $load,
+            concat!($first, $second, $third, $fourth),
+            concat!($first, "subs {run}, {run}, #8\n", "b.lo 4f\n", $second, "b.eq 4f\n", $third)
         )
     };
 }
@@ -43,8 +46,6 @@ mod taps;
 mod winograd;
 
 use std::arch::aarch64::*;
-
-pub(crate) use elementwise::{add, interleave, quantise};
 
 use crate::conv::{Job, Matrix, largest};
 use crate::depthwise::Row;
@@ -84,7 +85,17 @@ fn in_fours(row: Row<'_>) {
 
 fn by<K: Products<N, B>, const N: usize, const B: usize>(depthwise: fn(Row<'_>)) -> Kernels<i8> {
     let visits = taps::visits::<K, N, B>;
-    Kernels { conv: conv::<K, N, B>, sums: sums::<K, N, B>, depthwise, visits: Some(visits), two: None, four: None }
+    Kernels {
+        conv: conv::<K, N, B>,
+        sums: sums::<K, N, B>,
+        depthwise,
+        add: elementwise::add,
+        quantise: elementwise::quantise,
+        interleave: elementwise::interleave,
+        visits: Some(visits),
+        two: None,
+        four: None,
+    }
 }
 
 const _: () = assert!(cfg!(target_endian = "little"), "vectors of bytes are read as vectors of pairs");
@@ -197,9 +208,7 @@ fn sums<K: Products<N, B>, const N: usize, const B: usize>(values: &[i8], matrix
         unsafe {
             let mut found = four_vectors(bias.as_ptr().add(block * BLOCK));
             K::one(&mut found, values.as_ptr(), run, weights.as_ptr().add(block * BLOCK * run));
-            for (at, four) in found.into_iter().enumerate() {
-                vst1q_s32(sums.as_mut_ptr().add(block * BLOCK + at * 4), four);
-            }
+            keep(sums.as_mut_ptr().add(block * BLOCK), found);
         }
     }
 }
@@ -340,11 +349,30 @@ impl Ends {
     fn rounded<const NARROW: bool>(self, steps: [float32x4_t; 4]) -> int8x16_t {
         // SAFETY: every 64-bit ARM has these instructions.
         unsafe {
-            let [a, b, c, d] = steps.map(|steps| vcvtnq_s32_f32(steps));
-            let eight = |a, b| vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), self.zero_point);
-            let found = vqmovn_high_s16(vqmovn_s16(eight(a, b)), eight(c, d));
+            let [a, b, c, d] = steps;
+            let found = vqmovn_high_s16(vqmovn_s16(self.eight_rounded([a, b])), self.eight_rounded([c, d]));
             if NARROW { vminq_s8(vmaxq_s8(found, self.low), self.high) } else { found }
         }
+    }
+
+    /// Eight numbers of steps away from the zero point, not yet in the range.
+    #[inline(always)]
+    fn eight_rounded(self, steps: [float32x4_t; 2]) -> int16x8_t {
+        // SAFETY: every 64-bit ARM has these instructions.
+        unsafe {
+            let [a, b] = steps.map(|steps| vcvtnq_s32_f32(steps));
+            vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), self.zero_point)
+        }
+    }
+}
+
+/// # Safety
+/// Room for sixteen sums.
+#[inline(always)]
+unsafe fn keep(to: *mut i32, sums: Sums) {
+    for (at, four) in sums.into_iter().enumerate() {
+        // SAFETY: promised; the store needs no alignment.
+        unsafe { vst1q_s32(to.add(4 * at), four) };
     }
 }
 
@@ -356,23 +384,33 @@ unsafe fn four_vectors(from: *const i32) -> Sums {
     std::array::from_fn(|at| unsafe { vld1q_s32(from.add(4 * at)) })
 }
 
-/// As [`four_vectors`], loaded each time: compilers would load once and copy, with instructions that multiply units do.
+/// As [`four_vectors`], by [`two_vectors_anew`].
 ///
 /// # Safety
 /// Sixteen numbers from `from` on.
 #[inline(always)]
 unsafe fn four_vectors_anew(from: *const i32) -> Sums {
-    let (a, b, c, d);
+    // SAFETY: promised.
+    let ([a, b], [c, d]) = unsafe { (two_vectors_anew(from), two_vectors_anew(from.add(8))) };
+    [a, b, c, d]
+}
+
+/// Eight numbers, loaded each time: compilers would load once and copy, with instructions that multiply units do.
+///
+/// # Safety
+/// Eight numbers from `from` on.
+#[inline(always)]
+unsafe fn two_vectors_anew(from: *const i32) -> [int32x4_t; 2] {
+    let (a, b);
     // SAFETY: promised. Not `pure`, so that it is not done once for all.
     unsafe {
         std::arch::asm!(
             "ldp {a:q}, {b:q}, [{from}]",
-            "ldp {c:q}, {d:q}, [{from}, #32]",
-            from = in(reg) from, a = out(vreg) a, b = out(vreg) b, c = out(vreg) c, d = out(vreg) d,
+            from = in(reg) from, a = out(vreg) a, b = out(vreg) b,
             options(readonly, nostack, preserves_flags),
         );
     }
-    [a, b, c, d]
+    [a, b]
 }
 
 /// # Safety

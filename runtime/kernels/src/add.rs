@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::vectorised;
+use crate::kernels::Loops;
 use crate::picture::Value;
 use crate::requantise::Limits;
 use crate::{Backend, LayerError, View, ViewMut};
@@ -43,19 +43,9 @@ impl Add {
         let layout = output.layout;
         assert!(inputs.iter().all(|input| input.layout.shape == layout.shape), "shapes of an addition");
         assert!(inputs.iter().all(|input| input.layout.step == layout.step), "values a pixel");
-        match (backend.instructions(), layout.value_bytes) {
-            #[cfg(target_arch = "aarch64")]
-            (
-                crate::backend::Instructions::Neon
-                | crate::backend::Instructions::Neon64
-                | crate::backend::Instructions::Dot
-                | crate::backend::Instructions::I8mm,
-                _,
-            ) => self.rows(inputs, rows, output, crate::aarch64::add),
-            (_, 1) => self.rows(inputs, rows, output, add::<i8>),
-            _ => self.rows(inputs, rows, output, |layer, a, b, output: &mut [i16]| {
-                vectorised!(backend, add(layer, a, b, output));
-            }),
+        match backend.loops() {
+            Loops::Bytes(kernels) => self.rows(inputs, rows, output, kernels.add),
+            Loops::Words(kernels) => self.rows(inputs, rows, output, kernels.add),
         }
     }
 
@@ -64,7 +54,7 @@ impl Add {
         inputs: [View<'_>; 2],
         rows: Range<usize>,
         output: &mut ViewMut<'_>,
-        work: impl Fn(&Self, &[T], &[T], &mut [T]),
+        work: fn(&Self, &[T], &[T], &mut [T]),
     ) {
         for row in rows {
             let [a, b] = inputs.map(|input| input.row::<T>(row));

@@ -7,7 +7,6 @@ use crate::conv::{Job, Matrix, largest};
 use crate::depthwise::Row;
 use crate::kernels::Kernels;
 use crate::picture::BLOCK;
-use crate::portable;
 use crate::requantise::Limits;
 
 global_asm!(include_str!("arm/neon.s"), options(raw));
@@ -79,7 +78,7 @@ unsafe extern "C" {
 /// Those of NEON; only for processors that have it.
 pub(crate) fn kernels() -> Kernels<i8> {
     // The last layer is one pixel, read once: loops for two at a time have nothing to offer.
-    Kernels { conv, sums: portable::sums, depthwise, visits: None, two: None, four: None }
+    Kernels { conv, depthwise, visits: None, two: None, four: None, ..Kernels::portable() }
 }
 
 /// As [`crate::portable::conv`]; only for [`Instructions::Neon`](crate::backend::Instructions).

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::vectorised;
 use crate::constants::{Scratch, scratch_bytes};
+use crate::kernels::{Kernels, Loops};
 use crate::picture::Value;
 use crate::requantise::Limits;
 use crate::{Backend, View, ViewMut};
@@ -40,38 +40,19 @@ impl Quantise {
     ) {
         let shape = output.layout.shape;
         assert_eq!(input.len(), shape.volume(), "values for {shape:?}");
-        match (backend.instructions(), output.layout.value_bytes) {
-            #[cfg(target_arch = "aarch64")]
-            (
-                crate::backend::Instructions::Neon
-                | crate::backend::Instructions::Neon64
-                | crate::backend::Instructions::Dot
-                | crate::backend::Instructions::I8mm,
-                _,
-            ) => {
-                self.rows(input, rows, output, scratch, crate::aarch64::quantise, crate::aarch64::interleave);
-            }
-            (_, 1) => self.rows(input, rows, output, scratch, quantise::<i8>, interleave::<i8>),
-            _ => {
-                let quantise = |layer: &Self, values: &[f32], stored: &mut [i16]| {
-                    vectorised!(backend, quantise(layer, values, stored));
-                };
-                let interleave = |planes: [&[i16]; 4], step: usize, output: &mut [i16]| {
-                    vectorised!(backend, interleave(planes, step, output));
-                };
-                self.rows(input, rows, output, scratch, quantise, interleave);
-            }
+        match backend.loops() {
+            Loops::Bytes(kernels) => self.rows(&kernels, input, rows, output, scratch),
+            Loops::Words(kernels) => self.rows(&kernels, input, rows, output, scratch),
         }
     }
 
     fn rows<T: Value>(
         &self,
+        kernels: &Kernels<T>,
         input: &[f32],
         rows: Range<usize>,
         output: &mut ViewMut<'_>,
         scratch: &mut [u8],
-        quantise: impl Fn(&Self, &[f32], &mut [T]),
-        interleave: impl Fn([&[T]; 4], usize, &mut [T]),
     ) {
         let (shape, step) = (output.layout.shape, output.layout.step);
         let mut scratch = Scratch::new(scratch);
@@ -83,9 +64,9 @@ impl Quantise {
                 let n_channels = (shape.channels - first).min(4);
                 for (channel, plane) in planes.iter_mut().enumerate().take(n_channels) {
                     let values = &input[((first + channel) * shape.height + row) * shape.width..][..shape.width];
-                    quantise(self, values, plane);
+                    (kernels.quantise)(self, values, plane);
                 }
-                interleave(planes.each_ref().map(|plane| &**plane), step, &mut output[first..]);
+                (kernels.interleave)(planes.each_ref().map(|plane| &**plane), step, &mut output[first..]);
             }
         }
     }

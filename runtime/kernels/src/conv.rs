@@ -280,6 +280,15 @@ pub(crate) fn largest(offsets: &[u32]) -> usize {
     offsets.iter().fold(0, |largest, offset| largest.max(*offset)) as usize
 }
 
+/// Of groups of at most `most`, as many as needed and nearly the same size: five and four, not six and three.
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    expect(dead_code, reason = "for kernels of a processor")
+)]
+pub(crate) fn even(count: usize, most: usize) -> usize {
+    count.div_ceil(count.div_ceil(most).max(1))
+}
+
 /// Values from the first to the last under one row of the window, rounded up to what `family` multiplies together, at least 4;
 /// `None` where that is no size.
 pub(crate) fn run(window: &Window, channels: usize, step: usize, family: Family) -> Option<usize> {

@@ -51,6 +51,23 @@ pub(crate) struct Row<'a, T = i8> {
     pub(crate) output: &'a mut [T],
 }
 
+/// Does `$work` for every `$column` below `$width`, at most 22 of them; written out, because sums stay in registers only where the
+/// compiler knows which of them each column adds to.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! columns {
+    ($column:ident in $width:expr => $work:block) => {
+        columns!($column in $width => $work; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21)
+    };
+    ($column:ident in $width:expr => $work:block; $($number:literal)*) => {
+        $(if $number < $width {
+            let $column: usize = $number;
+            $work
+        })*
+    };
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) use columns;
+
 impl Depthwise {
     /// Packs a layer of as many outputs as inputs; the weights are `[channel, tap row, tap column]`.
     ///

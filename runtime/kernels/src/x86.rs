@@ -13,9 +13,9 @@ use std::arch::x86_64::*;
 
 use crate::backend::Madd;
 use crate::kernels::Kernels;
-use crate::portable;
 use crate::requantise::Limits;
 use crate::winograd::{Four, Two};
+use crate::{add, border, portable};
 
 /// Those that add products as `madd` says; only for processors that have it.
 pub(crate) fn kernels(madd: Madd) -> Kernels<i16> {
@@ -34,6 +34,12 @@ fn by<M: Add>() -> Kernels<i16> {
             [] => portable::depthwise(row),
             _ => depthwise::depthwise::<M>(row),
         },
+        // SAFETY: AVX2 is part of what `M` needs.
+        add: |layer, a, b, output| unsafe { with_avx2(|| add::add(layer, a, b, output)) },
+        // SAFETY: as above.
+        quantise: |layer, values, stored| unsafe { with_avx2(|| border::quantise(layer, values, stored)) },
+        // SAFETY: as above.
+        interleave: |planes, step, output| unsafe { with_avx2(|| border::interleave(planes, step, output)) },
         visits: Some(taps::visits::<M>),
         two: Some(winograd::winograd::<M, Two, 4, 2>),
         four: Some(winograd::winograd::<M, Four, 6, 4>),

@@ -195,15 +195,18 @@ fn tiled_case() -> impl Strategy<Value = Case> {
     )
 }
 
-fn convolution_is_exact(case: &Case, backends: &[Backend]) -> Result<(), TestCaseError> {
-    let depth = case.window.kernel[0] * case.window.kernel[1] * case.shape.channels;
+type Run = fn(&Layer<'_>, &[i8], Backend) -> Result<Vec<i8>, LayerError>;
+
+/// Whether `run` gives the bytes of the reference, for a layer of so many groups of channels and outputs.
+fn is_exact(case: &Case, [groups, outputs]: [usize; 2], run: Run, backends: &[Backend]) -> Result<(), TestCaseError> {
+    let filter = case.window.kernel[0] * case.window.kernel[1] * case.shape.channels / groups;
     let input = case.values.list(case.shape.volume(), false);
-    let weights = case.values.list(depth * case.outputs, true);
-    let (bias, requantise) = (case.bias(case.outputs), case.requantise(case.outputs));
+    let weights = case.values.list(filter * outputs, true);
+    let (bias, requantise) = (case.bias(outputs), case.requantise(outputs));
     let layer = case.layer(&weights, &bias, &requantise);
-    let expected = reference::convolution(&layer, 1, &input);
+    let expected = reference::convolution(&layer, groups, &input);
     for backend in backends {
-        match conv(&layer, &input, *backend) {
+        match run(&layer, &input, *backend) {
             Ok(found) => prop_assert_eq!(&found, &expected, "{:?}", backend),
             Err(error) => prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"),
         }
@@ -211,20 +214,12 @@ fn convolution_is_exact(case: &Case, backends: &[Backend]) -> Result<(), TestCas
     Ok(())
 }
 
+fn convolution_is_exact(case: &Case, backends: &[Backend]) -> Result<(), TestCaseError> {
+    is_exact(case, [1, case.outputs], conv, backends)
+}
+
 fn depthwise_convolution_is_exact(case: &Case, backends: &[Backend]) -> Result<(), TestCaseError> {
-    let (taps, channels) = (case.window.kernel[0] * case.window.kernel[1], case.shape.channels);
-    let input = case.values.list(case.shape.volume(), false);
-    let weights = case.values.list(taps * channels, true);
-    let (bias, requantise) = (case.bias(channels), case.requantise(channels));
-    let layer = case.layer(&weights, &bias, &requantise);
-    let expected = reference::convolution(&layer, channels, &input);
-    for backend in backends {
-        match depthwise(&layer, &input, *backend) {
-            Ok(found) => prop_assert_eq!(&found, &expected, "{:?}", backend),
-            Err(error) => prop_assert!(matches!(error, LayerError::Multiplier { .. }), "{error}"),
-        }
-    }
-    Ok(())
+    is_exact(case, [case.shape.channels; 2], depthwise, backends)
 }
 
 /// A last layer's channels, outputs, values and stored zero.

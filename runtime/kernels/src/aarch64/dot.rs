@@ -65,7 +65,7 @@ impl Products<6, 1> for Dot {
         unsafe {
             asm!(
                 ".arch_extension dotprod",
-                over_run!(
+                over_fours!(
                     "ldr {v0:q}, [{values0}], #16\nldr {v1:q}, [{values1}], #16\nldr {v2:q}, [{values2}], #16\n\
                      ldr {v3:q}, [{values3}], #16\nldr {v4:q}, [{values4}], #16\nldr {v5:q}, [{values5}], #16\n",
                     six_by_one!("0"), six_by_one!("1"), six_by_one!("2"), six_by_one!("3")
@@ -95,7 +95,7 @@ impl Products<6, 1> for Dot {
         unsafe {
             asm!(
                 ".arch_extension dotprod",
-                over_run!(
+                over_fours!(
                     "ldr {v0:q}, [{values}], #16\n",
                     one_by_one!("0"), one_by_one!("1"), one_by_one!("2"), one_by_one!("3")
                 ),
@@ -132,7 +132,7 @@ impl Products<3, 1> for Dot {
         unsafe {
             asm!(
                 ".arch_extension dotprod",
-                over_run!(
+                over_fours!(
                     "ldr {v0:q}, [{values0}], #16\nldr {v1:q}, [{values1}], #16\nldr {v2:q}, [{values2}], #16\n",
                     three_by_one!("0"), three_by_one!("1"), three_by_one!("2"), three_by_one!("3")
                 ),

@@ -8,8 +8,9 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 use std::array::from_fn;
 
-use super::Ends;
-use crate::depthwise::Row;
+use super::{Ends, two_vectors_anew};
+use crate::conv::even;
+use crate::depthwise::{Row, columns, fours};
 
 /// Channels computed together.
 const EIGHT: usize = 8;
@@ -21,26 +22,12 @@ type Sums = [int32x4_t; 2];
 /// Four values or weights for each of eight channels.
 type Fours = [int8x16_t; 2];
 
-/// Does `$work` for every `$column` below `$width`, at most 22 of them; written out, because sums stay in registers only where the
-/// compiler knows which of them each column adds to.
-macro_rules! columns {
-    ($column:ident in $width:expr => $work:block) => {
-        columns!($column in $width => $work; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21)
-    };
-    ($column:ident in $width:expr => $work:block; $($number:literal)*) => {
-        $(if $number < $width {
-            let $column: usize = $number;
-            $work
-        })*
-    };
-}
-
 /// As [`crate::portable::depthwise`], for rows with groups of taps; only for processors with the dot product.
 pub(crate) fn depthwise(row: Row<'_>) {
     let (side, step) = (row.columns, row.step);
     let places = row.output.len() / step;
     assert!(row.inputs.len() == side && row.output.len() == places * step && step.is_multiple_of(EIGHT));
-    assert!(row.groups.len() == crate::depthwise::fours(side) * 4 * step);
+    assert!(row.groups.len() == fours(side) * 4 * step);
     assert!(row.bias.len() == step && row.multipliers.len() == step);
     let needed = (places.max(1) - 1) * row.stride * step + side * step;
     assert!(row.inputs.iter().all(|values| needed <= values.len()), "a row of values is too short");
@@ -63,18 +50,17 @@ pub(crate) fn depthwise(row: Row<'_>) {
 /// # Safety
 /// The lengths of `row` fit each other, `SIDE` and `STRIDE`; the processor has the dot product.
 unsafe fn all<const SIDE: usize, const STRIDE: usize>(row: Row<'_>, places: usize) {
-    // Groups of nearly the same size: seven and seven, not eight and six.
-    let group = if STRIDE == 0 { 1 } else { places.div_ceil(places.div_ceil(MOST).max(1)) };
+    let group = if STRIDE == 0 { 1 } else { even(places, MOST) };
     for first in (0..row.step).step_by(EIGHT) {
         // SAFETY: promised.
         unsafe {
-            let groups = row.groups.as_ptr().add(first * 4 * crate::depthwise::fours(SIDE));
-            let fours = |at: usize| from_fn(|half| vld1q_s8(groups.add((2 * at + half) * 16)));
+            let groups = row.groups.as_ptr().add(first * 4 * fours(SIDE));
+            let group_of_taps = |at: usize| from_fn(|half| vld1q_s8(groups.add((2 * at + half) * 16)));
             let mut block = Block::<SIDE> {
                 inputs: from_fn(|at| row.inputs[at].as_ptr().add(first)),
                 step: row.step,
-                columns: from_fn(fours),
-                last: if SIDE == 5 { [5, 6].map(fours) } else { [0, 0].map(fours) },
+                columns: from_fn(group_of_taps),
+                last: if SIDE == 5 { [5, 6].map(group_of_taps) } else { [0, 0].map(group_of_taps) },
                 bias: row.bias.as_ptr().add(first),
                 multipliers: from_fn(|at| vld1q_f32(row.multipliers.as_ptr().add(first + 4 * at))),
                 ends: Ends::of(row.limits),
@@ -127,10 +113,13 @@ impl<const SIDE: usize> Block<SIDE> {
         let width = (N - 1) * STRIDE + SIDE;
         // SAFETY: promised.
         unsafe {
-            let mut rows: [*const i8; 4] = from_fn(|row| self.inputs[row.min(SIDE - 1)]);
-            let zero = vdupq_n_s8(0);
+            let (mut rows, zero) = (self.inputs, vdupq_n_s8(0));
             columns!(column in width => {
-                let values = if SIDE == 3 { three_rows(&mut rows, self.step, zero) } else { four_rows(&mut rows, self.step) };
+                let mut values = [zero; 4];
+                for (values, row) in values.iter_mut().zip(&mut rows) {
+                    *values = one_row(row, self.step);
+                }
+                let values = interleaved(values);
                 for (window, sums) in sums.iter_mut().enumerate() {
                     let tap = column.wrapping_sub(window * STRIDE);
                     if tap < SIDE {
@@ -183,28 +172,10 @@ impl<const SIDE: usize> Block<SIDE> {
 fn stored<const NARROW: bool>(sums: Sums, multipliers: [float32x4_t; 2], ends: Ends) -> int8x8_t {
     // SAFETY: every 64-bit ARM has these instructions.
     unsafe {
-        let [a, b] = from_fn(|at| vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(sums[at]), multipliers[at])));
-        let found = vqmovn_s16(vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), ends.zero_point));
+        let steps = from_fn(|at| vmulq_f32(vcvtq_f32_s32(sums[at]), multipliers[at]));
+        let found = vqmovn_s16(ends.eight_rounded(steps));
         if NARROW { vmin_s8(vmax_s8(found, vget_low_s8(ends.low)), vget_low_s8(ends.high)) } else { found }
     }
-}
-
-/// Eight numbers, loaded each time: compilers would load once and copy, with instructions that multiply units do.
-///
-/// # Safety
-/// Eight numbers from `from` on.
-#[inline(always)]
-unsafe fn two_vectors_anew(from: *const i32) -> Sums {
-    let (a, b);
-    // SAFETY: promised.
-    unsafe {
-        asm!(
-            "ldp {a:q}, {b:q}, [{from}]",
-            from = in(reg) from, a = out(vreg) a, b = out(vreg) b,
-            options(readonly, nostack, preserves_flags),
-        );
-    }
-    [a, b]
 }
 
 /// Adds four products a channel.
@@ -226,55 +197,14 @@ unsafe fn add(sums: &mut Sums, values: Fours, weights: Fours) {
     }
 }
 
-/// Four values for each of eight channels, one of each row; the rows go on to the next pixel.
-///
-/// # Safety
-/// Eight values at each place.
+/// Four values for each of eight channels, one of each row.
 #[inline(always)]
-unsafe fn four_rows([a, b, c, d]: &mut [*const i8; 4], step: usize) -> Fours {
-    let (low, high);
-    // SAFETY: promised.
+fn interleaved([a, b, c, d]: [int8x16_t; 4]) -> Fours {
+    // SAFETY: every 64-bit ARM has these instructions.
     unsafe {
-        asm!(
-            "ld1 {{ {low:v}.8b }}, [{a}], {step}",
-            "ld1 {{ {high:v}.8b }}, [{c}], {step}",
-            "ld1 {{ {x:v}.8b }}, [{b}], {step}",
-            "ld1 {{ {y:v}.8b }}, [{d}], {step}",
-            "zip1 {high:v}.16b, {low:v}.16b, {high:v}.16b",
-            "zip1 {x:v}.16b, {x:v}.16b, {y:v}.16b",
-            "zip1 {low:v}.16b, {high:v}.16b, {x:v}.16b",
-            "zip2 {high:v}.16b, {high:v}.16b, {x:v}.16b",
-            a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, d = inout(reg) *d, step = in(reg) step,
-            low = out(vreg) low, high = out(vreg) high, x = out(vreg) _, y = out(vreg) _,
-            options(readonly, nostack, preserves_flags),
-        );
+        let (even, odd) = (vzip1q_s8(a, c), vzip1q_s8(b, d));
+        [vzip1q_s8(even, odd), vzip2q_s8(even, odd)]
     }
-    [low, high]
-}
-
-/// As [`four_rows`], the fourth of them zeros.
-///
-/// # Safety
-/// Eight values at the first three places.
-#[inline(always)]
-unsafe fn three_rows([a, b, c, _]: &mut [*const i8; 4], step: usize, zero: int8x16_t) -> Fours {
-    let (low, high);
-    // SAFETY: promised.
-    unsafe {
-        asm!(
-            "ld1 {{ {low:v}.8b }}, [{a}], {step}",
-            "ld1 {{ {high:v}.8b }}, [{c}], {step}",
-            "ld1 {{ {x:v}.8b }}, [{b}], {step}",
-            "zip1 {high:v}.16b, {low:v}.16b, {high:v}.16b",
-            "zip1 {x:v}.16b, {x:v}.16b, {zero:v}.16b",
-            "zip1 {low:v}.16b, {high:v}.16b, {x:v}.16b",
-            "zip2 {high:v}.16b, {high:v}.16b, {x:v}.16b",
-            a = inout(reg) *a, b = inout(reg) *b, c = inout(reg) *c, step = in(reg) step,
-            low = out(vreg) low, high = out(vreg) high, x = out(vreg) _, zero = in(vreg) zero,
-            options(readonly, nostack, preserves_flags),
-        );
-    }
-    [low, high]
 }
 
 /// Four neighbouring columns of a row, the last of which is `here`. What was seen: the column before, that before it, and the pair of the

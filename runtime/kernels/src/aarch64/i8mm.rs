@@ -45,29 +45,6 @@ macro_rules! one_pair {
     };
 }
 
-/// Goes over a run: sixteen values of each pixel, then what is left, eight. `$load` loads sixteen and brings pixels together, and the
-/// others multiply eight of them.
-macro_rules! over_eights {
-    ($load:expr, $first:expr, $second:expr) => {
-        concat!(
-            "subs {run}, {run}, #16\n",
-            "b.lo 3f\n",
-            "2:\n",
-            $load,
-            $first,
-            $second,
-            "subs {run}, {run}, #16\n",
-            "b.hs 2b\n",
-            "3:\n",
-            "adds {run}, {run}, #16\n",
-            "b.eq 4f\n",
-            $load,
-            $first,
-            "4:\n",
-        )
-    };
-}
-
 /// Six pixels by one block: twenty-four vectors of sums, six of values and two of weights fill the registers.
 impl Products<6, 1> for I8mm {
     const TOGETHER: usize = 8;
@@ -93,14 +70,14 @@ impl Products<6, 1> for I8mm {
         unsafe {
             asm!(
                 ".arch_extension i8mm",
-                over_eights!(
+                over_run!(
                     "ldr {v0:q}, [{values0}], #16\nldr {v1:q}, [{values1}], #16\nldr {v2:q}, [{values2}], #16\n\
                      ldr {v3:q}, [{values3}], #16\nldr {w0:q}, [{values4}], #16\nldr {v5:q}, [{values5}], #16\n\
                      trn1 {v6:v}.2d, {v0:v}.2d, {v1:v}.2d\ntrn2 {v1:v}.2d, {v0:v}.2d, {v1:v}.2d\n\
                      trn1 {v0:v}.2d, {v2:v}.2d, {v3:v}.2d\ntrn2 {v3:v}.2d, {v2:v}.2d, {v3:v}.2d\n\
                      trn1 {v2:v}.2d, {w0:v}.2d, {v5:v}.2d\ntrn2 {v5:v}.2d, {w0:v}.2d, {v5:v}.2d\n",
-                    three_pairs!("v6", "v0", "v2"),
-                    three_pairs!("v1", "v3", "v5")
+                    concat!(three_pairs!("v6", "v0", "v2"), three_pairs!("v1", "v3", "v5")),
+                    three_pairs!("v6", "v0", "v2")
                 ),
                 run = inout(reg) run => _,
                 values0 = inout(reg) values[0] => _, values1 = inout(reg) values[1] => _,
@@ -169,12 +146,12 @@ impl Products<2, 1> for I8mm {
         unsafe {
             asm!(
                 ".arch_extension i8mm",
-                over_eights!(
+                over_run!(
                     "ldr {v0:q}, [{values0}], #16\nldr {v1:q}, [{values1}], #16\n\
                      trn1 {w0:v}.2d, {v0:v}.2d, {v1:v}.2d\ntrn2 {v1:v}.2d, {v0:v}.2d, {v1:v}.2d\n\
                      mov {v0:v}.16b, {w0:v}.16b\n",
-                    one_pair!("v0"),
-                    one_pair!("v1")
+                    concat!(one_pair!("v0"), one_pair!("v1")),
+                    one_pair!("v0")
                 ),
                 run = inout(reg) run => _,
                 values0 = inout(reg) values[0] => _, values1 = inout(reg) values[1] => _,

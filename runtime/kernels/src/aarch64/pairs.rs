@@ -129,7 +129,7 @@ impl Products<2, 2> for Pairs {
         // SAFETY: promised; nothing is written to memory.
         unsafe {
             asm!(
-                over_run!(
+                over_fours!(
                     "ldr {v0:q}, [{values0}], #16\nldr {v1:q}, [{values1}], #16\n",
                     two_by_two!("0", "1"), two_by_two!("2", "3"), two_by_two!("4", "5"), two_by_two!("6", "7")
                 ),
@@ -155,7 +155,7 @@ impl Products<2, 2> for Pairs {
         // SAFETY: promised; nothing is written to memory.
         unsafe {
             asm!(
-                over_run!(
+                over_fours!(
                     "ldr {v0:q}, [{values}], #16\n",
                     one_by_one!("0", "1"), one_by_one!("2", "3"), one_by_one!("4", "5"), one_by_one!("6", "7")
                 ),

@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Ends, Products, Sums, Work, all, four_float_vectors, four_vectors};
+use super::{Ends, Products, Sums, Work, all, four_float_vectors, four_vectors, keep};
 use crate::conv::taps::{Visit, Visits};
 use crate::picture::BLOCK;
 
@@ -49,16 +49,6 @@ pub(crate) fn visits<K: Products<N, B>, const N: usize, const B: usize>(visits: 
                 }
             }
         }
-    }
-}
-
-/// # Safety
-/// Room for sixteen sums.
-#[inline(always)]
-unsafe fn keep(to: *mut i32, sums: Sums) {
-    for (at, four) in sums.into_iter().enumerate() {
-        // SAFETY: promised; the store needs no alignment.
-        unsafe { vst1q_s32(to.add(4 * at), four) };
     }
 }
 

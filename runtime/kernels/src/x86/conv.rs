@@ -125,7 +125,7 @@ impl Tile {
 /// Weights in memory, two depths of sixteen outputs as two vectors of `i16`.
 pub(super) trait Weight: Copy {
     /// # Safety
-    /// AVX2 and `M`; 32 weights from `from` on.
+    /// AVX2; 32 weights from `from` on.
     unsafe fn two_depths(from: *const Self) -> [__m256i; 2];
 }
 

@@ -7,22 +7,8 @@
 use std::arch::x86_64::*;
 
 use super::{Add, Ends, Sums, kept, mixed_float_vectors, mixed_vectors, stored};
-use crate::depthwise::Row;
+use crate::depthwise::{Row, columns};
 use crate::picture::BLOCK;
-
-/// Does `$work` for every `$column` below `$width`, at most 11 of them; written out, because sums stay in registers only where the compiler
-/// knows which of them each column adds to.
-macro_rules! columns {
-    ($column:ident in $width:ident => $work:block) => {
-        columns!($column in $width => $work; 0 1 2 3 4 5 6 7 8 9 10)
-    };
-    ($column:ident in $width:ident => $work:block; $($number:literal)*) => {
-        $(if $number < $width {
-            let $column: usize = $number;
-            $work
-        })*
-    };
-}
 
 /// As [`crate::portable::depthwise`], for rows with groups of taps.
 pub(crate) fn depthwise<M: Add>(row: Row<'_, i16>) {
@@ -75,7 +61,7 @@ struct Block<const SIDE: usize> {
 
 impl<const SIDE: usize> Block<SIDE> {
     /// # Safety
-    /// AVX2 and `M`; the lengths of `row` fit each other and `SIDE`; sixteen channels from `first` on.
+    /// AVX2; the lengths of `row` fit each other and `SIDE`; sixteen channels from `first` on.
     #[inline]
     #[target_feature(enable = "avx2")]
     unsafe fn of(row: &mut Row<'_, i16>, first: usize) -> Self {
@@ -162,7 +148,7 @@ impl<const SIDE: usize> Block<SIDE> {
 }
 
 /// # Safety
-/// AVX2 and `M`; the pair is one of the window's.
+/// AVX2; the pair is one of the window's.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn weights(pairs: *const i16, pair: usize) -> [__m256i; 2] {

@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::conv::add_products;
 use super::{Add, Ends, Sums, kept, mixed_float_vectors, mixed_vectors, stored};
+use crate::conv::even;
 use crate::conv::taps::{Visit, Visits};
 use crate::picture::BLOCK;
 
@@ -50,7 +51,7 @@ pub(crate) fn visits<M: Add>(visits: Visits<'_, i16>, sums: &mut [i32]) {
 }
 
 /// # Safety
-/// AVX2 and `M`; sixteen sums in mixed order.
+/// AVX2; sixteen sums in mixed order.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn kept_sums(from: *const i32) -> Sums {
@@ -59,7 +60,7 @@ unsafe fn kept_sums(from: *const i32) -> Sums {
 }
 
 /// # Safety
-/// AVX2 and `M`; room for sixteen sums.
+/// AVX2; room for sixteen sums.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn keep(to: *mut i32, sums: Sums) {
@@ -84,8 +85,7 @@ impl Tap {
     #[target_feature(enable = "avx2")]
     unsafe fn add<M: Add>(&self, mut seen: &[Visit]) {
         while !seen.is_empty() {
-            // Groups of nearly the same size: five and four, not six and three.
-            let (now, later) = seen.split_at(seen.len().div_ceil(seen.len().div_ceil(PIXELS)));
+            let (now, later) = seen.split_at(even(seen.len(), PIXELS));
             seen = later;
             // SAFETY: promised.
             unsafe {

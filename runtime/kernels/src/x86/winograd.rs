@@ -5,7 +5,7 @@ use std::array::from_fn;
 
 use super::conv::add_products;
 use super::{Add, Ends, kept, mixed_float_vectors, mixed_vectors, stored};
-use crate::conv::Tiles;
+use crate::conv::{Tiles, even};
 use crate::picture::BLOCK;
 use crate::winograd::{Four, INVERSE_OF_9, Two};
 
@@ -152,8 +152,7 @@ unsafe fn all<M: Add, T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn multiply_all<M: Add>(rows: *const i16, count: usize, channels: usize, weights: *const i16, sums: *mut i32) {
-    // Groups of nearly the same size: five and four, not six and three.
-    let group = count.div_ceil(count.div_ceil(PIXELS).max(1));
+    let group = even(count, PIXELS);
     let mut tile = 0;
     while tile < count {
         let now = group.min(count - tile);
@@ -192,7 +191,7 @@ unsafe fn multiply<M: Add, const N: usize>(rows: *const i16, channels: usize, we
 /// `B^T d B` of sixteen channels of a tile of `IN` by `IN` pixels.
 ///
 /// # Safety
-/// AVX2 and `M`; `IN` pixels, `step` values apart, in each of the rows; room at every position, `apart` values apart.
+/// AVX2; `IN` pixels, `step` values apart, in each of the rows; room at every position, `apart` values apart.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn forward<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
@@ -216,7 +215,7 @@ unsafe fn forward<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
 /// `A^T m A` of eight outputs of a tile.
 ///
 /// # Safety
-/// AVX2 and `M`; eight sums at every position, `apart` sums apart.
+/// AVX2; eight sums at every position, `apart` sums apart.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn back<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
