@@ -11,7 +11,7 @@
 //! - Both fit 16 bits, and so `pmaddwd` multiplies them without loss.
 //! - Sums over channels and the output transform may wrap around in 32 bits: additions and multiplications modulo 2^32 are still
 //!   right if the result fits. Four times a sum does where sums stay below 2^29. 576 times a sum need not: modulo 2^32 it is
-//!   multiplied by the inverse of 9, which leaves 64 times the sum, and that fits where sums stay below 2^25 ([`is_exact`]).
+//!   multiplied by the inverse of 9, which leaves 64 times the sum, and that fits where sums stay below 2^25 ([`Size::is_exact`]).
 
 use std::array::from_fn;
 
