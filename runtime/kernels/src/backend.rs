@@ -13,6 +13,9 @@ pub struct Backend(Instructions);
 pub(crate) enum Instructions {
     /// Plain Rust, on the weights of any family.
     Portable(Family),
+    /// 512-bit VNNI of x86-64: four products of bytes summed in 32 bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
     /// 256-bit `pmaddwd` of x86-64: pairs of products summed in 32 bits, which cannot saturate. The 8-bit `pmaddubsw` can,
     /// and gives wrong sums for large weights.
     #[cfg(target_arch = "x86_64")]
@@ -37,23 +40,8 @@ pub(crate) enum Instructions {
 pub(crate) enum Madd {
     /// Two instructions, which every AVX2 has.
     Avx2,
-    /// One, as AVX-VNNI encodes it.
+    /// One, of AVX-VNNI.
     AvxVnni,
-    /// The same, as AVX-512 VNNI encodes it.
-    Avx512Vnni,
-}
-
-#[cfg(target_arch = "x86_64")]
-impl Madd {
-    fn is_here(self) -> bool {
-        match self {
-            Self::Avx2 => true,
-            Self::AvxVnni => std::arch::is_x86_feature_detected!("avxvnni"),
-            Self::Avx512Vnni => {
-                std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512vl")
-            }
-        }
-    }
 }
 
 /// Processors that want their weights in one order. Plans are made for a family.
@@ -70,18 +58,28 @@ pub enum Family {
     Neon,
     /// ARM with the 8-bit matrix product (ARMv8.6 `SMMLA`): eight products a lane, for two pixels together.
     I8mm,
+    /// x86-64 with AVX-512 and its VNNI: four products a lane.
+    Avx512,
 }
 
 impl Family {
     /// Every family, for compiling ahead.
-    pub const ALL: [Self; 5] = [Self::Pairs, Self::Avx2, Self::Dot, Self::Neon, Self::I8mm];
+    pub const ALL: [Self; 6] = [Self::Pairs, Self::Avx2, Self::Dot, Self::Neon, Self::I8mm, Self::Avx512];
 
     /// Bytes of a stored value in memory.
     #[must_use]
     pub const fn value_bytes(self) -> usize {
         match self {
-            Self::Pairs | Self::Dot | Self::Neon | Self::I8mm => 1,
+            Self::Pairs | Self::Dot | Self::Neon | Self::I8mm | Self::Avx512 => 1,
             Self::Avx2 => 2,
+        }
+    }
+
+    /// What is added to stored values before they are multiplied; 128 times the weights less is in the biases.
+    pub(crate) const fn offset(self) -> i32 {
+        match self {
+            Self::Pairs | Self::Avx2 | Self::Dot | Self::Neon | Self::I8mm => 0,
+            Self::Avx512 => 128,
         }
     }
 
@@ -94,6 +92,7 @@ impl Family {
             Self::Dot => "dot",
             Self::Neon => "neon",
             Self::I8mm => "i8mm",
+            Self::Avx512 => "avx512",
         }
     }
 }
@@ -102,9 +101,9 @@ impl Instructions {
     /// Those of this kind of processor, fastest first.
     const NATIVE: &[Self] = &[
         #[cfg(target_arch = "x86_64")]
-        Self::Avx2(Madd::AvxVnni),
+        Self::Avx512,
         #[cfg(target_arch = "x86_64")]
-        Self::Avx2(Madd::Avx512Vnni),
+        Self::Avx2(Madd::AvxVnni),
         #[cfg(target_arch = "x86_64")]
         Self::Avx2(Madd::Avx2),
         #[cfg(target_arch = "aarch64")]
@@ -122,7 +121,17 @@ impl Instructions {
         match self {
             Self::Portable(_) => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(madd) => std::arch::is_x86_feature_detected!("avx2") && madd.is_here(),
+            Self::Avx512 => {
+                std::arch::is_x86_feature_detected!("avx512bw")
+                    && std::arch::is_x86_feature_detected!("avx512vl")
+                    && std::arch::is_x86_feature_detected!("avx512vnni")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(Madd::Avx2) => std::arch::is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(Madd::AvxVnni) => {
+                std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("avxvnni")
+            }
             #[cfg(target_arch = "aarch64")]
             Self::I8mm => std::arch::is_aarch64_feature_detected!("i8mm") && Self::Dot.are_here(),
             #[cfg(target_arch = "aarch64")]
@@ -137,6 +146,8 @@ impl Instructions {
     fn family(self) -> Family {
         match self {
             Self::Portable(family) => family,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Family::Avx512,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => Family::Avx2,
             #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
@@ -195,7 +206,9 @@ impl Backend {
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2(Madd::Avx2) => "AVX2",
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2(Madd::AvxVnni | Madd::Avx512Vnni) => "AVX2 with VNNI",
+            Instructions::Avx2(Madd::AvxVnni) => "AVX2 with VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => "AVX-512 with VNNI",
             #[cfg(any(target_arch = "aarch64", all(target_arch = "arm", target_os = "linux")))]
             Instructions::Neon => "NEON",
             #[cfg(target_arch = "aarch64")]
@@ -224,6 +237,8 @@ impl Backend {
             Instructions::Portable(Family::Avx2) => Loops::Words(Kernels::portable()),
             Instructions::Portable(_) => Loops::Bytes(Kernels::portable()),
             #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => Loops::Bytes(crate::x86::avx512::kernels()),
+            #[cfg(target_arch = "x86_64")]
             Instructions::Avx2(madd) => Loops::Words(crate::x86::kernels(madd)),
             #[cfg(all(target_arch = "arm", target_os = "linux"))]
             Instructions::Neon => Loops::Bytes(crate::arm::kernels()),
@@ -248,6 +263,11 @@ impl Backend {
 macro_rules! vectorised {
     ($backend:expr, $function:ident($($argument:expr),*)) => {
         match $backend.instructions() {
+            #[cfg(target_arch = "x86_64")]
+            $crate::backend::Instructions::Avx512 => {
+                // SAFETY: `Backend` carries these instructions only where the processor was seen to have them.
+                unsafe { crate::x86::avx512::with_avx512(|| $function($($argument),*)) }
+            }
             #[cfg(target_arch = "x86_64")]
             $crate::backend::Instructions::Avx2(_) => {
                 // SAFETY: `Backend` carries these instructions only where the processor was seen to have them.

@@ -124,8 +124,9 @@ impl Conv {
             Form::Winograd(size) => store.add(&size.transform(layer, family)),
         };
         let bias = match form {
-            Form::Direct | Form::Winograd(_) => padded(&layer.folded_bias(), 0),
-            Form::Taps => taps::biases(layer),
+            Form::Direct => padded(&layer.folded_bias(family.offset()), 0),
+            Form::Winograd(_) => padded(&layer.folded_bias(0), 0),
+            Form::Taps => taps::biases(layer, family),
         };
         let multipliers = padded(&requantise.multipliers, 0.0);
         Ok(Self {
@@ -301,7 +302,7 @@ pub(crate) fn run(window: &Window, channels: usize, step: usize, family: Family)
 pub(crate) const fn group(family: Family) -> usize {
     match family {
         Family::Pairs | Family::Avx2 | Family::Neon => 2,
-        Family::Dot => 4,
+        Family::Dot | Family::Avx512 => 4,
         Family::I8mm => 8,
     }
 }

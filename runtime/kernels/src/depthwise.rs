@@ -43,6 +43,8 @@ pub(crate) struct Row<'a, T = i8> {
         expect(dead_code, reason = "for kernels of a processor")
     )]
     pub(crate) groups: &'a [T],
+    /// What is added to values before they are multiplied.
+    pub(crate) offset: i32,
     /// `step` of them, as of multipliers.
     pub(crate) bias: &'a [i32],
     pub(crate) multipliers: &'a [f32],
@@ -91,9 +93,10 @@ impl Depthwise {
         let groups = match (grouped(window.kernel, family), window.kernel[0]) {
             (Grouped::Not, _) => store.add::<i8>(&[]),
             (Grouped::Pairs, side) => store.add(&taps_in_pairs(side, &by_tap, step)),
-            (Grouped::Fours, side) => store.add(&taps_in_fours(side, &by_tap, step)),
+            (Grouped::Fours(lanes), side) => store.add(&taps_in_fours(side, &by_tap, step, lanes)),
         };
-        let (mut bias, mut multipliers) = (layer.folded_bias(), requantise.multipliers.clone());
+        let mut bias = layer.folded_bias(offset(window.kernel, family));
+        let mut multipliers = requantise.multipliers.clone();
         bias.resize(step, 0);
         multipliers.resize(step, 0.0);
         Ok(Self {
@@ -136,7 +139,9 @@ impl Depthwise {
         let has_groups = match grouped(self.window.kernel, family) {
             Grouped::Not => constants.holds::<i8>(self.groups, 0),
             Grouped::Pairs => constants.holds::<i16>(self.groups, 2 * length.div_ceil(2 * step) * step),
-            Grouped::Fours => constants.holds::<i8>(self.groups, fours(rows) * 4 * step),
+            Grouped::Fours(lanes) => {
+                constants.holds::<i8>(self.groups, fours(rows) * 4 * step.next_multiple_of(lanes))
+            }
         };
         rows <= MOST_ROWS
             && self.limits.is_range()
@@ -159,15 +164,17 @@ impl Depthwise {
         rows: Range<usize>,
         output: &mut ViewMut<'_>,
     ) {
+        let family = backend.family();
         match backend.loops() {
-            Loops::Bytes(kernels) => self.rows(constants, input, rows, output, kernels.depthwise),
-            Loops::Words(kernels) => self.rows(constants, input, rows, output, kernels.depthwise),
+            Loops::Bytes(kernels) => self.rows(family, constants, input, rows, output, kernels.depthwise),
+            Loops::Words(kernels) => self.rows(family, constants, input, rows, output, kernels.depthwise),
         }
     }
 
     /// Calls `work` for one row after the other.
     fn rows<T: Value>(
         &self,
+        family: Family,
         constants: &Constants,
         input: View<'_>,
         rows: Range<usize>,
@@ -185,6 +192,7 @@ impl Depthwise {
             self.window
         );
         let kernel_rows = self.window.kernel[0];
+        let offset = offset(self.window.kernel, family);
         let mut inputs: [&[T]; MOST_ROWS] = [&[]; MOST_ROWS];
         for place in rows {
             let first = (place * self.window.stride[0]) as isize - self.window.before[0] as isize;
@@ -198,6 +206,7 @@ impl Depthwise {
                 step: input.layout.step,
                 weights: constants.get(self.weights),
                 groups: constants.get(self.groups),
+                offset,
                 bias: constants.get(self.bias),
                 multipliers: constants.get(self.multipliers),
                 limits: self.limits,
@@ -212,14 +221,24 @@ impl Depthwise {
 enum Grouped {
     Not,
     Pairs,
-    Fours,
+    /// For as many channels together.
+    Fours(usize),
 }
 
 fn grouped(kernel: [usize; 2], family: Family) -> Grouped {
     match (kernel, family) {
         ([3, 3] | [5, 5], Family::Avx2) => Grouped::Pairs,
-        ([3, 3] | [5, 5], Family::Dot | Family::I8mm) => Grouped::Fours,
+        ([3, 3] | [5, 5], Family::Dot | Family::I8mm) => Grouped::Fours(8),
+        ([3, 3] | [5, 5], Family::Avx512) => Grouped::Fours(64),
         _ => Grouped::Not,
+    }
+}
+
+/// What is added to values before they are multiplied: loops without groups multiply them as they are.
+fn offset(kernel: [usize; 2], family: Family) -> i32 {
+    match grouped(kernel, family) {
+        Grouped::Not => 0,
+        Grouped::Pairs | Grouped::Fours(_) => family.offset(),
     }
 }
 
@@ -228,20 +247,25 @@ pub(crate) fn fours(side: usize) -> usize {
     if side == 3 { 3 } else { 7 }
 }
 
-/// `[eight channels][group][channel][4]` from `[tap, channel]`: four rows column by column, three rows and a zero for windows of 3;
-/// then, for windows of 5, the last row's first four columns, and the fifth with zeros.
-fn taps_in_fours(side: usize, by_tap: &[i8], step: usize) -> Vec<i8> {
+/// `[lanes][group][channel][4]` from `[tap, channel]`: four rows column by column, three rows and a zero for windows of 3;
+/// then, for windows of 5, the last row's first four columns, and the fifth with zeros. Sixty-four channels come as AVX-512
+/// interleaves them: four of each sixteen together; and there the zeros come first.
+fn taps_in_fours(side: usize, by_tap: &[i8], step: usize, lanes: usize) -> Vec<i8> {
     let tap = |row: usize, column: usize| if row < side && column < side { row * side + column } else { usize::MAX };
     let columns = (0..side).map(|column| [0, 1, 2, 3].map(|row| tap(row, column)));
-    let last = [0, 4].map(|first| [0, 1, 2, 3].map(|right| tap(4, first + right)));
+    let fifth = if lanes == 64 { [5, 5, 5, 4] } else { [4, 5, 5, 5] };
+    let last = [[0, 1, 2, 3], fifth].map(|columns| columns.map(|column| tap(4, column)));
     let groups: Vec<[usize; 4]> = columns.chain(last).take(fours(side)).collect();
+    let channel = |lane: usize| if lanes == 64 { lane / 4 % 4 * 16 + lane / 16 * 4 + lane % 4 } else { lane };
     let weight = |tap: usize, channel: usize| {
-        by_tap.get(tap.saturating_mul(step).saturating_add(channel)).copied().unwrap_or_default()
+        let place = tap.checked_mul(step).filter(|_| channel < step).and_then(|first| first.checked_add(channel));
+        place.and_then(|place| by_tap.get(place)).copied().unwrap_or_default()
     };
-    let of_eight = |first: usize| {
-        groups.iter().flat_map(move |group| (first..first + 8).flat_map(move |channel| group.map(|tap| (tap, channel))))
+    let of_lanes = |first: usize| {
+        let channels = move || (0..lanes).map(move |lane| first + channel(lane));
+        groups.iter().flat_map(move |group| channels().flat_map(move |channel| group.map(|tap| (tap, channel))))
     };
-    (0..step).step_by(8).flat_map(of_eight).map(|(tap, channel)| weight(tap, channel)).collect()
+    (0..step).step_by(lanes).flat_map(of_lanes).map(|(tap, channel)| weight(tap, channel)).collect()
 }
 
 /// `[block][pair][slot][2]` from `[tap, channel]`: pairs of rows, column by column (rows 0 and 1, then 2 and 3, ...); then the

@@ -34,7 +34,7 @@ impl Linear {
             channels: input.channels,
             outputs: layer.bias.len(),
             weights: store.add(&weights),
-            bias: store.add(&padded(&layer.folded_bias(), 0)),
+            bias: store.add(&padded(&layer.folded_bias(family.offset()), 0)),
             scales: store.add(&padded(&layer.requantise.multipliers, 0.0)),
         })
     }

@@ -44,7 +44,7 @@ pub(crate) fn add_products<T: Value>(values: &[T], weights: &[i8], family: Famil
         for (at, weights) in weights.chunks_exact(group).enumerate() {
             let sum = &mut sums[slot(family, at)];
             for (value, weight) in values.iter().zip(weights) {
-                *sum = sum.wrapping_add(value.number() * i32::from(*weight));
+                *sum = sum.wrapping_add((value.number() + family.offset()) * i32::from(*weight));
             }
         }
     }
@@ -89,7 +89,7 @@ pub(crate) fn depthwise<T: Value>(row: Row<'_, T>) {
             for values in row.inputs {
                 for column in 0..row.columns {
                     let value = values[(place * row.stride + column) * row.step + channel];
-                    sum = sum.wrapping_add(value.number() * weight(tap, channel));
+                    sum = sum.wrapping_add((value.number() + row.offset) * weight(tap, channel));
                     tap += 1;
                 }
             }

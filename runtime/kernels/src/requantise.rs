@@ -191,11 +191,11 @@ impl Layer<'_> {
     }
 
     /// Each bias less the zero point times its weights: then sums of stored values are sums of real ones, and the zero point
-    /// itself stands in the padding.
-    pub(crate) fn folded_bias(&self) -> Vec<i32> {
+    /// itself stands in the padding. `offset` is what is added to stored values before they are multiplied.
+    pub(crate) fn folded_bias(&self, offset: i32) -> Vec<i32> {
         let depth = self.weights.len() / self.bias.len();
         let of =
-            |filter: &[i8]| filter.iter().map(|weight| i32::from(*weight)).sum::<i32>() * i32::from(self.input_zero);
+            |filter: &[i8]| filter.iter().map(|weight| i32::from(*weight)).sum::<i32>() * (i32::from(self.input_zero) + offset);
         self.weights.chunks_exact(depth).zip(self.bias).map(|(filter, bias)| bias - of(filter)).collect()
     }
 }

@@ -74,7 +74,7 @@ impl Size {
         let (direct, factors) = match family {
             Family::Avx2 => (12, [16, 20]),
             Family::Neon => (12, [20, 22]),
-            Family::Pairs | Family::Dot | Family::I8mm => return None,
+            Family::Pairs | Family::Dot | Family::I8mm | Family::Avx512 => return None,
         };
         let direct = 9 * places[0] * places[1] * direct;
         let cost = |size: &Self| {

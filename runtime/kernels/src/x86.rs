@@ -4,6 +4,7 @@
 //! Values are kept as `i16` in memory, which is what it reads. Sixteen sums are held as two vectors in *mixed order*, channels 0-3 and
 //! 8-11, then 4-7 and 12-15: packing works within halves of a vector and leaves that in order.
 
+pub(crate) mod avx512;
 mod conv;
 mod depthwise;
 mod taps;
@@ -22,7 +23,6 @@ pub(crate) fn kernels(madd: Madd) -> Kernels<i16> {
     match madd {
         Madd::Avx2 => by::<Avx2>(),
         Madd::AvxVnni => by::<AvxVnni>(),
-        Madd::Avx512Vnni => by::<Avx512Vnni>(),
     }
 }
 
@@ -57,7 +57,6 @@ pub(crate) trait Add {
 
 pub(crate) struct Avx2;
 pub(crate) struct AvxVnni;
-pub(crate) struct Avx512Vnni;
 
 impl Add for Avx2 {
     #[inline]
@@ -67,32 +66,24 @@ impl Add for Avx2 {
     }
 }
 
-/// `vpdpwssd` as processors with VNNI and without AVX-512 encode it, or those with both. The standard library's names for it need
-/// functions that are compiled for them.
-macro_rules! vpdpwssd {
-    ($name:ty, $encoding:literal) => {
-        impl Add for $name {
-            #[inline]
-            #[target_feature(enable = "avx2")]
-            unsafe fn add(mut sums: __m256i, values: __m256i, weights: __m256i) -> __m256i {
-                // SAFETY: promised; registers only.
-                unsafe {
-                    std::arch::asm!(
-                        concat!($encoding, " vpdpwssd {sums}, {values}, {weights}"),
-                        sums = inout(ymm_reg) sums,
-                        values = in(ymm_reg) values,
-                        weights = in(ymm_reg) weights,
-                        options(pure, nomem, nostack, preserves_flags),
-                    );
-                }
-                sums
-            }
+/// The standard library's name for it needs functions that are compiled for it.
+impl Add for AvxVnni {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn add(mut sums: __m256i, values: __m256i, weights: __m256i) -> __m256i {
+        // SAFETY: promised; registers only.
+        unsafe {
+            std::arch::asm!(
+                "{{vex}} vpdpwssd {sums}, {values}, {weights}",
+                sums = inout(ymm_reg) sums,
+                values = in(ymm_reg) values,
+                weights = in(ymm_reg) weights,
+                options(pure, nomem, nostack, preserves_flags),
+            );
         }
-    };
+        sums
+    }
 }
-
-vpdpwssd!(AvxVnni, "{{vex}}");
-vpdpwssd!(Avx512Vnni, "{{evex}}");
 
 /// Sixteen sums in mixed order.
 type Sums = [__m256i; 2];

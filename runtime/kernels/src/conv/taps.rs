@@ -16,7 +16,7 @@ const MOST_PLACES: usize = 64;
 /// Taps of a window at most.
 pub(crate) const MOST_TAPS: usize = 25;
 /// Blocks computed together at most.
-const MOST_BLOCKS: usize = 2;
+const MOST_BLOCKS: usize = 4;
 
 /// A pixel under a tap.
 #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
@@ -74,8 +74,8 @@ pub(super) fn pays(layer: &Layer<'_>, step: usize, family: Family) -> bool {
 }
 
 /// The bias of a layer and of every tap.
-pub(super) fn biases(layer: &Layer<'_>) -> Vec<i32> {
-    let (channels, zero) = (layer.input.channels, i32::from(layer.input_zero));
+pub(super) fn biases(layer: &Layer<'_>, family: Family) -> Vec<i32> {
+    let (channels, zero) = (layer.input.channels, i32::from(layer.input_zero) + family.offset());
     let mut all = padded(layer.bias, 0);
     for tap in 0..layer.window.kernel[0] * layer.window.kernel[1] {
         let filters = layer.weights.chunks_exact(layer.weights.len() / layer.bias.len());
@@ -99,7 +99,7 @@ impl Conv {
             + scratch_bytes::<i32>(MOST_PLACES * MOST_BLOCKS * BLOCK)
     }
 
-    /// Calls `work` for some places after the other, with room for the sums of two blocks.
+    /// Calls `work` for some places after the other, with room for the sums of [`MOST_BLOCKS`].
     pub(super) fn visits<T: Value>(&self, run: Run<'_, '_>, work: fn(Visits<'_, T>, &mut [i32])) {
         let Run { family, constants, input, rows, output, scratch } = run;
         let shape = input.layout.shape;
