@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::constants::scratch_bytes;
 use crate::picture::BLOCK;
 use crate::requantise::Limits;
-use crate::winograd::Size;
+use crate::winograd::{self, Size};
 use crate::{Constants, Family, Layer, LayerError, Shape, Span, Store, Window};
 
 /// Bytes of values that stay near while all weights pass by.
@@ -68,9 +68,57 @@ pub(crate) struct Tiles<'a, const IN: usize, const OUT: usize, V = i16> {
     pub(crate) bias: &'a [i32],
     pub(crate) multipliers: &'a [f32],
     pub(crate) limits: Limits,
-    /// For each tile, where the outputs of its pixels begin; not all of them are in the picture.
-    pub(crate) targets: &'a [[[Option<u32>; OUT]; OUT]],
+    pub(crate) targets: &'a [Target<OUT>],
+    /// Values from one pixel of the result to the next.
+    pub(crate) output_step: usize,
     pub(crate) output: &'a mut [V],
+}
+
+impl<const IN: usize, const OUT: usize, V> Tiles<'_, IN, OUT, V> {
+    /// Whether all lengths fit each other, for loops that look no further.
+    ///
+    /// # Panics
+    /// If they do not.
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        expect(dead_code, reason = "for kernels of a processor")
+    )]
+    pub(crate) fn check(&self, transformed: &[i16], products: &[i32]) {
+        let Self { channels, step, .. } = *self;
+        let (count, outputs) = (self.starts.len(), self.bias.len());
+        assert!(channels.is_multiple_of(BLOCK) && channels > 0 && step >= channels && outputs.is_multiple_of(BLOCK));
+        assert!(self.weights.len() == IN * IN * channels * outputs && self.multipliers.len() == outputs);
+        let together = winograd::together(self.family) * BLOCK;
+        assert!(transformed.len() >= IN * IN * count * channels && products.len() >= IN * IN * count * together);
+        let last = largest(self.starts.as_flattened());
+        assert!(last + (IN - 1) * step + channels <= self.input.len() && self.targets.len() == count);
+        let last = self.targets.iter().map(|target| target.last(self.output_step)).max();
+        assert!(last.is_none_or(|last| last + outputs <= self.output.len()));
+    }
+}
+
+/// Where the outputs of a tile's pixels begin; not all of them are in the picture.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<const OUT: usize> {
+    /// Those of the first pixel in each row.
+    pub(crate) starts: [u32; OUT],
+    /// How many of the rows there are, at least one.
+    pub(crate) rows: usize,
+    /// How many of the columns there are, at least one.
+    pub(crate) columns: usize,
+}
+
+impl<const OUT: usize> Target<OUT> {
+    /// Those of a pixel; `None` where it is not in the picture.
+    #[inline(always)]
+    pub(crate) fn pixel(&self, row: usize, column: usize, step: usize) -> Option<usize> {
+        (row < self.rows && column < self.columns).then(|| self.starts[row] as usize + column * step)
+    }
+
+    /// Those of the pixel that lies last in memory: rows of a ring need not be in order.
+    fn last(&self, step: usize) -> usize {
+        largest(&self.starts[..self.rows]) + (self.columns - 1) * step
+    }
 }
 
 /// Pixels that an inner loop computes with all outputs.
@@ -235,8 +283,8 @@ impl Conv {
             }
             (Form::Winograd(size), Some(_)) => {
                 let length = (size.positions() * self.channels).checked_mul(outputs);
-                let has_it = matches!(family, Family::Avx2 | Family::Neon);
-                let is_3x3 = has_it && (self.window.kernel, self.window.stride) == ([3, 3], [1, 1]);
+                let is_3x3 =
+                    size.has(family, self.channels) && (self.window.kernel, self.window.stride) == ([3, 3], [1, 1]);
                 is_whole && is_3x3 && length.is_some_and(|length| constants.holds::<i16>(self.weights, length))
             }
         };

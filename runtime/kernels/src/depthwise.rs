@@ -139,9 +139,7 @@ impl Depthwise {
         let has_groups = match grouped(self.window.kernel, family) {
             Grouped::Not => constants.holds::<i8>(self.groups, 0),
             Grouped::Pairs => constants.holds::<i16>(self.groups, 2 * length.div_ceil(2 * step) * step),
-            Grouped::Fours(lanes) => {
-                constants.holds::<i8>(self.groups, fours(rows) * 4 * step.next_multiple_of(lanes))
-            }
+            Grouped::Fours(lanes) => constants.holds::<i8>(self.groups, fours(rows) * 4 * step.next_multiple_of(lanes)),
         };
         rows <= MOST_ROWS
             && self.limits.is_range()

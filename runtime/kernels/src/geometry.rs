@@ -82,10 +82,15 @@ impl Window {
 
     /// The input pixel under tap `[row, column]` of the window at `[row, column]`, as its position; `None` in the padding.
     pub(crate) fn pixel(&self, input: Shape, place: [usize; 2], tap: [usize; 2]) -> Option<usize> {
-        let row = (place[0] * self.stride[0] + tap[0]).checked_sub(self.before[0]).filter(|row| *row < input.height)?;
-        let column =
-            (place[1] * self.stride[1] + tap[1]).checked_sub(self.before[1]).filter(|column| *column < input.width)?;
+        let row = self.under(0, place[0], tap[0], input.height)?;
+        let column = self.under(1, place[1], tap[1], input.width)?;
         Some(row * input.width + column)
+    }
+
+    /// The same along one axis, of so many rows or columns.
+    #[inline]
+    pub(crate) fn under(&self, axis: usize, place: usize, tap: usize, size: usize) -> Option<usize> {
+        (place * self.stride[axis] + tap).checked_sub(self.before[axis]).filter(|at| *at < size)
     }
 
     /// Taps in the order of the weights.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::vectorised;
 use crate::constants::{Scratch, scratch_bytes};
-use crate::picture::Value;
+use crate::picture::{BLOCK, Value};
 use crate::requantise::Limits;
 use crate::{Backend, LayerError, Layout, Shape, View, ViewMut, Window};
 
@@ -58,22 +58,35 @@ fn pool_row<T: Value>(window: &Window, input: View<'_>, row: usize, output: &mut
         let end = (first + window.kernel[axis]).saturating_sub(window.before[axis]).min(size);
         first.saturating_sub(window.before[axis])..end
     };
-    output.fill(T::of(i8::MIN.into()));
-    for row in under(0, row, shape.height) {
-        let row = input.row::<T>(row);
-        for (column, output) in output.chunks_exact_mut(step).enumerate() {
-            for column in under(1, column, shape.width) {
-                largest(&row[column * step..][..step], output);
-            }
-        }
+    let rows = under(0, row, shape.height);
+    for (column, output) in output.chunks_exact_mut(step).enumerate() {
+        let columns = under(1, column, shape.width);
+        let pixels = || rows.clone().flat_map(|row| columns.clone().map(move |column| (row, column)));
+        // As many channels at a time as stay in registers.
+        let (some, rest) = output.as_chunks_mut::<64>();
+        let first_of_rest = 64 * some.len();
+        some.iter_mut().enumerate().for_each(|(at, output)| largest(input, pixels(), 64 * at, output));
+        let rest = rest.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate();
+        rest.for_each(|(at, output)| largest(input, pixels(), first_of_rest + BLOCK * at, output));
     }
 }
 
+/// The largest values of `N` channels from `first` on, of some pixels.
 #[inline(always)]
-fn largest<T: Value>(values: &[T], output: &mut [T]) {
-    for (output, value) in output.iter_mut().zip(values) {
-        *output = (*output).max(*value);
+fn largest<T: Value, const N: usize>(
+    input: View<'_>,
+    pixels: impl Iterator<Item = (usize, usize)>,
+    first: usize,
+    output: &mut [T; N],
+) {
+    let mut found = [T::of(i8::MIN.into()); N];
+    for (row, column) in pixels {
+        let at = input.layout.offset(row as isize, column as isize) + first;
+        for (found, value) in found.iter_mut().zip(&input.values::<T>()[at..][..N]) {
+            *found = (*found).max(*value);
+        }
     }
+    *output = found;
 }
 
 /// `store(f32(sum of all pixels less their zero) * multiplier)`.

@@ -52,7 +52,7 @@ pub(crate) fn add_products<T: Value>(values: &[T], weights: &[i8], family: Famil
 
 /// As the specification of every `winograd` of a processor.
 pub(crate) fn winograd<T: Tile<IN, OUT>, const IN: usize, const OUT: usize, V: Value>(tiles: Tiles<'_, IN, OUT, V>) {
-    for (starts, targets) in tiles.starts.iter().zip(tiles.targets) {
+    for (starts, target) in tiles.starts.iter().zip(tiles.targets) {
         for output in 0..tiles.bias.len() {
             let mut sums = [[0_i32; IN]; IN];
             for channel in 0..tiles.channels {
@@ -68,11 +68,11 @@ pub(crate) fn winograd<T: Tile<IN, OUT>, const IN: usize, const OUT: usize, V: V
                 }
             }
             let found = both(sums, T::back);
-            for (target, found) in targets.iter().flatten().zip(found.into_iter().flatten()) {
-                if let Some(target) = target {
+            for (at, found) in found.into_iter().flatten().enumerate() {
+                if let Some(target) = target.pixel(at / OUT, at % OUT, tiles.output_step) {
                     let sum = T::sum(found).wrapping_add(tiles.bias[output]);
                     let steps = sum as f32 * tiles.multipliers[output];
-                    tiles.output[*target as usize + output] = V::of(tiles.limits.store(steps).into());
+                    tiles.output[target + output] = V::of(tiles.limits.store(steps).into());
                 }
             }
         }

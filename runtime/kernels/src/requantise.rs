@@ -194,8 +194,9 @@ impl Layer<'_> {
     /// itself stands in the padding. `offset` is what is added to stored values before they are multiplied.
     pub(crate) fn folded_bias(&self, offset: i32) -> Vec<i32> {
         let depth = self.weights.len() / self.bias.len();
-        let of =
-            |filter: &[i8]| filter.iter().map(|weight| i32::from(*weight)).sum::<i32>() * (i32::from(self.input_zero) + offset);
+        let of = |filter: &[i8]| {
+            filter.iter().map(|weight| i32::from(*weight)).sum::<i32>() * (i32::from(self.input_zero) + offset)
+        };
         self.weights.chunks_exact(depth).zip(self.bias).map(|(filter, bias)| bias - of(filter)).collect()
     }
 }

@@ -21,6 +21,14 @@ use crate::conv::{MOST_TILES, slot};
 use crate::picture::BLOCK;
 use crate::{Family, Layer, Shape, Window};
 
+/// Blocks of outputs whose products are kept together.
+pub(crate) const fn together(family: Family) -> usize {
+    match family {
+        Family::Avx512 => 2,
+        Family::Pairs | Family::Avx2 | Family::Dot | Family::Neon | Family::I8mm => 1,
+    }
+}
+
 /// Transformed weights take 3.6 times the bytes in tiles of 2x2 and 8 times in tiles of 4x4; beyond so many filters they come from
 /// slow memory at every answer.
 const MOST_FILTERS: [usize; 2] = [256 * 256, 128 * 128];
@@ -69,12 +77,14 @@ impl Size {
         let (channels, outputs) = (layer.input.channels, layer.bias.len());
         let places = layer.window.places(layer.input)?;
         let is_suitable = (kernel, stride) == ([3, 3], [1, 1]) && channels == step && channels >= 32;
+        let has_it = |size: &Self| size.has(family, channels);
         // What the transforms cost beside the products is some quarter, and a third more for the larger tile. ARM multiplies 8-bit
-        // values in fewer instructions than 16-bit ones.
+        // values in fewer instructions than 16-bit ones, and AVX-512 in half as many.
         let (direct, factors) = match family {
             Family::Avx2 => (12, [16, 20]),
             Family::Neon => (12, [20, 22]),
-            Family::Pairs | Family::Dot | Family::I8mm | Family::Avx512 => return None,
+            Family::Avx512 => (6, [16, 20]),
+            Family::Pairs | Family::Dot | Family::I8mm => return None,
         };
         let direct = 9 * places[0] * places[1] * direct;
         let cost = |size: &Self| {
@@ -82,9 +92,17 @@ impl Size {
             tiles[0] * tiles[1] * size.positions() * factors[*size as usize]
         };
         let fits = |size: &Self| channels * outputs <= MOST_FILTERS[*size as usize] && size.is_exact(layer);
-        let sizes =
-            [Self::Two, Self::Four].into_iter().filter(|size| is_suitable && fits(size) && cost(size) <= direct);
-        sizes.min_by_key(cost)
+        let pays = |size: &Self| is_suitable && has_it(size) && fits(size) && cost(size) <= direct;
+        [Self::Two, Self::Four].into_iter().filter(pays).min_by_key(cost)
+    }
+
+    /// Whether a family has loops for it.
+    pub(crate) fn has(self, family: Family, channels: usize) -> bool {
+        match family {
+            Family::Avx2 | Family::Neon => true,
+            Family::Avx512 => self == Self::Four && channels.is_multiple_of(32),
+            Family::Pairs | Family::Dot | Family::I8mm => false,
+        }
     }
 
     /// Whether the multiple of any sum that is left at last fits 32 bits.
@@ -179,11 +197,11 @@ pub(crate) fn both<const IN: usize, const OUT: usize>(
     from_fn(|row| one(from_fn(|column| columns[column][row])))
 }
 
-/// Where a transformed weight lies among those of its block and position: pairs of channels together for AVX2, one after the other
+/// Where a transformed weight lies among those of its block and position: pairs of channels together for x86, one after the other
 /// for ARM, whose instructions multiply one channel by all outputs.
 pub(crate) fn place(family: Family, output: usize, channel: usize) -> usize {
     match family {
-        Family::Avx2 => (channel / 2 * BLOCK + slot(family, output)) * 2 + channel % 2,
+        Family::Avx2 | Family::Avx512 => (channel / 2 * BLOCK + slot(family, output)) * 2 + channel % 2,
         _ => channel * BLOCK + slot(family, output),
     }
 }

@@ -8,16 +8,9 @@ use crate::picture::BLOCK;
 
 /// As [`crate::conv::taps::portable`]; only for [`Instructions`](crate::backend::Instructions) that have those of `K`.
 pub(crate) fn visits<K: Products<N, B>, const N: usize, const B: usize>(visits: Visits<'_, i8>, sums: &mut [i32]) {
+    visits.check(sums, B);
     let Visits { input, taps, channels, weights, bias, multipliers, limits, targets, output, .. } = visits;
     let (outputs, places) = (multipliers.len(), targets.len());
-    assert!(channels > 0 && channels.is_multiple_of(BLOCK) && outputs.is_multiple_of(BLOCK));
-    assert!(weights.len() == outputs * taps.len() * channels && bias.len() == outputs * (1 + taps.len()));
-    assert!(sums.len() >= places * B * BLOCK);
-    for visit in taps.iter().copied().flatten() {
-        assert!(visit.start as usize + channels <= input.len() && (visit.place as usize) < places);
-    }
-    let last = targets.iter().max().map_or(0, |last| *last as usize);
-    assert!(last + outputs <= output.len());
     let (blocks, ends, sums) = (outputs / BLOCK, Ends::of(limits), sums.as_mut_ptr());
     for first in (0..blocks).step_by(B) {
         let count = B.min(blocks - first);

@@ -89,15 +89,11 @@ pub(crate) fn winograd<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
     transformed: &mut [i16],
     products: &mut [i32],
 ) {
-    let Tiles { input, starts, step, channels, weights, bias, multipliers, targets, output, limits, .. } = tiles;
+    tiles.check(transformed, products);
+    let Tiles {
+        input, starts, step, channels, weights, bias, multipliers, targets, output_step, output, limits, ..
+    } = tiles;
     let count = starts.len();
-    assert!(channels.is_multiple_of(BLOCK) && channels > 0 && step >= channels && bias.len().is_multiple_of(BLOCK));
-    assert!(weights.len() == IN * IN * channels * bias.len() && multipliers.len() == bias.len());
-    assert!(transformed.len() >= IN * IN * count * channels && products.len() >= IN * IN * count * BLOCK);
-    let last = starts.iter().flatten().max().map_or(0, |last| *last as usize);
-    assert!(last + (IN - 1) * step + channels <= input.len() && targets.len() == count);
-    let last = targets.iter().flatten().flatten().flatten().max().map_or(0, |last| *last as usize);
-    assert!(last + bias.len() <= output.len());
     let (transformed, products, ends) = (transformed.as_mut_ptr(), products.as_mut_ptr(), Ends::of(limits));
     // SAFETY: every 64-bit ARM has the instructions; the lengths were checked.
     unsafe {
@@ -116,7 +112,7 @@ pub(crate) fn winograd<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
             }
             let bias = four_vectors(bias.as_ptr().add(block * BLOCK));
             let multipliers = four_float_vectors(multipliers.as_ptr().add(block * BLOCK));
-            for (tile, targets) in targets.iter().enumerate() {
+            for (tile, target) in targets.iter().enumerate() {
                 let mut sums = [[[vdupq_n_s32(0); 4]; OUT]; OUT];
                 for four in 0..4 {
                     let found = back::<T, IN, OUT>(products.add(tile * BLOCK + 4 * four), count * BLOCK);
@@ -124,10 +120,10 @@ pub(crate) fn winograd<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
                         sums[four] = vaddq_s32(T::sum(found), bias[four]);
                     }
                 }
-                for (target, sums) in targets.iter().flatten().zip(sums.into_iter().flatten()) {
-                    if let Some(target) = target {
+                for (at, sums) in sums.into_iter().flatten().enumerate() {
+                    if let Some(target) = target.pixel(at / OUT, at % OUT, output_step) {
                         let found = ends.stored::<true>(sums, multipliers);
-                        vst1q_s8(output.as_mut_ptr().add(*target as usize + block * BLOCK), found);
+                        vst1q_s8(output.as_mut_ptr().add(target + block * BLOCK), found);
                     }
                 }
             }

@@ -3,11 +3,11 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use super::{Conv, Form, Job, MOST_ROWS, MOST_TILES, Matrix, Tiles};
+use super::{Conv, Form, Job, MOST_ROWS, MOST_TILES, Matrix, Target, Tiles};
 use crate::constants::Scratch;
 use crate::kernels::{Kernels, Loops};
 use crate::picture::{BLOCK, Value};
-use crate::winograd::Size;
+use crate::winograd::{Size, together};
 use crate::{Backend, Constants, Family, View, ViewMut};
 
 /// What a layer is run with.
@@ -124,9 +124,10 @@ impl Conv {
         assert!(input.layout.margin >= self.margin(shape), "margins of {:?} for {:?}", input.layout, self.window);
         assert!(rows.start.is_multiple_of(OUT), "tiles begin at multiples of their size");
         let mut scratch = Scratch::new(scratch);
-        let most = self.batch();
-        let transformed = scratch.take::<i16>(IN * IN * most * self.channels);
-        let products = scratch.take::<i32>(IN * IN * most * BLOCK);
+        let all = self.batch();
+        let most = (all / together(family)).max(1);
+        let transformed = scratch.take::<i16>(IN * IN * all * self.channels);
+        let products = scratch.take::<i32>(IN * IN * all * BLOCK);
         let (bias, multipliers) = (constants.get(self.bias), constants.get(self.multipliers));
         let (width, before) = (output.layout.shape.width, self.window.before.map(|before| before as isize));
         let across = width.div_ceil(OUT);
@@ -134,18 +135,21 @@ impl Conv {
         let count = rows.len().div_ceil(OUT) * across;
         let n_batches = count.div_ceil(most).max(1);
         let batch = count.div_ceil(n_batches).next_multiple_of(6).clamp(1, most);
-        let (mut starts, mut targets) = ([[0; IN]; MOST_TILES], [[[None; OUT]; OUT]; MOST_TILES]);
+        let mut starts = [[0; IN]; MOST_TILES];
+        let mut targets = [Target { starts: [0; OUT], rows: 0, columns: 0 }; MOST_TILES];
+        let output_step = output.layout.step;
         for first in (0..count).step_by(batch) {
             let n_tiles = batch.min(count - first);
             for (at, tile) in (first..first + n_tiles).enumerate() {
                 let place = [rows.start + tile / across * OUT, tile % across * OUT];
                 let [row, column] = [0, 1].map(|axis| place[axis] as isize - before[axis]);
                 starts[at] = from_fn(|down| input.layout.offset(row + down as isize, column) as u32);
-                let target = |down: usize, right: usize| {
-                    let (row, column) = (place[0] + down, place[1] + right);
-                    (row < rows.end && column < width).then(|| output.offset(row, column) as u32)
-                };
-                targets[at] = from_fn(|down| from_fn(|right| target(down, right)));
+                let target = &mut targets[at];
+                target.rows = OUT.min(rows.end - place[0]);
+                target.columns = OUT.min(width - place[1]);
+                for (start, row) in target.starts[..target.rows].iter_mut().zip(place[0]..) {
+                    *start = output.offset(row, place[1]) as u32;
+                }
             }
             let tiles = Tiles {
                 input: input.values(),
@@ -158,6 +162,7 @@ impl Conv {
                 multipliers,
                 limits: self.limits,
                 targets: &targets[..n_tiles],
+                output_step,
                 output: output.values(),
             };
             work(tiles, transformed, products);

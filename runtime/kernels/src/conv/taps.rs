@@ -4,8 +4,10 @@
 //! tap is a matrix product of its own, added to sums that wait in memory. A tap in the padding would see the zero point: so each
 //! tap has a bias of its own, its share of what the zero point costs, which counts where the tap is in the picture.
 
+use std::ops::Range;
+
 use super::run::Run;
-use super::{Conv, Form, group, padded};
+use super::{Conv, Form, group, largest, padded};
 use crate::constants::{Scratch, scratch_bytes};
 use crate::picture::{BLOCK, Value};
 use crate::requantise::Limits;
@@ -46,6 +48,29 @@ pub(crate) struct Visits<'a, T> {
     /// For each place, where its outputs begin.
     pub(crate) targets: &'a [u32],
     pub(crate) output: &'a mut [T],
+}
+
+impl<T> Visits<'_, T> {
+    /// Whether all lengths fit each other, `together` blocks being computed together, for loops that look no further.
+    ///
+    /// # Panics
+    /// If they do not.
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        expect(dead_code, reason = "for kernels of a processor")
+    )]
+    pub(crate) fn check(&self, sums: &[i32], together: usize) {
+        let (outputs, places, n_taps) = (self.multipliers.len(), self.targets.len(), self.taps.len());
+        assert!(self.channels > 0 && self.channels.is_multiple_of(BLOCK) && outputs.is_multiple_of(BLOCK));
+        assert!(self.weights.len() == outputs * n_taps * self.channels && self.bias.len() == outputs * (1 + n_taps));
+        assert!(sums.len() >= places * together * BLOCK);
+        for seen in self.taps {
+            for visit in *seen {
+                assert!(visit.start as usize + self.channels <= self.input.len() && (visit.place as usize) < places);
+            }
+        }
+        assert!(places == 0 || largest(self.targets) + outputs <= self.output.len());
+    }
 }
 
 /// Whether a family has loops for it; those of 32-bit ARM have few registers and no room for the sums.
@@ -120,18 +145,23 @@ impl Conv {
                 let (own, others) = rest.split_at_mut(MOST_PLACES);
                 rest = others;
                 let mut found = 0;
-                for place in 0..count {
-                    let at = [(first + place) / width, (first + place) % width];
-                    if let Some(pixel) = self.window.pixel(shape, at, tap) {
-                        let start = input.layout.offset((pixel / shape.width) as isize, (pixel % shape.width) as isize);
-                        own[found] = Visit { start: start as u32, place: place as u32 };
-                        found += 1;
+                for (row, columns, place) in rows_of(first, count, width) {
+                    let Some(under) = self.window.under(0, row, tap[0], shape.height) else { continue };
+                    let start = input.layout.offset(under as isize, 0);
+                    for (column, place) in columns.zip(place..) {
+                        if let Some(under) = self.window.under(1, column, tap[1], shape.width) {
+                            own[found] = Visit { start: (start + under * self.step) as u32, place: place as u32 };
+                            found += 1;
+                        }
                     }
                 }
                 *visited = &own[..found];
             }
-            for (place, target) in targets[..count].iter_mut().enumerate() {
-                *target = output.offset((first + place) / width, (first + place) % width) as u32;
+            for (row, columns, place) in rows_of(first, count, width) {
+                let (start, step) = (output.offset(row, 0), output.layout.step);
+                for (column, target) in columns.zip(&mut targets[place..]) {
+                    *target = (start + column * step) as u32;
+                }
             }
             let visits = Visits {
                 input: input.values(),
@@ -148,6 +178,15 @@ impl Conv {
             work(visits, sums);
         }
     }
+}
+
+/// The rows that `count` places from `first` on lie in: each with the columns of those, and the first of them.
+fn rows_of(first: usize, count: usize, width: usize) -> impl Iterator<Item = (usize, Range<usize>, usize)> {
+    (first / width..(first + count).div_ceil(width)).map(move |row| {
+        let start = (row * width).max(first);
+        let end = ((row + 1) * width).min(first + count);
+        (row, start - row * width..end - row * width, start - first)
+    })
 }
 
 /// The inner loop in plain Rust; it is the specification of those of processors.

@@ -7,6 +7,7 @@
 mod conv;
 mod depthwise;
 mod taps;
+mod winograd;
 
 use std::arch::x86_64::*;
 
@@ -33,7 +34,7 @@ pub(crate) fn kernels() -> Kernels<i8> {
         interleave: |planes, step, output| unsafe { with_avx512(|| border::interleave(planes, step, output)) },
         visits: Some(taps::visits),
         two: None,
-        four: None,
+        four: Some(winograd::winograd),
     }
 }
 
@@ -195,10 +196,8 @@ impl Ends {
 #[target_feature(enable = "avx512bw,avx512vl,avx512vnni")]
 unsafe fn store<const B: usize>(sums: [__m512i; B], multipliers: [__m512; B], ends: Ends, to: *mut i8) {
     // Of fewer than four, the last once more: it costs nothing and goes nowhere.
-    let found = ends.stored(
-        std::array::from_fn(|at| sums[at.min(B - 1)]),
-        std::array::from_fn(|at| multipliers[at.min(B - 1)]),
-    );
+    let found = ends
+        .stored(std::array::from_fn(|at| sums[at.min(B - 1)]), std::array::from_fn(|at| multipliers[at.min(B - 1)]));
     let quarters = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     let found = _mm512_permutexvar_epi32(quarters, found);
     // SAFETY: promised; stores need no alignment.

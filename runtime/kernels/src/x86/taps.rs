@@ -13,16 +13,9 @@ const PIXELS: usize = 6;
 
 /// As [`crate::conv::taps::portable`].
 pub(crate) fn visits<M: Add>(visits: Visits<'_, i16>, sums: &mut [i32]) {
+    visits.check(sums, 1);
     let Visits { input, taps, channels, weights, bias, multipliers, limits, targets, output, .. } = visits;
     let outputs = multipliers.len();
-    assert!(channels > 0 && channels.is_multiple_of(4) && outputs.is_multiple_of(BLOCK));
-    assert!(weights.len() == outputs * taps.len() * channels && bias.len() == outputs * (1 + taps.len()));
-    assert!(sums.len() >= targets.len() * BLOCK);
-    for visit in taps.iter().copied().flatten() {
-        assert!(visit.start as usize + channels <= input.len() && (visit.place as usize) < targets.len());
-    }
-    let last = targets.iter().max().map_or(0, |last| *last as usize);
-    assert!(last + outputs <= output.len());
     // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
     unsafe {
         let ends = Ends::of(limits);

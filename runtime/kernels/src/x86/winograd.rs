@@ -89,15 +89,7 @@ pub(crate) fn winograd<M: Add, T: Lanes<IN, OUT>, const IN: usize, const OUT: us
     transformed: &mut [i16],
     products: &mut [i32],
 ) {
-    let Tiles { input, starts, step, channels, weights, bias, multipliers, .. } = tiles;
-    let count = starts.len();
-    assert!(channels.is_multiple_of(BLOCK) && channels > 0 && step >= channels && bias.len().is_multiple_of(BLOCK));
-    assert!(weights.len() == IN * IN * channels * bias.len() && multipliers.len() == bias.len());
-    assert!(transformed.len() >= IN * IN * count * channels && products.len() >= IN * IN * count * BLOCK);
-    let last = starts.iter().flatten().max().map_or(0, |last| *last as usize);
-    assert!(last + (IN - 1) * step + channels <= input.len() && tiles.targets.len() == count);
-    let last = tiles.targets.iter().flatten().flatten().flatten().max().map_or(0, |last| *last as usize);
-    assert!(last + bias.len() <= tiles.output.len());
+    tiles.check(transformed, products);
     // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
     unsafe { all::<M, T, IN, OUT>(tiles, transformed.as_mut_ptr(), products.as_mut_ptr()) }
 }
@@ -110,7 +102,9 @@ unsafe fn all<M: Add, T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
     transformed: *mut i16,
     products: *mut i32,
 ) {
-    let Tiles { input, starts, step, channels, weights, bias, multipliers, limits, targets, output, .. } = tiles;
+    let Tiles {
+        input, starts, step, channels, weights, bias, multipliers, limits, targets, output_step, output, ..
+    } = tiles;
     let (count, ends) = (starts.len(), Ends::of(limits));
     // SAFETY: promised.
     unsafe {
@@ -133,13 +127,13 @@ unsafe fn all<M: Add, T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
             }
             let bias = mixed_vectors(bias.as_ptr().add(block * BLOCK));
             let multipliers = mixed_float_vectors(multipliers.as_ptr().add(block * BLOCK));
-            for (tile, targets) in targets.iter().enumerate() {
+            for (tile, target) in targets.iter().enumerate() {
                 let sums = [0, 1].map(|half| back::<T, IN, OUT>(products.add(tile * BLOCK + 8 * half), count * BLOCK));
-                for (at, target) in targets.iter().flatten().enumerate() {
-                    if let Some(target) = target {
+                for at in 0..OUT * OUT {
+                    if let Some(target) = target.pixel(at / OUT, at % OUT, output_step) {
                         let of = |half: usize| _mm256_add_epi32(T::sum(sums[half][at / OUT][at % OUT]), bias[half]);
                         let found = stored([of(0), of(1)], multipliers, ends);
-                        _mm256_storeu_si256(output.as_mut_ptr().add(*target as usize + block * BLOCK).cast(), found);
+                        _mm256_storeu_si256(output.as_mut_ptr().add(target + block * BLOCK).cast(), found);
                     }
                 }
             }

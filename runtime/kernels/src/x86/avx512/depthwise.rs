@@ -56,7 +56,8 @@ unsafe fn all<const SIDE: usize, const STRIDE: usize, const LIVE: usize>(row: Ro
                 there,
                 weights: row.groups.as_ptr().add(first * 4 * fours(SIDE)),
                 bias: quarters(first, row.bias),
-                multipliers: quarters(first, bytemuck::cast_slice(row.multipliers)).map(|bits| _mm512_castsi512_ps(bits)),
+                multipliers: quarters(first, bytemuck::cast_slice(row.multipliers))
+                    .map(|bits| _mm512_castsi512_ps(bits)),
                 ends: Ends::of(row.limits),
                 output: row.output.as_mut_ptr().add(first),
             };
@@ -186,9 +187,8 @@ impl<const SIDE: usize> Block<SIDE> {
     #[target_feature(enable = "avx512bw,avx512vl,avx512vnni")]
     unsafe fn values<const WHOLE: bool>(&self, from: *const i8) -> __m512i {
         // SAFETY: promised; loads need no alignment, and read nothing where no channels are.
-        let values = unsafe {
-            if WHOLE { _mm512_loadu_si512(from.cast()) } else { _mm512_maskz_loadu_epi8(self.there, from) }
-        };
+        let values =
+            unsafe { if WHOLE { _mm512_loadu_si512(from.cast()) } else { _mm512_maskz_loadu_epi8(self.there, from) } };
         _mm512_xor_si512(values, _mm512_set1_epi8(i8::MIN))
     }
 

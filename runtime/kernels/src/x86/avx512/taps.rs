@@ -9,16 +9,9 @@ use crate::picture::BLOCK;
 
 /// As [`crate::conv::taps::portable`].
 pub(crate) fn visits(visits: Visits<'_, i8>, sums: &mut [i32]) {
+    visits.check(sums, BLOCKS);
     let Visits { input, taps, channels, weights, bias, multipliers, limits, targets, output, .. } = visits;
     let (outputs, places) = (multipliers.len(), targets.len());
-    assert!(channels.is_multiple_of(4) && outputs.is_multiple_of(BLOCK));
-    assert!(weights.len() == outputs * taps.len() * channels && bias.len() == outputs * (1 + taps.len()));
-    assert!(sums.len() >= places * BLOCKS * BLOCK);
-    for visit in taps.iter().copied().flatten() {
-        assert!(visit.start as usize + channels <= input.len() && (visit.place as usize) < places);
-    }
-    let last = targets.iter().max().map_or(0, |last| *last as usize);
-    assert!(last + outputs <= output.len());
     let (blocks, sums) = (outputs / BLOCK, sums.as_mut_ptr());
     let each = even(blocks, BLOCKS).max(1);
     for first in (0..blocks).step_by(each) {
