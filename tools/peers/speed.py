@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times our engine beside onnxruntime, OpenVINO, LiteRT and ncnn, and says which of the project's speed targets are reached.
 
-usage: speed.py MODELS [NAME_SIZE ...] [--ours PROGRAM] [--threads N ...] [--rounds N] [--iterations N] [--json]
+usage: speed.py MODELS [NAME_SIZE ...] [--ours PROGRAM] [--threads N ...] [--rounds N] [--iterations N] [--like NAME] [--json]
   e.g. speed.py models --ours target/release/remedis
 
 MODELS is the folder that models.py made. Needs the environment of `install-peers.sh --speed`; an engine that is not installed,
@@ -10,7 +10,9 @@ or has no model, is named and left out. PROGRAM is a release build of `remedis`;
 One process an engine and round, the engines in turn, so that load, memory and warm-up are each engine's own and a
 disturbance of the machine meets all of them. With one thread, pinned, the clock is the process's processor time, which other
 work disturbs least; with more it is wall time. A round's time is its least answer, an engine's best time the least of its rounds,
-a ratio ours over the best of the fastest peer, float ones included; the spread is that of the rounds. Measure on an idle machine. Exit code: 0 all targets reached, 1 some not, 2 could not.
+a ratio ours over the best of the fastest peer, float ones included; the spread is that of the rounds. Measure on an idle machine.
+--like avx2 or avx-vnni has us and OpenVINO do as on a processor without AVX-512; other engines cannot be told to, and are left out.
+Exit code: 0 all targets reached, 1 some not, 2 could not.
 """
 
 import argparse
@@ -108,6 +110,9 @@ def ncnn_engine(path, x, threads):
     return load
 
 
+# Of --like: our name and oneDNN's for the most that may be used.
+LIKE = {"avx2": ("AVX2", "AVX2"), "avx-vnni": ("AVX2 with VNNI", "AVX2_VNNI")}
+
 ENGINES = {"onnxruntime": onnxruntime_engine, "openvino": openvino_engine, "litert": litert_engine, "ncnn": ncnn_engine}
 
 
@@ -141,10 +146,16 @@ def answer(command: list, threads: int) -> dict | None:
 def measure(models: pathlib.Path, name: str, threads: int, arguments) -> dict:
     """One model and number of threads: each engine's times, and our ratio to the fastest peer, over the rounds."""
     input_path = models / f"in_{name.split('_')[1]}.npy"
+    ours, most = LIKE.get(arguments.like, (None, None))
     commands = {OURS: [
         arguments.ours, "bench", str(models / f"{name}_qdq_s8s8_pc.onnx"), "--input", str(input_path),
         "--threads", str(threads), "--iterations", str(arguments.iterations), "--json"]}
+    if most:
+        commands[OURS] += ["--instructions", ours]
+        os.environ["ONEDNN_MAX_CPU_ISA"] = most
     for peer, (engine, ending) in PEERS.items():
+        if most and peer != "openvino int8":
+            continue
         path = models / f"{name}_{ending}"
         if path.exists():
             commands[peer] = [sys.executable, __file__, "--peer", engine, str(path), str(input_path), str(threads), str(arguments.iterations)]
@@ -218,6 +229,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=20)
+    parser.add_argument("--like", choices=sorted(LIKE))
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     arguments = parser.parse_args()
     if not arguments.ours or min(arguments.rounds, arguments.iterations, *arguments.threads) < 1:

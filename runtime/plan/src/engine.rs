@@ -133,10 +133,21 @@ impl Engine {
     /// If the operating system starts no threads.
     #[must_use]
     pub fn new(plan: Plan, threads: usize) -> Self {
+        let backend = Backend::for_family(plan.0.program.family);
+        Self::on(plan, backend, threads)
+    }
+
+    /// The same on certain instructions.
+    ///
+    /// # Panics
+    /// If the plan is for another family than theirs, or the operating system starts no threads.
+    #[must_use]
+    pub fn on(plan: Plan, backend: Backend, threads: usize) -> Self {
         let Parts { program, arrangement, .. } = &*plan.0;
+        assert_eq!(program.family, backend.family(), "the family that the plan is for");
         let threads = threads.clamp(1, MOST_THREADS);
         Self {
-            backend: Backend::for_family(program.family),
+            backend,
             memory: Lines::new(arrangement.memory),
             workers: vec![Lines::new(arrangement.scratch); threads],
             team: Team::new(threads).expect("threads start"),

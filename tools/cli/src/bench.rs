@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use remedis_inference::Arithmetic;
-use remedis_plan::Engine;
+use remedis_plan::{Backend, Engine};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::{Ready, Source};
@@ -32,6 +32,17 @@ pub(crate) struct Args {
     /// Run the model in float, by tract, even if it is an integer one; `half` is slow where the processor does not compute in it
     #[arg(long, value_name = "PRECISION", num_args = 0..=1, default_missing_value = "single", value_parser = arithmetic)]
     float: Option<Arithmetic>,
+    /// Run an ONNX model on these instructions, of those that this processor has [default: the fastest]
+    #[arg(long, value_name = "NAME", value_parser = instructions, conflicts_with = "float")]
+    instructions: Option<Backend>,
+}
+
+fn instructions(name: &str) -> Result<Backend, String> {
+    let mut all = Backend::all();
+    let found = all.iter().find(|backend| backend.name().eq_ignore_ascii_case(name)).copied();
+    all.dedup_by_key(|backend| backend.name());
+    let names = || all.iter().map(|backend| format!("\"{}\"", backend.name())).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| format!("expected one of {}", names()))
 }
 
 fn arithmetic(name: &str) -> Result<Arithmetic, String> {
@@ -65,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let (shape, input) = tensor::read(&args.input)?;
     let clock = Clock { threads: args.threads, start: Instant::now() };
     let start = clock.now();
-    let mut ready = Ready::open(&args.source, shape, args.threads, args.float)?;
+    let mut ready = Ready::open(&args.source, shape, args.threads, args.float, args.instructions)?;
     let open_ms = clock.now() - start;
     let mut output = ready.answer(&input)?;
     let load_ms = clock.now() - start;

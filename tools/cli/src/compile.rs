@@ -16,7 +16,7 @@ pub(crate) struct Args {
     /// Where to write the plan
     #[arg(long)]
     output: PathBuf,
-    /// Processors it is for: pairs (any), avx2 (x86-64), neon (64-bit ARM), dot and i8mm (ARM with 8-bit dot or matrix product) [default: this one]
+    /// Processors it is for: pairs (any), avx2 and avx512 (x86-64, the second with VNNI), neon (64-bit ARM), dot and i8mm (ARM with 8-bit dot or matrix product) [default: this one]
     #[arg(long, value_parser = family)]
     family: Option<Family>,
 }

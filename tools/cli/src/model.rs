@@ -110,9 +110,16 @@ impl Ready {
     /// Opens a model for one input of `shape`; what has no integer kernel runs in float, and is named on standard error.
     ///
     /// # Errors
-    /// If the model cannot be read or does not read such an input.
-    pub(crate) fn open(source: &Source, shape: Shape, threads: usize, float: Option<Arithmetic>) -> Result<Self> {
+    /// If the model cannot be read, does not read such an input, or is a plan for other instructions.
+    pub(crate) fn open(
+        source: &Source,
+        shape: Shape,
+        threads: usize,
+        float: Option<Arithmetic>,
+        instructions: Option<Backend>,
+    ) -> Result<Self> {
         let path = &source.model;
+        let backend = instructions.unwrap_or_else(Backend::detect);
         let plan = match source.read()? {
             Held::Plan(plan) => plan,
             Held::Onnx(onnx) => {
@@ -132,14 +139,23 @@ impl Ready {
                     };
                     return Ok(Self::Mixed(network.with_context(|| format!("loading {}", path.display()))?));
                 }
-                plan(&reading, Backend::detect().family(), path)?
+                plan(&reading, backend.family(), path)?
             }
         };
         let program = plan.program();
         if program.inputs.len() != 1 || program.inputs[0].shape != shape || program.outputs.len() != 1 {
             bail!("{} reads {:?}, the input is {shape:?}", path.display(), program.inputs);
         }
-        Ok(Self::Integer(Box::new(Engine::new(plan, threads))))
+        let (found, wanted) = (program.family, backend.family());
+        if found != wanted {
+            bail!(
+                "{} is for {} processors, expected {}: name the ONNX model",
+                path.display(),
+                found.name(),
+                wanted.name()
+            );
+        }
+        Ok(Self::Integer(Box::new(Engine::on(plan, backend, threads))))
     }
 
     /// # Errors

@@ -146,7 +146,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 fn answer_tensor(args: &Args, input: &Path, output: &Path) -> Result<ExitCode> {
     let (shape, values) = tensor::read(input)?;
     let source = Source { model: args.bundle.clone(), keys: args.keys.clone() };
-    let mut ready = Ready::open(&source, shape, 1, None)?;
+    let mut ready = Ready::open(&source, shape, 1, None, None)?;
     let answer = ready.answer(&values)?;
     tensor::write(output, &[1, answer.len() as u64], &answer)?;
     Ok(ExitCode::SUCCESS)

@@ -128,7 +128,10 @@ unsafe fn all<M: Add, T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
             let bias = mixed_vectors(bias.as_ptr().add(block * BLOCK));
             let multipliers = mixed_float_vectors(multipliers.as_ptr().add(block * BLOCK));
             for (tile, target) in targets.iter().enumerate() {
-                let sums = [0, 1].map(|half| back::<T, IN, OUT>(products.add(tile * BLOCK + 8 * half), count * BLOCK));
+                let mut sums = [[[_mm256_setzero_si256(); OUT]; OUT]; 2];
+                for (half, sums) in sums.iter_mut().enumerate() {
+                    back::<T, IN, OUT>(products.add(tile * BLOCK + 8 * half), count * BLOCK, sums);
+                }
                 for at in 0..OUT * OUT {
                     if let Some(target) = target.pixel(at / OUT, at % OUT, output_step) {
                         let of = |half: usize| _mm256_add_epi32(T::sum(sums[half][at / OUT][at % OUT]), bias[half]);
@@ -215,11 +218,14 @@ unsafe fn forward<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
 unsafe fn back<T: Lanes<IN, OUT>, const IN: usize, const OUT: usize>(
     from: *const i32,
     apart: usize,
-) -> [[__m256i; OUT]; OUT] {
+    sums: &mut [[__m256i; OUT]; OUT],
+) {
     // SAFETY: promised.
     unsafe {
         let sum = |row: usize, column: usize| _mm256_loadu_si256(from.add((IN * row + column) * apart).cast());
         let columns: [[__m256i; OUT]; IN] = from_fn(|column| T::back(from_fn(|row| sum(row, column))));
-        from_fn(|row| T::back(from_fn(|column| columns[column][row])))
+        for (row, sums) in sums.iter_mut().enumerate() {
+            *sums = T::back(from_fn(|column| columns[column][row]));
+        }
     }
 }

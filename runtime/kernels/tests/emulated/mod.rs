@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "a signal handler, and the registers that it is given")]
 
-use remedis_kernels::Backend;
+use remedis_kernels::{Backend, Family};
 use std::ffi::{c_int, c_void};
 use std::mem::zeroed;
 use std::ptr::null_mut;
@@ -30,9 +30,10 @@ pub(crate) fn backends() -> Vec<Backend> {
         return Vec::new();
     }
     install();
-    // SAFETY: all that can be absent is one instruction, which the handler does.
+    // SAFETY: of the first, all that can be absent is one instruction, which the handler does; others are not run.
     let possible = unsafe { Backend::possible() };
-    possible.into_iter().filter(|backend| !Backend::all().contains(backend)).collect()
+    let is_absent = |backend: &Backend| backend.family() == Family::Avx2 && !Backend::all().contains(backend);
+    possible.into_iter().filter(is_absent).collect()
 }
 
 fn install() {
@@ -56,8 +57,8 @@ extern "C" fn handle(signal: c_int, _: *mut libc::siginfo_t, context: *mut c_voi
         let machine = &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext;
         let at = &mut machine.gregs[libc::REG_RIP as usize];
         let state = machine.fpregs.cast::<u8>();
-        let found = decode((*at as usize as *const u8).cast::<[u8; 6]>().read_unaligned());
-        let (Some((length, [sums, values, weights])), true) =
+        let found = decode((*at as usize as *const u8).cast::<[u8; 5]>().read_unaligned());
+        let (Some([sums, values, weights]), true) =
             (found, state.add(MAGIC.0).cast::<u32>().read_unaligned() == MAGIC.1)
         else {
             // Once more, as if nobody were here.
@@ -76,26 +77,19 @@ extern "C" fn handle(signal: c_int, _: *mut libc::siginfo_t, context: *mut c_voi
             register(sums).cast::<[i32; 4]>().write_unaligned(results);
         }
         *state.add(IN_USE) |= 0b110;
-        *at += length;
+        *at += 5;
     }
     DONE.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Length and registers (sums, first and second factor) of a `vpdpwssd` on 256-bit registers, in either encoding (Intel SDM
-/// volume 2, 2.3.5 and 2.7.1); the bits that extend registers are stored inverted.
-pub(crate) fn decode(bytes: [u8; 6]) -> Option<(i64, [u8; 3])> {
-    let (length, [first, second, opcode, operands]) = match bytes {
-        [0xC4, first, second, opcode, operands, _] if first & 0x1F == 0b00010 && second & 0x87 == 0b0000_0101 => {
-            (5, [first, second, opcode, operands])
-        }
-        [0x62, first, second, 0x28, opcode, operands]
-            if first & 0x5F == 0b0101_0010 && second & 0x87 == 0b0000_0101 =>
-        {
-            (6, [first, second, opcode, operands])
-        }
-        _ => return None,
-    };
-    let extended = |inverted: u8, bit: u8| (!inverted >> bit & 1) << 3;
-    let registers = [operands >> 3 & 7 | extended(first, 7), !second >> 3 & 0xF, operands & 7 | extended(first, 5)];
-    (opcode == 0x52 && operands >> 6 == 0b11).then_some((length, registers))
+/// Registers (sums, first and second factor) of a `vpdpwssd` on 256-bit registers, five bytes long (Intel SDM volume 2, 2.3.5);
+/// the bits that extend registers are stored inverted.
+pub(crate) fn decode([kind, first, second, opcode, operands]: [u8; 5]) -> Option<[u8; 3]> {
+    let is_it = kind == 0xC4
+        && first & 0x1F == 0b00010
+        && second & 0x87 == 0b0000_0101
+        && opcode == 0x52
+        && operands >> 6 == 0b11;
+    let extended = |bit: u8| (!first >> bit & 1) << 3;
+    is_it.then_some([operands >> 3 & 7 | extended(7), !second >> 3 & 0xF, operands & 7 | extended(5)])
 }
