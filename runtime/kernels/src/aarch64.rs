@@ -47,7 +47,7 @@ mod winograd;
 
 use std::arch::aarch64::*;
 
-use crate::conv::{Job, Matrix, largest};
+use crate::conv::{Job, Matrix};
 use crate::depthwise::Row;
 use crate::kernels::Kernels;
 use crate::picture::BLOCK;
@@ -178,10 +178,7 @@ unsafe fn all<K: Products<N, B>, const N: usize, const B: usize>(work: &impl Wor
 fn conv<K: Products<N, B>, const N: usize, const B: usize>(job: Job<'_>) {
     let Matrix { run, kernel_rows, weights, bias, .. } = job.matrix;
     let pixels = job.targets.len();
-    check(job.matrix, K::TOGETHER);
-    assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
-    assert!(largest(job.starts) + run.next_multiple_of(BLOCK) <= job.input.len());
-    assert!(largest(job.targets) + bias.len() <= job.output.len());
+    job.check(K::TOGETHER, BLOCK);
     let task = Task {
         input: job.input.as_ptr(),
         starts: job.starts.as_ptr(),
@@ -201,7 +198,7 @@ fn conv<K: Products<N, B>, const N: usize, const B: usize>(job: Job<'_>) {
 /// As [`crate::portable::sums`].
 fn sums<K: Products<N, B>, const N: usize, const B: usize>(values: &[i8], matrix: Matrix<'_>, sums: &mut [i32]) {
     let Matrix { run, weights, bias, .. } = matrix;
-    check(matrix, K::TOGETHER);
+    matrix.check(K::TOGETHER);
     assert!(sums.len() == bias.len() && matrix.kernel_rows == 1 && run.next_multiple_of(BLOCK) <= values.len());
     for block in 0..bias.len() / BLOCK {
         // SAFETY: as in `conv`.
@@ -211,12 +208,6 @@ fn sums<K: Products<N, B>, const N: usize, const B: usize>(values: &[i8], matrix
             keep(sums.as_mut_ptr().add(block * BLOCK), found);
         }
     }
-}
-
-fn check(matrix: Matrix<'_>, together: usize) {
-    let Matrix { run, kernel_rows, weights, bias, .. } = matrix;
-    assert!(run.is_multiple_of(together) && bias.len().is_multiple_of(BLOCK));
-    assert!(weights.len() == bias.len() * run * kernel_rows);
 }
 
 /// A [`Job`] whose lengths were checked.

@@ -3,7 +3,7 @@
 use std::arch::global_asm;
 use std::ffi::c_ulong;
 
-use crate::conv::{Job, Matrix, largest};
+use crate::conv::{Job, Matrix};
 use crate::depthwise::Row;
 use crate::kernels::Kernels;
 use crate::picture::BLOCK;
@@ -85,11 +85,7 @@ pub(crate) fn kernels() -> Kernels<i8> {
 fn conv(job: Job<'_>) {
     let Matrix { run, kernel_rows, weights, bias, .. } = job.matrix;
     let (depth, pixels) = (run * kernel_rows, job.targets.len());
-    assert!(run.is_multiple_of(4) && depth > 0 && bias.len().is_multiple_of(BLOCK));
-    assert!(weights.len() == bias.len() * depth);
-    assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
-    assert!(largest(job.starts) + run.next_multiple_of(BLOCK) <= job.input.len());
-    assert!(largest(job.targets) + bias.len() <= job.output.len());
+    job.check(4, BLOCK);
     for first in (0..bias.len()).step_by(BLOCK) {
         // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths were checked.
         unsafe {

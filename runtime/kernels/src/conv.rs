@@ -46,7 +46,7 @@ pub struct Conv {
 enum Form {
     /// One product after the other.
     Direct,
-    /// By [`winograd`](crate::winograd).
+    /// By [`winograd`].
     Winograd(Size),
     /// By [`taps`].
     Taps,
@@ -134,6 +134,43 @@ pub(crate) struct Job<'a, T = i8> {
     pub(crate) targets: &'a [u32],
     /// A whole number of blocks fits from every target.
     pub(crate) output: &'a mut [T],
+}
+
+impl<T> Job<'_, T> {
+    /// Whether all lengths fit each other, for loops that look no further: that multiply `together` values and read runs rounded up
+    /// to `whole` of them.
+    ///
+    /// # Panics
+    /// If they do not.
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm")),
+        expect(dead_code, reason = "for kernels of a processor")
+    )]
+    #[inline(always)]
+    pub(crate) fn check(&self, together: usize, whole: usize) {
+        let Matrix { run, kernel_rows, bias, .. } = self.matrix;
+        self.matrix.check(together);
+        assert!(self.starts.len() == self.targets.len() * kernel_rows && self.multipliers.len() == bias.len());
+        assert!(largest(self.starts) + run.next_multiple_of(whole) <= self.input.len());
+        assert!(largest(self.targets) + bias.len() <= self.output.len());
+    }
+}
+
+impl Matrix<'_> {
+    /// As [`Job::check`].
+    ///
+    /// # Panics
+    /// If lengths do not fit each other.
+    #[cfg_attr(
+        not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "arm")),
+        expect(dead_code, reason = "for kernels of a processor")
+    )]
+    #[inline(always)]
+    pub(crate) fn check(&self, together: usize) {
+        let Self { run, kernel_rows, weights, bias, .. } = *self;
+        assert!(run > 0 && run.is_multiple_of(together) && bias.len().is_multiple_of(BLOCK));
+        assert!(kernel_rows > 0 && weights.len() == bias.len() * run * kernel_rows);
+    }
 }
 
 /// Packed weights and what belongs to them.

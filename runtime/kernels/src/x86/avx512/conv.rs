@@ -2,21 +2,16 @@
 
 use std::arch::x86_64::*;
 
-use super::{Ends, Work, add_products, all, float_vectors, store, vectors};
-use crate::conv::{Job, Matrix, largest};
+use super::{Ends, Work, add_products, all, float_vectors, store, vectors, with_avx512};
+use crate::conv::{Job, Matrix};
 use crate::picture::BLOCK;
 
 /// As [`crate::portable::conv`].
 pub(crate) fn conv(job: Job<'_, i8>) {
     let Matrix { run, kernel_rows, weights, bias, .. } = job.matrix;
-    let pixels = job.targets.len();
-    check(job.matrix);
-    assert!(job.starts.len() == pixels * kernel_rows && job.multipliers.len() == bias.len());
-    // SAFETY: `Backend` carries these instructions only where the processor was seen to have them.
-    let [start, target] = unsafe { super::with_avx512(|| [largest(job.starts), largest(job.targets)]) };
-    assert!(start + run <= job.input.len() && target + bias.len() <= job.output.len());
-    // SAFETY: as above; the lengths were checked.
+    // SAFETY: `Backend` carries these instructions only where the processor was seen to have them; the lengths are checked.
     unsafe {
+        with_avx512(|| job.check(4, 1));
         let task = Task {
             input: job.input.as_ptr(),
             starts: job.starts.as_ptr(),
@@ -29,14 +24,14 @@ pub(crate) fn conv(job: Job<'_, i8>) {
             targets: job.targets.as_ptr(),
             output: job.output.as_mut_ptr(),
         };
-        all(&task, pixels, bias.len() / BLOCK);
+        all(&task, job.targets.len(), bias.len() / BLOCK);
     }
 }
 
 /// As [`crate::portable::sums`].
 pub(crate) fn sums(values: &[i8], matrix: Matrix<'_>, sums: &mut [i32]) {
     let Matrix { run, bias, kernel_rows, .. } = matrix;
-    check(matrix);
+    matrix.check(4);
     assert!(sums.len() == bias.len() && kernel_rows == 1 && run <= values.len());
     let blocks = bias.len() / BLOCK;
     let whole = blocks / TOGETHER * TOGETHER;
@@ -66,12 +61,6 @@ unsafe fn some_sums<const B: usize>(values: &[i8], matrix: Matrix<'_>, sums: &mu
             _mm512_storeu_si512(sums.as_mut_ptr().add((block + at) * BLOCK).cast(), sixteen);
         }
     }
-}
-
-fn check(matrix: Matrix<'_>) {
-    let Matrix { run, kernel_rows, weights, bias, .. } = matrix;
-    assert!(run.is_multiple_of(4) && bias.len().is_multiple_of(BLOCK));
-    assert!(weights.len() == bias.len() * run * kernel_rows);
 }
 
 /// A [`Job`] whose lengths were checked.
