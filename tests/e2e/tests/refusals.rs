@@ -99,6 +99,12 @@ fn a_reader_that_goes_away_ends_the_answers_without_a_panic() {
     drop(running.stdout.take());
     let output = running.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut inspect = std::process::Command::new(&remedis);
+    let output =
+        inspect.arg("inspect").arg(tiny.bundle()).arg("--key").arg(tiny.key()).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
     let said = say(&remedis, &[&"run", &tiny.bundle(), &folder.path(), &"--key", &tiny.key(), &"--json"]);
     let last: serde_json::Value = serde_json::from_str(said.out.lines().last().unwrap()).unwrap();
     assert!(last["file"].as_str().unwrap().ends_with("IM0001") && last["error"].is_string(), "{last}");

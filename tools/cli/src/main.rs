@@ -1,6 +1,6 @@
 //! `remedis`: image sets, answers, bundles, keys, and a simulated imaging device. Each verb is a file.
 //!
-//! Exit codes: 0 fine, 1 some inputs failed, 2 could not run.
+//! Exit codes: 0 fine, 1 some inputs failed, 2 could not run. Where nobody reads the output any more, the program ends with 0.
 #![expect(clippy::print_stdout, reason = "this program answers on standard output")]
 
 mod bench;
@@ -15,8 +15,11 @@ mod simulate;
 mod tensor;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::{Parser, Subcommand};
+use signal_hook::consts::SIGPIPE;
 
 #[derive(Parser)]
 #[command(name = "remedis", version, about = "Medical-image answers from signed model bundles")]
@@ -46,6 +49,9 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    // `remedis inspect … | head` ends as other programs do, where Rust's would panic. Without it nothing is worse.
+    let always = Arc::new(AtomicBool::new(true));
+    let _ = signal_hook::flag::register_conditional_shutdown(SIGPIPE, 0, always);
     let result = match Cli::parse().verb {
         Verb::Data(args) => data::run(&args),
         Verb::Run(args) => run::run(&args),

@@ -1,6 +1,6 @@
 //! `remedis run`: answers for image files.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -122,10 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             waiting.insert(index, line);
             while let Some(line) = waiting.remove(&printed) {
                 n_failed += usize::from(matches!(line.answer, Answer::Failed { .. }));
-                if progress.suspend(|| show(&line, args.json))? == Reader::Gone {
-                    next.store(files.len(), Ordering::Relaxed);
-                    return Ok(());
-                }
+                progress.suspend(|| show(&line, args.json))?;
                 printed += 1;
                 if start.elapsed() > PATIENCE {
                     progress.set_position(printed as u64);
@@ -176,14 +173,7 @@ fn answer(model: &Model, file: &Path) -> Answer {
     }
 }
 
-/// Whether anyone still reads what is printed: `remedis run ... | head` closes the pipe.
-#[derive(PartialEq)]
-enum Reader {
-    There,
-    Gone,
-}
-
-fn show(line: &Line, json: bool) -> Result<Reader> {
+fn show(line: &Line, json: bool) -> Result<()> {
     let file = line.file.display();
     let text = match &line.answer {
         _ if json => serde_json::to_string(line)?,
@@ -195,14 +185,11 @@ fn show(line: &Line, json: bool) -> Result<Reader> {
         }
         Answer::Failed { error } => {
             eprintln!("{file}: error: {error}");
-            return Ok(Reader::There);
+            return Ok(());
         }
     };
-    match writeln!(std::io::stdout(), "{text}") {
-        Ok(()) => Ok(Reader::There),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
-        Err(error) => Err(error).context("printing an answer"),
-    }
+    println!("{text}");
+    Ok(())
 }
 
 /// The image files that the arguments name, folders searched to the bottom, in order.
