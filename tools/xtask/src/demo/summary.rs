@@ -61,12 +61,15 @@ pub(super) fn show(out: &Path, seconds: f64) -> Result<()> {
         }
     }
     let device = &summary["device"];
+    // The device counts whole milliseconds.
+    let latency = match summary["timings"]["latency_ms"]["p50"].as_f64() {
+        Some(ms) if ms < 1.0 => "under 1 ms".to_owned(),
+        Some(ms) => format!("{ms} ms"),
+        None => "unknown".to_owned(),
+    };
     println!(
-        "\ndevice: {} of {} frames answered, {} journalled, median latency {} ms",
-        device["frames_answered"],
-        device["frames_sent"],
-        device["journal_records"],
-        summary["timings"]["latency_ms"]["p50"]
+        "\ndevice: {} of {} frames answered, {} journalled, median latency {latency}",
+        device["frames_answered"], device["frames_sent"], device["journal_records"]
     );
     println!("report:  {}", out.join("run/report.html").display());
     println!("screen:  {}", out.join("device/screen.png").display());
