@@ -18,8 +18,12 @@ const DOORS: &[(&str, &[&str])] = &[
     ("remedis-inference", &["remedis-bundle", "remedis-imaging", "remedis-plan"]),
     ("remedis-data", &["remedis-imaging", "remedis-bundle"]),
     ("remedis-metrics", &[]),
-    ("remedis-model", &[]),
-    ("remedis-train", &["remedis-model", "remedis-imaging", "remedis-bundle", "remedis-data", "remedis-metrics"]),
+    ("remedis-ops", &[]),
+    ("remedis-model", &["remedis-ops"]),
+    (
+        "remedis-train",
+        &["remedis-model", "remedis-ops", "remedis-imaging", "remedis-bundle", "remedis-data", "remedis-metrics"],
+    ),
     ("remedis-export", &["remedis-model", "remedis-imaging", "remedis-bundle", "remedis-onnx"]),
     (
         "remedis-command",
@@ -30,6 +34,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "remedis-bundle",
             "remedis-metrics",
             "remedis-model",
+            "remedis-ops",
             "remedis-imaging",
         ],
     ),

@@ -22,6 +22,69 @@ pub(crate) enum Verb {
     Quantize(QuantizeArguments),
     /// Write report.html of a finished run again
     Report(ReportArguments),
+    /// Time training steps on this machine's processor, side by side with PyTorch where it is given
+    Bench(BenchArguments),
+    /// One side of a bench, in a process of its own so that its memory is its own
+    #[command(hide = true)]
+    BenchSteps(BenchStepsArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct BenchArguments {
+    /// A Python that can import torch (see tools/peers/install-torch.sh), to time beside us
+    #[arg(long, value_name = "PYTHON")]
+    pub(crate) against: Option<PathBuf>,
+    /// Networks to time [default: all]
+    #[arg(long = "network", value_enum)]
+    pub(crate) networks: Vec<BenchNetworkName>,
+    /// Images in a step
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) batch: u16,
+    /// Side of the images in pixels
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(32..=1024))]
+    pub(crate) size: u16,
+    /// Threads on either side
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: u16,
+    /// Steps of a round, the first of which is not counted
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) steps: u16,
+    /// Rounds; each runs every side once, one after the other
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) rounds: u16,
+    /// Leave out Burn's own operations, which are what our kernels replace and take long
+    #[arg(long)]
+    pub(crate) skip_burn: bool,
+    /// Print one JSON array of rows as the last line, instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct BenchStepsArguments {
+    #[arg(value_enum)]
+    pub(crate) network: BenchNetworkName,
+    #[arg(long)]
+    pub(crate) batch: u16,
+    #[arg(long)]
+    pub(crate) size: u16,
+    #[arg(long)]
+    pub(crate) threads: u16,
+    #[arg(long)]
+    pub(crate) steps: u16,
+    /// Burn's operations instead of our kernels
+    #[arg(long)]
+    pub(crate) burn: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchNetworkName {
+    /// BiT ResNet-50x1
+    BitR50x1,
+    /// ResNet-18
+    Resnet18,
+    /// EfficientNet-Lite0
+    EfficientnetLite0,
 }
 
 #[derive(Args)]
@@ -133,7 +196,7 @@ pub(crate) enum Architecture {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DeviceName {
-    /// Burn's flex backend
+    /// Burn's flex backend with this project's own kernels
     Cpu,
     /// Burn's older ndarray backend, for comparison
     Ndarray,

@@ -11,6 +11,7 @@
 #![expect(clippy::print_stdout, reason = "a program: its last lines tell a person what was found and where it lies")]
 
 mod arguments;
+mod bench;
 mod plan;
 mod progress;
 mod quantize;
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         Verb::Plan(arguments) => plan::write(&arguments),
         Verb::Quantize(arguments) => quantize::run(&arguments),
         Verb::Report(arguments) => report::rewrite(&arguments),
+        Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::BenchSteps(arguments) => bench::steps(&arguments),
     };
     match outcome {
         Ok(run::Outcome::Done) => ExitCode::SUCCESS,

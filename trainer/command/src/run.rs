@@ -107,7 +107,11 @@ fn planned(plan: &Plan, sets: &Sets) -> Vec<String> {
 }
 
 fn set_threads(arguments: &RunArguments) -> Result<()> {
-    let Some(threads) = arguments.threads else { return Ok(()) };
+    arguments.threads.map_or(Ok(()), use_threads)
+}
+
+/// Has everything compute on this many threads.
+pub(crate) fn use_threads(threads: u16) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global().context("starting the threads")
 }
 

@@ -12,5 +12,4 @@ mod unit;
 pub use config::BitConfig;
 pub use group_norm::GroupNorm;
 pub use resnet::BitResNet;
-pub(crate) use resnet::average;
 pub use std_conv::{StdConv, standardise};

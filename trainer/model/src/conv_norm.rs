@@ -2,9 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, Activation, Moments, Window};
 
 use crate::initialise::Initialiser;
 use crate::layer::Padding;
@@ -36,11 +35,31 @@ impl ConvNorm {
         Self { weight: draw.kernel(shape, device), norm, slide }
     }
 
-    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    /// Maps `[image, row, column, channel]`. On a device with autodiff, the batch's own statistics normalise.
+    pub(crate) fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
         let Slide { stride, padding, groups } = self.slide;
-        let ([_, _, height, width], [_, _, rows, columns]) = (x.dims(), self.weight.dims());
-        let padding = [padding.around(height, rows, stride), padding.around(width, columns, stride)];
-        let options = ConvOptions::new_with_padding([stride; 2], padding, [1, 1], groups);
-        self.norm.forward(conv2d(x, self.weight.val(), None, options))
+        let ([_, height, width, _], [_, _, rows, columns]) = (x.dims(), self.weight.dims());
+        let (top, bottom) = padding.around(height, rows, stride);
+        let (left, right) = padding.around(width, columns, stride);
+        let window = Window { kernel: [rows, columns], stride, before: [top, left], after: [bottom, right], groups };
+        let x = ops::conv2d(x, self.weight.val(), window);
+        let norm = &self.norm;
+        let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
+        if x.device().is_autodiff() && norm.training.is_enabled() {
+            let (y, moments) = ops::batch_norm(x, gamma, beta, norm.epsilon, activation);
+            self.remember(moments);
+            return y;
+        }
+        let scale = gamma / (norm.running_var.value() + norm.epsilon).sqrt();
+        let shift = beta - norm.running_mean.value() * scale.clone();
+        ops::affine(x, scale, shift, activation)
+    }
+
+    /// Running statistics, as [`BatchNorm`] keeps them.
+    fn remember(&self, Moments { mean, variance }: Moments) {
+        let share = self.norm.momentum;
+        let mixed = |old: Tensor<1>, new: Tensor<1>| (old * (1.0 - share) + new * share).detach();
+        self.norm.running_mean.update(mixed(self.norm.running_mean.value_sync(), mean));
+        self.norm.running_var.update(mixed(self.norm.running_var.value_sync(), variance));
     }
 }

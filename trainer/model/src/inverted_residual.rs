@@ -10,13 +10,13 @@ mod layers;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, Activation};
 
-use crate::backbone::average;
 use crate::conv_norm::{ConvNorm, Slide};
 use crate::head::linear;
 use crate::initialise::{Initialiser, constant, parameter};
 use crate::layer::Padding;
-use block::{Block, EPSILON, relu6};
+use block::{Block, EPSILON};
 pub use config::{InvertedResidualConfig, StageConfig};
 
 /// A network of inverted residual blocks; [`InvertedResidualConfig::init`] makes one.
@@ -66,11 +66,11 @@ impl InvertedResidualNet {
     /// - returns: `[batch, embedding]`
     #[must_use]
     pub fn embedding(&self, x: Tensor<4>) -> Tensor<2> {
-        let mut x = relu6(self.stem.forward(x));
+        let mut x = self.stem.forward(ops::to_pixels(x), Activation::Relu6);
         for block in &self.blocks {
             x = block.forward(x);
         }
-        average(relu6(self.top.forward(x)))
+        ops::average(self.top.forward(x, Activation::Relu6))
     }
 
     /// Logits of embeddings: `[batch, embedding]` to `[batch, class]`.

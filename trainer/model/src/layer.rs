@@ -3,6 +3,7 @@
 mod list;
 
 pub(crate) use list::LayerList;
+pub use remedis_ops::Activation;
 
 /// What batch normalisation does to one channel `c` in evaluation:
 /// `(x - mean[c]) / sqrt(variance[c] + epsilon) * gamma[c] + beta[c]`.
@@ -43,29 +44,6 @@ impl Padding {
                 let total = (last + kernel).saturating_sub(size);
                 (total / 2, total - total / 2)
             }
-        }
-    }
-}
-
-/// What follows a convolution or a sum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// Nothing.
-    Identity,
-    /// Negative values become 0.
-    Relu,
-    /// Negative values become 0, values above 6 become 6.
-    Relu6,
-}
-
-impl Activation {
-    /// The smallest and the largest value it returns.
-    #[must_use]
-    pub fn range(self) -> (f32, f32) {
-        match self {
-            Self::Identity => (f32::NEG_INFINITY, f32::INFINITY),
-            Self::Relu => (0.0, f32::INFINITY),
-            Self::Relu6 => (0.0, 6.0),
         }
     }
 }

@@ -8,13 +8,10 @@ mod layers;
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::activation::relu;
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, Activation, Outside, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::backbone::average;
 use crate::conv_norm::ConvNorm;
 use crate::head::linear;
 use crate::initialise::{Initialiser, constant};
@@ -123,12 +120,12 @@ impl Student {
     /// - returns: `[batch, embedding]`
     #[must_use]
     pub fn embedding(&self, x: Tensor<4>) -> Tensor<2> {
-        let options = MaxPoolOptions { stride: [2, 2], padding: [(1, 1), (1, 1)], ..MaxPoolOptions::new([3, 3]) };
-        let mut x = max_pool2d(relu(self.stem.forward(x)), options);
+        let x = self.stem.forward(ops::to_pixels(x), Activation::Relu);
+        let mut x = ops::max_pool2d(x, Window::square(3, 2, 1), Outside::Nothing);
         for block in self.blocks() {
             x = block.forward(x);
         }
-        average(x)
+        ops::average(x)
     }
 
     /// Logits of embeddings: `[batch, embedding]` to `[batch, class]`.

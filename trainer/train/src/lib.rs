@@ -9,6 +9,7 @@
 //! or speak to people (`remedis-train` the program).
 
 pub mod augment;
+pub mod bench;
 pub mod chance;
 pub mod checkpoint;
 mod evaluate;

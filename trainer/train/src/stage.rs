@@ -10,6 +10,8 @@ mod pairs;
 mod pretrain;
 mod run;
 
+pub(crate) use run::among_threads;
+
 pub use contrast::contrast;
 pub use distil::distil;
 pub use finetune::{Start, finetune};

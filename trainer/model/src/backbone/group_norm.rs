@@ -1,18 +1,14 @@
 //! Group normalisation.
 
 use burn::module::{Module, Param};
-use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, Activation};
 
 use crate::initialise::constant;
 
 /// Group normalisation over height, width and the channels of a group, with scale and shift of every channel.
 ///
 /// Source: Wu and He 2018, "Group Normalization", with the 32 groups and the epsilon of BiT.
-///
-/// Burn composes its own from ten tensor operations that autodiff records one by one. This one is batch normalisation of the
-/// same numbers, seen as one image whose channels are the groups of all images: one recorded operation with a backward pass of
-/// its own.
 #[derive(Module, Debug)]
 pub struct GroupNorm {
     /// Scale of each channel.
@@ -42,22 +38,11 @@ impl GroupNorm {
     }
 
     /// # Shapes
-    /// - `x` and the result: `[batch, channel, height, width]`
+    /// - `x` and the result: `[image, row, column, channel]`
     #[must_use]
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, channels, height, width] = x.dims();
-        let in_group = channels / self.groups * height * width;
-        let normal =
-            whiten(x.reshape([1, batch * self.groups, in_group]), EPSILON).reshape([batch, channels, height, width]);
-        let per_channel = [1, channels, 1, 1];
-        normal * self.gamma.val().reshape(per_channel) + self.beta.val().reshape(per_channel)
+    pub fn forward(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+        ops::group_norm(x, self.gamma.val(), self.beta.val(), self.groups, EPSILON, activation)
     }
-}
-
-/// Each row `[0, row, ..]` less its mean, over the root of its biased variance plus `epsilon`.
-pub(super) fn whiten(x: Tensor<3>, epsilon: f64) -> Tensor<3> {
-    let (rows, device) = (x.dims()[1], x.device());
-    batch_norm_train(x, Tensor::ones([rows], &device), Tensor::zeros([rows], &device), epsilon).output
 }
 
 #[cfg(test)]
@@ -93,7 +78,8 @@ mod tests {
             0.54117, 4.99999, -1.00000, -4.99999, -2.33333,
         ];
         let expected = parameter(expected.to_vec(), [2, 4, 1, 2], &device).val().into_data();
-        norm.forward(x).into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-4));
+        let y = norm.forward(ops::to_pixels(x), Activation::Identity).permute([0, 3, 1, 2]);
+        y.into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-4));
     }
 
     #[test]

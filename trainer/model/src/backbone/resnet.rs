@@ -1,10 +1,8 @@
 //! The whole backbone.
 
 use burn::module::Module;
-use burn::tensor::activation::relu;
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::{MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, Activation, Outside, Window};
 
 use super::config::BitConfig;
 use super::group_norm::GroupNorm;
@@ -45,11 +43,11 @@ impl BitResNet {
     /// - returns: `[batch, embedding]`
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        let mut x = pool(self.stem.forward(x));
+        let mut x = pool(self.stem.forward(ops::to_pixels(x)));
         for unit in [&self.block1, &self.block2, &self.block3, &self.block4].into_iter().flatten() {
             x = unit.forward(x);
         }
-        average(relu(self.group_norm.forward(x)))
+        ops::average(self.group_norm.forward(x, Activation::Relu))
     }
 
     /// Length of the embedding.
@@ -61,14 +59,7 @@ impl BitResNet {
 
 /// Pads with zeros and pools, which is not pooling with padding: all values of a window may be negative.
 fn pool(x: Tensor<4>) -> Tensor<4> {
-    let padded = x.pad((1, 1, 1, 1), PadMode::Constant(0.0));
-    max_pool2d(padded, MaxPoolOptions { stride: [2, 2], ..MaxPoolOptions::new([3, 3]) })
-}
-
-/// Mean over height and width: `[batch, channel]`.
-pub(crate) fn average(x: Tensor<4>) -> Tensor<2> {
-    let [batch, channels, height, width] = x.dims();
-    x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels])
+    ops::max_pool2d(x, Window::square(3, 2, 1), Outside::Zero)
 }
 
 #[cfg(test)]
@@ -86,7 +77,7 @@ mod tests {
         let device = Device::flex();
         let network = BitConfig::small().init(&device, 3);
         let x = ramp([2, 3, 64, 64], &device);
-        assert_eq!(pool(network.stem.forward(x.clone())).dims(), [2, 16, 16, 16]);
+        assert_eq!(pool(network.stem.forward(ops::to_pixels(x.clone()))).dims(), [2, 16, 16, 16]);
         assert_eq!(network.forward(x).dims(), [2, network.embedding_size()]);
         let grey = BitConfig::small().with_channels(1).init(&device, 3);
         assert_eq!(grey.forward(ramp([1, 1, 40, 48], &device)).dims(), [1, 512]);
@@ -94,7 +85,7 @@ mod tests {
 
     #[test]
     fn zero_padding_wins_over_negative_values() {
-        let x = Tensor::<4>::from_data([[[[-1.0, -2.0], [-3.0, -4.0]]]], &Device::flex());
+        let x = Tensor::<4>::from_data([[[[-1.0], [-2.0]], [[-3.0], [-4.0]]]], &Device::flex());
         assert_eq!(pool(x).into_data().try_to_vec::<f32>().unwrap(), [0.0]);
     }
 

@@ -1,11 +1,9 @@
 //! Convolution with standardised weights.
 
 use burn::module::{Module, Param};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, Window};
 
-use super::group_norm::whiten;
 use crate::initialise::Initialiser;
 
 /// Convolution without bias whose kernels are brought to mean 0 and variance 1 at every use.
@@ -35,21 +33,20 @@ impl StdConv {
     /// Pads so that a stride of 1 keeps the size.
     ///
     /// # Shapes
-    /// - `x`: `[batch, in, height, width]`
-    /// - returns: `[batch, out, ceil(height / stride), ceil(width / stride)]`
+    /// - `x`: `[image, row, column, in]`
+    /// - returns: `[image, ceil(row / stride), ceil(column / stride), out]`
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let weight = self.weight.val();
-        let padding = weight.dims()[2] / 2;
-        conv2d(x, standardise(weight), None, ConvOptions::new([self.stride; 2], [padding; 2], [1, 1], 1))
+        let kernel = weight.dims()[2];
+        ops::conv2d(x, standardise(weight), Window::square(kernel, self.stride, kernel / 2))
     }
 }
 
 /// The weights a standardised convolution uses: each output channel's kernel less its mean, over its deviation (biased).
 #[must_use]
 pub fn standardise(weight: Tensor<4>) -> Tensor<4> {
-    let shape = weight.dims();
-    whiten(weight.reshape([1, shape[0], shape[1] * shape[2] * shape[3]]), EPSILON).reshape(shape)
+    ops::standardise(weight, EPSILON)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The unit all blocks are made of.
 
 use burn::module::Module;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, Activation};
 
 use super::group_norm::GroupNorm;
 use super::std_conv::StdConv;
@@ -22,7 +22,7 @@ impl PreActivated {
     }
 
     fn activate(&self, x: Tensor<4>) -> Tensor<4> {
-        relu(self.group_norm.forward(x))
+        self.group_norm.forward(x, Activation::Relu)
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
@@ -58,6 +58,7 @@ impl Unit {
             Some(projection) => projection.forward(activated.clone()),
             None => x,
         };
-        self.c.forward(self.b.forward(self.a.conv.forward(activated))) + shortcut
+        let residual = self.c.forward(self.b.forward(self.a.conv.forward(activated)));
+        ops::add(residual, shortcut, Activation::Identity)
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, Activation};
 
 use super::StageConfig;
 use crate::conv_norm::{ConvNorm, Slide};
@@ -43,15 +44,11 @@ impl Block {
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let inner = match &self.expand {
-            Some(expand) => relu6(expand.forward(x.clone())),
+            Some(expand) => expand.forward(x.clone(), Activation::Relu6),
             None => x.clone(),
         };
-        let residual = self.project.forward(relu6(self.depthwise.forward(inner)));
-        if self.is_residual { x + residual } else { residual }
+        let filtered = self.depthwise.forward(inner, Activation::Relu6);
+        let residual = self.project.forward(filtered, Activation::Identity);
+        if self.is_residual { ops::add(x, residual, Activation::Identity) } else { residual }
     }
-}
-
-/// The smaller of 6 and ReLU.
-pub(super) fn relu6(x: Tensor<4>) -> Tensor<4> {
-    x.clamp(0.0, 6.0)
 }

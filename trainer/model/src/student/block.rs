@@ -1,8 +1,8 @@
 //! The block all groups are made of.
 
 use burn::module::Module;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, Activation};
 
 use crate::conv_norm::{ConvNorm, Slide};
 use crate::initialise::Initialiser;
@@ -44,11 +44,11 @@ impl Block {
     }
 
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let residual = self.b.forward(relu(self.a.forward(x.clone())));
+        let residual = self.b.forward(self.a.forward(x.clone(), Activation::Relu), Activation::Identity);
         let shortcut = match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x),
+            Some(shortcut) => shortcut.forward(x, Activation::Identity),
             None => x,
         };
-        relu(residual + shortcut)
+        ops::add(residual, shortcut, Activation::Relu)
     }
 }

@@ -2,6 +2,7 @@
 
 use burn::optim::{LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, MomentumStep};
 
 use super::momentum::Velocity;
 
@@ -30,15 +31,11 @@ impl Optimizer for Lars {
         gradient: Tensor<D>,
         state: Option<Velocity<D>>,
     ) -> (Tensor<D>, Option<Velocity<D>>) {
-        let push = if D > 1 {
-            let gradient = gradient + weight.clone().mul_scalar(self.weight_decay);
-            let ratio = self.ratio(&weight, &gradient);
-            gradient.mul_scalar(learning_rate * ratio)
-        } else {
-            gradient.mul_scalar(learning_rate)
-        };
-        let velocity = Velocity::after(state, self.momentum, push);
-        (weight - velocity.0.clone(), Some(velocity))
+        let decay = if D > 1 { self.weight_decay as f32 } else { 0.0 };
+        let ratio = if D > 1 { self.ratio(&weight, &gradient, decay) } else { 1.0 };
+        let push = (learning_rate * ratio) as f32;
+        let step = MomentumStep { momentum: self.momentum as f32, push, decay, pull: 1.0 };
+        Velocity::after(weight, state, gradient, step)
     }
 
     fn to_device<const D: usize>(state: Velocity<D>, device: &Device) -> Velocity<D> {
@@ -47,14 +44,11 @@ impl Optimizer for Lars {
 }
 
 impl Lars {
-    fn ratio<const D: usize>(&self, weight: &Tensor<D>, gradient: &Tensor<D>) -> f64 {
-        let (weight, gradient) = (length(weight), length(gradient));
+    fn ratio<const D: usize>(&self, weight: &Tensor<D>, gradient: &Tensor<D>, decay: f32) -> f64 {
+        let squares = crate::checkpoint::floats(ops::squares(weight.clone(), gradient.clone(), decay));
+        let [weight, gradient] = [0, 1].map(|i| f64::from(squares[i]).sqrt());
         if weight > 0.0 && gradient > 0.0 { self.trust * weight / gradient } else { 1.0 }
     }
-}
-
-fn length<const D: usize>(tensor: &Tensor<D>) -> f64 {
-    f64::from(crate::checkpoint::floats((tensor.clone() * tensor.clone()).sum())[0]).sqrt()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use burn::optim::{RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
+use remedis_ops::{self as ops, MomentumStep};
 
 /// The velocity of one parameter.
 #[derive(Clone, Debug)]
@@ -20,12 +21,15 @@ impl<const D: usize> RecordState for Velocity<D> {
 }
 
 impl<const D: usize> Velocity<D> {
-    /// `momentum * velocity + push`; the first velocity is the push itself.
-    pub(super) fn after(before: Option<Self>, momentum: f64, push: Tensor<D>) -> Self {
-        Self(match before {
-            Some(Self(velocity)) => velocity.mul_scalar(momentum) + push,
-            None => push,
-        })
+    /// Weight and velocity after `step`; the first velocity is 0.
+    pub(super) fn after(
+        weight: Tensor<D>,
+        before: Option<Self>,
+        gradient: Tensor<D>,
+        step: MomentumStep,
+    ) -> (Tensor<D>, Option<Self>) {
+        let (weight, velocity) = ops::momentum_step(weight, before.map(|velocity| velocity.0), gradient, step);
+        (weight, Some(Self(velocity)))
     }
 }
 

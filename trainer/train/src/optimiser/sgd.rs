@@ -2,6 +2,7 @@
 
 use burn::optim::{LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
+use remedis_ops::MomentumStep;
 
 use super::momentum::Velocity;
 
@@ -26,13 +27,9 @@ impl Optimizer for Sgd {
         gradient: Tensor<D>,
         state: Option<Velocity<D>>,
     ) -> (Tensor<D>, Option<Velocity<D>>) {
-        let push = if D > 1 && self.weight_decay > 0.0 {
-            gradient + weight.clone().mul_scalar(self.weight_decay)
-        } else {
-            gradient
-        };
-        let velocity = Velocity::after(state, self.momentum, push);
-        (weight - velocity.0.clone().mul_scalar(learning_rate), Some(velocity))
+        let decay = if D > 1 { self.weight_decay as f32 } else { 0.0 };
+        let step = MomentumStep { momentum: self.momentum as f32, push: 1.0, decay, pull: learning_rate as f32 };
+        Velocity::after(weight, state, gradient, step)
     }
 
     fn to_device<const D: usize>(state: Velocity<D>, device: &Device) -> Velocity<D> {

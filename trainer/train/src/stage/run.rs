@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
+use remedis_ops as ops;
 use serde::Serialize;
 
 use crate::checkpoint::{CheckpointError, Finished, Place, floats};
@@ -18,7 +19,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Batches made ahead of the step that uses them.
 const AHEAD: usize = 2;
 /// Changes when the arithmetic of training changes, so that older checkpoints are not taken for this code's.
-const CODE: &str = "train-2";
+const CODE: &str = "train-3";
 
 /// What decides the course of one stage.
 pub(super) struct Course {
@@ -86,13 +87,13 @@ pub(super) fn finish<M: Module>(course: &Course, network: &M) -> Result<M, Check
 /// Trains `network` for the whole course, or from where an interrupted run left it.
 ///
 /// `draw` makes the batch of a step, on a thread of its own, a little ahead; it must depend on nothing but the step.
-pub(super) fn run<M: Module, B: Send>(
+pub(super) fn run<M: Module + Sync, B: Send + Sync>(
     session: &mut Session,
     course: &Course,
     network: M,
     optimiser: ModuleOptimizer,
     draw: impl Fn(u64) -> B + Send,
-    forward: impl FnMut(&M, &B, u64) -> Judged,
+    forward: impl FnMut(&M, &B, u64) -> Judged + Send,
 ) -> Result<M, TrainError> {
     session.observer.stage(&course.name, course.total);
     let (first, network, optimiser) = match course.place.progress()? {
@@ -120,30 +121,33 @@ fn send_batches<B>(sender: &SyncSender<B>, steps: std::ops::Range<u64>, draw: im
     }
 }
 
-fn steps<M: Module, B>(
+fn steps<M: Module + Sync, B: Sync>(
     session: &mut Session,
     course: &Course,
     first: u64,
     mut network: M,
     mut optimiser: ModuleOptimizer,
     batches: Receiver<B>,
-    mut forward: impl FnMut(&M, &B, u64) -> Judged,
+    mut forward: impl FnMut(&M, &B, u64) -> Judged + Send,
 ) -> Result<M, TrainError> {
     let mut saved = Instant::now();
     let mut began = Instant::now();
     for step in first..course.total {
         let Ok(batch) = batches.recv() else { break };
         let waited = began.elapsed();
-        let judged = forward(&network, &batch, step);
-        let loss = f64::from(floats(judged.loss.clone())[0]);
-        let mut gradients = GradientsParams::from_grads(judged.loss.backward(), &network);
-        let gradient_norm = clip(&network, &mut gradients, course.clip_norm);
+        let (judged, loss, gradients, gradient_norm) = among_threads(|| {
+            let judged = forward(&network, &batch, step);
+            let loss = f64::from(floats(judged.loss.clone())[0]);
+            let mut gradients = GradientsParams::from_grads(judged.loss.clone().backward(), &network);
+            let gradient_norm = clip(&network, &mut gradients, course.clip_norm);
+            (judged, loss, gradients, gradient_norm)
+        });
         if !(loss.is_finite() && gradient_norm.is_finite()) {
             let (stage, stage_section) = (course.name.clone(), course.section);
             return Err(TrainError::Diverged { stage, stage_section, step: step + 1, loss, gradient_norm });
         }
         let learning_rate = learning_rate(course, step);
-        network = optimiser.step(learning_rate, network, gradients);
+        network = among_threads(|| optimiser.step(learning_rate, network, gradients));
 
         let took = began.elapsed().as_secs_f64().max(1e-9);
         began = Instant::now();
@@ -173,6 +177,14 @@ fn steps<M: Module, B>(
     Ok(network)
 }
 
+/// Runs `work` on one of the threads that compute.
+///
+/// A step starts hundreds of parallel loops. From another thread each of them would wait for a computing thread to wake up and
+/// then wake this one.
+pub(crate) fn among_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
+}
+
 fn learning_rate(course: &Course, step: u64) -> f64 {
     let warm_up = (course.total as f64 * course.warm_up).round() as u64;
     schedule::warm_up_cosine(step, course.total, warm_up, course.learning_rate)
@@ -197,7 +209,7 @@ struct Norm<'a> {
 impl ModuleVisitor for Norm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            self.squares += f64::from(floats((gradient.clone() * gradient).sum())[0]);
+            self.squares += f64::from(floats(ops::squares(gradient.clone(), gradient, 0.0))[0]);
         }
     }
 }

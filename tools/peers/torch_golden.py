@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Losses and gradients of PyTorch in double precision, for trainer/train/tests/golden.rs to be held against.
+
+usage: torch_golden.py > trainer/train/tests/golden/torch.json
+
+Whole networks with weights and images that both sides make by the same formula, one step of each: the loss, and of every
+parameter's gradient its length and its inner products with twelve noises. Losses and LARS by themselves: all numbers.
+
+A ReLU or a largest value near a tie makes gradients jump by more than what is tested, whoever computes. So images are drawn
+until PyTorch in single precision, in two memory layouts, and in double precision with all numbers disturbed by 3e-7
+agrees with itself to half the tolerance.
+"""
+
+import json
+import math
+import sys
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from torch_step import NETWORKS
+
+BATCH, CLASSES = 8, 10
+SIZES = {"bit-r50x1": 32, "resnet18": 64, "efficientnet-lite0": 64}
+TOLERANCE = 1e-4
+PRODUCTS = 12
+
+
+def noise(seed, *shape):
+    """Numbers without order from -1 to 1; the same formula is in golden.rs."""
+    i = np.arange(math.prod(shape), dtype=np.int64)
+    values = ((i * 2_654_435_761 + seed * 40_503) % 65_521).astype(np.float32) / np.float32(32_760.5) - np.float32(1)
+    return torch.from_numpy(values.reshape(shape)).double()
+
+
+def rounded(values):
+    return [float(f"{float(v):.9g}") for v in (torch.as_tensor(v).detach() for v in values)]
+
+
+def parameters_of(network):
+    """Each parameter with what its noise is added to and multiplied with, as 32-bit floats."""
+    for name, parameter in network.named_parameters():
+        if parameter.dim() == 4:
+            centre, spread = 0.0, math.sqrt(5.0 / parameter[0].numel())
+        elif parameter.dim() == 2:
+            centre, spread = 0.0, 0.02
+        elif name.endswith("norm.weight"):
+            centre, spread = 1.0, 0.25
+        else:
+            centre, spread = 2.0, 0.5
+        yield name, parameter, centre, float(np.float32(spread))
+
+
+def run(name, seed, dtype=torch.float64, layout=torch.contiguous_format, disturb=0.0, again=0):
+    """The loss and the gradients, in double precision."""
+    network = NETWORKS[name](classes=CLASSES).to(dtype).train()
+    generator = torch.Generator().manual_seed(seed + again)
+
+    def disturbed(values):
+        return values * (1 + disturb * (2 * torch.rand(values.shape, generator=generator, dtype=torch.float64) - 1))
+
+    with torch.no_grad():
+        for i, (_, parameter, centre, spread) in enumerate(parameters_of(network)):
+            # Once in 32 bits, as the other side has them.
+            values = (centre + spread * noise(i, *parameter.shape).float().numpy()).astype(np.float32)
+            parameter.copy_(disturbed(torch.from_numpy(values).double()))
+    network = network.to(memory_format=layout)
+    x = disturbed(noise(seed, BATCH, 3, SIZES[name], SIZES[name])).to(dtype).to(memory_format=layout)
+    loss = F.cross_entropy(network(x), torch.arange(BATCH) * 37 % CLASSES)
+    loss.backward()
+    return loss.item(), [p.grad.double() for p in network.parameters()]
+
+
+def step(name):
+    for seed in range(1000, 1200):
+        loss, gradients = run(name, seed)
+        total = math.sqrt(sum(float(g.norm()) ** 2 for g in gradients))
+
+        def error(*asked, **how):
+            _, others = run(name, seed, *asked, **how)
+            # A shift before another normalisation has a gradient of zero.
+            kept = [(a, b) for a, b in zip(gradients, others) if a.norm() > 1e-9 * total]
+            return max(float((a - b).norm() / a.norm()) for a, b in kept)
+
+        errors = [error(torch.float32)]
+        if errors[0] < TOLERANCE / 2:
+            errors += [error(torch.float32, torch.channels_last)] + [error(disturb=3e-7, again=i) for i in range(2)]
+        print(f"{name}, images {seed}: off by {max(errors):.1e}", file=sys.stderr)
+        if max(errors) < TOLERANCE / 2:
+            break
+    else:
+        sys.exit(f"no images found for which {name} agrees with itself")
+    told = []
+    for (parameter_name, parameter, centre, spread), g in zip(parameters_of(NETWORKS[name](classes=CLASSES)), gradients):
+        length, shape = float(g.norm()), list(parameter.shape)
+        products = rounded([(g * noise(noise_seed, *shape)).sum() for noise_seed in range(2000, 2000 + PRODUCTS)])
+        entry = {"name": parameter_name, "shape": shape, "centre": centre, "spread": spread}
+        told.append(entry | {"length": rounded([length])[0] if length > 1e-9 * total else 0.0, "products": products})
+    return {"network": name, "size": SIZES[name], "images": seed, "loss": rounded([loss])[0], "parameters": told}
+
+
+def nt_xent():
+    """Chen et al. 2020, equation 1, on rows brought to unit length."""
+    rows, temperature = noise(1, 24, 16).requires_grad_(), 0.1
+    unit = F.normalize(rows)
+    similarities = unit @ unit.T / temperature
+    similarities.fill_diagonal_(-math.inf)
+    partners = (torch.arange(24) + 12) % 24
+    loss = F.cross_entropy(similarities, partners)
+    loss.backward()
+    return {"temperature": temperature, "loss": rounded([loss])[0], "gradient": rounded(rows.grad.flatten())}
+
+
+def distillation():
+    """Hinton et al. 2015, section 2."""
+    student, teacher, temperature = (noise(2, 12, 7) * 3).requires_grad_(), noise(3, 12, 7) * 3, 2.0
+    loss = F.kl_div(F.log_softmax(student / temperature, 1), F.softmax(teacher / temperature, 1), reduction="batchmean")
+    loss = loss * temperature**2
+    loss.backward()
+    return {"temperature": temperature, "loss": rounded([loss])[0], "gradient": rounded(student.grad.flatten())}
+
+
+def lars():
+    """You et al. 2017 with google-research/simclr's classic momentum; three steps with gradients that change."""
+    weight, bias = noise(4, 9, 5), noise(5, 5)
+    velocities = [torch.zeros_like(weight), torch.zeros_like(bias)]
+    decay, trust, momentum, rate = 1e-2, 1e-3, 0.9, 3.0
+    for t in range(3):
+        push = noise(10 + t, 9, 5) + decay * weight
+        ratio = trust * weight.norm() / push.norm()
+        velocities[0] = momentum * velocities[0] + rate * ratio * push
+        velocities[1] = momentum * velocities[1] + rate * noise(20 + t, 5)
+        weight, bias = weight - velocities[0], bias - velocities[1]
+    return {"decay": decay, "rate": rate, "weight": rounded(weight.flatten()), "bias": rounded(bias)}
+
+
+def main():
+    found = {
+        "made_by": f"tools/peers/torch_golden.py, PyTorch {torch.__version__}",
+        "batch": BATCH,
+        "classes": CLASSES,
+        "steps": [step(name) for name in NETWORKS],
+        "nt_xent": nt_xent(),
+        "distillation": distillation(),
+        "lars": lars(),
+    }
+    # A line each.
+    lines = json.dumps(found).replace('{"name"', '\n{"name"').replace('"nt_xent"', '\n"nt_xent"')
+    print(lines)
+
+
+if __name__ == "__main__":
+    main()

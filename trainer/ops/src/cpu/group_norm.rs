@@ -1,0 +1,135 @@
+//! Group normalisation with the activation after it: each image by itself.
+
+use rayon::prelude::*;
+
+use super::activation::{Activate, with_activation};
+use super::batch_norm::{Channels, input_gradient, sum_gradients};
+use super::rows::{NARROW, add, narrow, total, vectorised, widen};
+
+/// The result, and mean and inverse deviation of each group: `[image, group]`.
+pub(crate) fn forward(x: &[f32], image: usize, groups: usize, norm: &Channels<'_>) -> [Vec<f32>; 3] {
+    let images = x.len() / image;
+    let mut y = vec![0.0; x.len()];
+    let mut mean = vec![0.0; images * groups];
+    let mut inverse = vec![0.0; images * groups];
+    y.par_chunks_mut(image)
+        .zip(x.par_chunks(image))
+        .zip(mean.par_chunks_mut(groups).zip(inverse.par_chunks_mut(groups)))
+        .for_each(|((y, x), (mean, inverse))| {
+            with_activation!(norm.activation, A => vectorised(|| normalise::<A>(x, norm, mean, inverse, y)));
+        });
+    [y, mean, inverse]
+}
+
+#[inline(always)]
+fn normalise<A: Activate>(x: &[f32], norm: &Channels<'_>, mean: &mut [f32], inverse: &mut [f32], y: &mut [f32]) {
+    let channels = norm.gamma.len();
+    let width = channels / mean.len();
+    let count = (x.len() / mean.len()) as f64;
+    let mut wide = vec![0.0f64; channels];
+    let mut narrow = vec![0.0f32; channels];
+    for x in x.chunks(NARROW * channels) {
+        for x in x.chunks_exact(channels) {
+            add(&mut narrow, x);
+        }
+        widen(&mut wide, &mut narrow);
+    }
+    for (mean, sum) in mean.iter_mut().zip(wide.chunks_exact(width)) {
+        *mean = (sum.iter().sum::<f64>() / count) as f32;
+    }
+    let centre: Vec<f32> = (0..channels).map(|c| mean[c / width]).collect();
+    wide.fill(0.0);
+    for x in x.chunks(NARROW * channels) {
+        for x in x.chunks_exact(channels) {
+            for ((square, x), centre) in narrow.iter_mut().zip(x).zip(&centre) {
+                let d = x - centre;
+                *square += d * d;
+            }
+        }
+        widen(&mut wide, &mut narrow);
+    }
+    for (inverse, squares) in inverse.iter_mut().zip(wide.chunks_exact(width)) {
+        let variance = squares.iter().sum::<f64>() / count;
+        *inverse = (1.0 / (variance + f64::from(norm.epsilon)).sqrt()) as f32;
+    }
+    let [scale, shift] = affine(norm, mean, inverse);
+    let (scale, shift) = (&scale[..channels], &shift[..channels]);
+    for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+        for c in 0..channels {
+            y[c] = A::value(x[c] * scale[c] + shift[c]);
+        }
+    }
+}
+
+/// What each channel of an image is multiplied with and what is added.
+#[inline(always)]
+fn affine(norm: &Channels<'_>, mean: &[f32], inverse: &[f32]) -> [Vec<f32>; 2] {
+    let width = norm.gamma.len() / mean.len();
+    let scale: Vec<f32> = norm.gamma.iter().enumerate().map(|(c, gamma)| gamma * inverse[c / width]).collect();
+    let shift = norm.beta.iter().enumerate().map(|(c, beta)| beta - mean[c / width] * scale[c]).collect();
+    [scale, shift]
+}
+
+/// Gradients of `x`, `gamma` and `beta`.
+pub(crate) fn backward(
+    x: &[f32],
+    image: usize,
+    norm: &Channels<'_>,
+    [mean, inverse]: [&[f32]; 2],
+    gradient: &[f32],
+) -> [Vec<f32>; 3] {
+    let channels = norm.gamma.len();
+    let groups = mean.len() * image / x.len().max(1);
+    let mut dx = vec![0.0; x.len()];
+    let parts: Vec<Vec<f64>> = dx
+        .par_chunks_mut(image)
+        .zip(x.par_chunks(image).zip(gradient.par_chunks(image)))
+        .zip(mean.par_chunks(groups).zip(inverse.par_chunks(groups)))
+        .map(|((dx, (x, gradient)), moments)| {
+            let mut sums = vec![0.0; 2 * channels];
+            with_activation!(norm.activation, A => vectorised(|| {
+                image_backward::<A>(x, norm, moments, gradient, dx, &mut sums);
+            }));
+            sums
+        })
+        .collect();
+    let sums = total(&parts, 2 * channels);
+    let (beta, gamma) = sums.split_at(channels);
+    [dx, narrow(gamma), narrow(beta)]
+}
+
+/// One image's input gradient, and its part of the gradients of `beta` and of `gamma`.
+#[inline(always)]
+fn image_backward<A: Activate>(
+    x: &[f32],
+    norm: &Channels<'_>,
+    (mean, inverse): (&[f32], &[f32]),
+    gradient: &[f32],
+    dx: &mut [f32],
+    sums: &mut [f64],
+) {
+    let channels = norm.gamma.len();
+    let width = channels / mean.len();
+    let count = (x.len() / mean.len()) as f64;
+    let [scale, shift] = affine(norm, mean, inverse);
+    let centre: Vec<f32> = (0..channels).map(|c| mean[c / width]).collect();
+    sum_gradients::<A>(x, gradient, [&scale, &shift], &centre, sums);
+    let (sum, moment) = sums.split_at_mut(channels);
+    // As in batch normalisation, with the means over a group of gradients that `gamma` has scaled.
+    let mut slope = vec![0.0; channels];
+    let mut offset = vec![0.0; channels];
+    for group in 0..mean.len() {
+        let range = group * width..(group + 1) * width;
+        let (mut plain, mut along) = (0.0, 0.0);
+        for c in range.clone() {
+            plain += sum[c] * f64::from(norm.gamma[c]);
+            along += moment[c] * f64::from(norm.gamma[c]);
+        }
+        let i = f64::from(inverse[group]);
+        let k = -i * i * i * along / count;
+        slope[range.clone()].fill(k as f32);
+        offset[range.clone()].fill((-i * plain / count - k * f64::from(mean[group])) as f32);
+        moment[range].iter_mut().for_each(|moment| *moment *= i);
+    }
+    input_gradient::<A>(x, gradient, [&scale, &shift], [&slope, &offset], dx);
+}

@@ -1,0 +1,70 @@
+//! How rows of channels are cut and walked.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// Runs `work` compiled for the widest vectors of this processor. What it calls must be `#[inline(always)]` to profit.
+#[inline]
+pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// Cuts `rows` rows of `width` values into pieces worth a thread's while; shapes alone decide.
+pub(crate) fn rows_of_a_piece(rows: usize, width: usize) -> usize {
+    const VALUES: usize = 1 << 15;
+    const PIECES: usize = 64;
+    (VALUES / width.max(1)).max(rows.div_ceil(PIECES)).clamp(1, rows.max(1))
+}
+
+/// `count` split into pieces of `size`, the last one shorter.
+pub(crate) fn pieces(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    (0..count).step_by(size.max(1)).map(move |start| start..(start + size).min(count))
+}
+
+/// Adds `from` to `to`.
+#[inline(always)]
+pub(crate) fn add(to: &mut [f32], from: &[f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}
+
+/// Rows whose sum is taken in 32 bits before it is added to one of 64: sums that cancel keep their digits, at the price of a
+/// sixteenth of them.
+pub(crate) const NARROW: usize = 16;
+
+/// Adds `from` to `to` and clears it.
+#[inline(always)]
+pub(crate) fn widen(to: &mut [f64], from: &mut [f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += f64::from(*from);
+        *from = 0.0;
+    }
+}
+
+/// The sum of lists of one length.
+pub(crate) fn total(parts: &[Vec<f64>], len: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; len];
+    for part in parts {
+        sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+    }
+    sums
+}
+
+/// As 32-bit floats.
+pub(crate) fn narrow(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&value| value as f32).collect()
+}
+
+/// Lends `len` values of this thread's scratch memory, whatever they were.
+pub(crate) fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local!(static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) });
+    // Taken, not borrowed: while it waits, a thread may pick up other work that wants scratch too.
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < len {
+        scratch.resize(len, 0.0);
+    }
+    let found = work(&mut scratch[..len]);
+    SCRATCH.set(scratch);
+    found
+}
