@@ -30,6 +30,7 @@ use arguments::{Arguments, Verb};
 const EXIT_INTERRUPTED: u8 = 75;
 
 fn main() -> ExitCode {
+    remedis_ops::keep_memory();
     let outcome = match Arguments::parse().verb {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Plan(arguments) => plan::write(&arguments),

@@ -11,7 +11,7 @@
 //! group after group), and composes normalisations of ten passes over memory.
 //!
 //! This is one of the two crates that may hold `unsafe`; it stands in `cpu/matrix.rs`, which checks lengths before it hands
-//! pointers to `gemm`, and where threads fill columns of one matrix.
+//! pointers to `gemm`, and where threads fill columns of one matrix, and in `memory.rs`, which sets up the allocator.
 #![expect(unsafe_code, reason = "matrix products on parts of slices; see the crate's documentation")]
 
 mod autodiff;
@@ -19,6 +19,7 @@ mod backends;
 mod cpu;
 mod extension;
 pub mod generic;
+mod memory;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,6 +27,7 @@ use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{DType, Device, Tensor};
 
 use extension::TrainOps;
+pub use memory::keep_memory;
 
 /// What a layer ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,34 +3,13 @@
 use rayon::prelude::*;
 
 use super::patches::{Gather, TapRow};
-use super::rows::{add, vectorised};
+use super::rows::{add, by_channels, vectorised};
 use crate::Window;
 
 /// `[rows, columns]` as `[columns, rows]`: weights `[channel, tap]` as `[tap, channel]` and back.
 pub(crate) fn transpose(from: &[f32], columns: usize) -> Vec<f32> {
     let rows = from.len() / columns;
     (0..columns).flat_map(|column| (0..rows).map(move |row| from[row * columns + column])).collect()
-}
-
-/// Runs `$call` for blocks of channels, `$n` being the constant length of the block that begins at `$first`: lengths that a
-/// loop keeps in registers.
-macro_rules! by_channels {
-    ($channels:expr, $first:ident, $n:ident => $call:expr) => {
-        let mut $first = 0;
-        macro_rules! of {
-            ($size:literal) => {
-                while $channels - $first >= $size {
-                    const $n: usize = $size;
-                    $call;
-                    $first += $size;
-                }
-            };
-        }
-        of!(32);
-        of!(16);
-        of!(8);
-        of!(1);
-    };
 }
 
 /// The convolution of `x` with weights `[tap, channel]`.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::rows::vectorised;
+use super::rows::{by_channels, vectorised};
 use crate::Window;
 
 /// The largest value under each window; what lies outside of the image counts as `outside`.
@@ -64,31 +64,44 @@ pub(crate) fn max_backward(
     let (of_x, of_y) = (height * width * channels, rows * columns * channels);
     dx.par_chunks_mut(of_x).zip(x.par_chunks(of_x)).zip(y.par_chunks(of_y).zip(gradient.par_chunks(of_y))).for_each(
         |((dx, x), (y, gradient))| {
-            vectorised(|| {
-                let mut left = vec![0.0; channels];
-                for (pixel, (y, g)) in y.chunks_exact(channels).zip(gradient.chunks_exact(channels)).enumerate() {
-                    left.copy_from_slice(g);
-                    for tap in taps(window, [height, width], [pixel / columns, pixel % columns]) {
-                        let Some(at) = tap else {
-                            left.iter_mut()
-                                .zip(y)
-                                .for_each(|(left, y)| *left = if *y == outside { 0.0 } else { *left });
-                            continue;
-                        };
-                        let range = at * channels..(at + 1) * channels;
-                        for ((dx, x), (left, y)) in
-                            dx[range.clone()].iter_mut().zip(&x[range]).zip(left.iter_mut().zip(y))
-                        {
-                            let hit = *x == *y;
-                            *dx += if hit { *left } else { 0.0 };
-                            *left = if hit { 0.0 } else { *left };
-                        }
-                    }
-                }
-            });
+            vectorised(|| image_max_backward(x, y, gradient, window, [height, width, columns, channels], outside, dx));
         },
     );
     dx
+}
+
+/// [`max_backward`] of one image.
+#[inline(always)]
+fn image_max_backward(
+    x: &[f32],
+    y: &[f32],
+    gradient: &[f32],
+    window: &Window,
+    [height, width, columns, channels]: [usize; 4],
+    outside: f32,
+    dx: &mut [f32],
+) {
+    for (pixel, (y, gradient)) in y.chunks_exact(channels).zip(gradient.chunks_exact(channels)).enumerate() {
+        let place = [pixel / columns, pixel % columns];
+        by_channels!(channels, c, N => {
+            let y = &y[c..c + N];
+            // What of the gradient has not yet found its value.
+            let mut left = [0.0f32; N];
+            left.copy_from_slice(&gradient[c..c + N]);
+            for tap in taps(window, [height, width], place) {
+                let Some(at) = tap else {
+                    left.iter_mut().zip(y).for_each(|(left, y)| *left = if *y == outside { 0.0 } else { *left });
+                    continue;
+                };
+                let range = at * channels + c..at * channels + c + N;
+                for ((dx, x), (left, y)) in dx[range.clone()].iter_mut().zip(&x[range]).zip(left.iter_mut().zip(y)) {
+                    let hit = *x == *y;
+                    *dx += if hit { *left } else { 0.0 };
+                    *left = if hit { 0.0 } else { *left };
+                }
+            }
+        });
+    }
 }
 
 /// Mean over the pixels of each image: `[image, channel]`.

@@ -68,3 +68,25 @@ pub(crate) fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) ->
     SCRATCH.set(scratch);
     found
 }
+
+/// Runs `$call` for blocks of channels, `$n` being the constant length of the block that begins at `$first`: lengths that a
+/// loop keeps in registers.
+macro_rules! by_channels {
+    ($channels:expr, $first:ident, $n:ident => $call:expr) => {
+        let mut $first = 0;
+        macro_rules! of {
+            ($size:literal) => {
+                while $channels - $first >= $size {
+                    const $n: usize = $size;
+                    $call;
+                    $first += $size;
+                }
+            };
+        }
+        of!(32);
+        of!(16);
+        of!(8);
+        of!(1);
+    };
+}
+pub(crate) use by_channels;
