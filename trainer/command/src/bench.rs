@@ -227,11 +227,11 @@ fn row(network: BenchNetworkName, times: &[Times], asked: &BenchArguments) -> Ro
 
 /// One line a network and side: median and spread over the rounds, and the peak of memory.
 fn table(rows: &[Row]) -> String {
-    let mut out = format!("{:<20} {:<44} {:>9}  {:<17} {:>8}\n", "network", "side", "images/s", "spread", "peak MB");
+    let mut out = format!("{:<20} {:<52} {:>9}  {:<17} {:>8}\n", "network", "side", "images/s", "spread", "peak MB");
     let mut line = |model: &str, side: &str, median: f64, spread: [f64; 2], peak: Option<f64>| {
         let spread = format!("{:.1} to {:.1}", spread[0], spread[1]);
         let peak = peak.map_or_else(|| "-".to_owned(), |peak| format!("{peak:.0}"));
-        out += &format!("{model:<20} {side:<44} {median:>9.1}  {spread:<17} {peak:>8}\n");
+        out += &format!("{model:<20} {side:<52} {median:>9.1}  {spread:<17} {peak:>8}\n");
     };
     for row in rows {
         let ours = format!("ours, {} threads", row.threads);
