@@ -3,10 +3,11 @@
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
-use remedis_ops::{self as ops, Activation, Moments, Window};
+use remedis_ops::{self as ops, Activation, Window};
 
 use crate::initialise::Initialiser;
 use crate::layer::Padding;
+use crate::running;
 
 /// What a convolution is beside its weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,21 +46,13 @@ impl ConvNorm {
         let x = ops::conv2d(x, self.weight.val(), window);
         let norm = &self.norm;
         let (gamma, beta) = (norm.gamma.val(), norm.beta.val());
-        if x.device().is_autodiff() && norm.training.is_enabled() {
+        if running::is_training(norm, &x) {
             let (y, moments) = ops::batch_norm(x, gamma, beta, norm.epsilon, activation);
-            self.remember(moments);
+            running::remember(norm, moments.mean, moments.variance);
             return y;
         }
         let scale = gamma / (norm.running_var.value() + norm.epsilon).sqrt();
         let shift = beta - norm.running_mean.value() * scale.clone();
         ops::affine(x, scale, shift, activation)
-    }
-
-    /// Running statistics, as [`BatchNorm`] keeps them.
-    fn remember(&self, Moments { mean, variance }: Moments) {
-        let share = self.norm.momentum;
-        let mixed = |old: Tensor<1>, new: Tensor<1>| (old * (1.0 - share) + new * share).detach();
-        self.norm.running_mean.update(mixed(self.norm.running_mean.value_sync(), mean));
-        self.norm.running_var.update(mixed(self.norm.running_var.value_sync(), variance));
     }
 }

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::backbone::BitResNet;
 use crate::initialise::{Initialiser, constant, parameter};
+use crate::running::normalise;
 
 /// A linear map from embedding to logits that starts at zero, so that all classes begin equally likely.
 #[derive(Module, Debug)]
@@ -106,8 +107,8 @@ impl ProjectionHead {
     /// - returns: `[batch, projection]`, not of unit length
     #[must_use]
     pub fn forward(&self, embedding: Tensor<2>) -> Tensor<2> {
-        let hidden = relu(self.hidden_norm.forward(self.hidden.forward(embedding)));
-        self.output_norm.forward(self.output.forward(hidden))
+        let hidden = relu(normalise(&self.hidden_norm, self.hidden.forward(embedding)));
+        normalise(&self.output_norm, self.output.forward(hidden))
     }
 }
 

@@ -12,6 +12,7 @@ mod import;
 mod initialise;
 mod inverted_residual;
 mod layer;
+mod running;
 mod student;
 mod weights;
 
