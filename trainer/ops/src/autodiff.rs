@@ -7,7 +7,7 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, TensorMetadata};
 
-use crate::extension::{Three, TrainOps};
+use crate::extension::{BackwardOps, Three, TrainOps};
 use crate::{Activation, MomentumStep, Window};
 
 /// Declares a backward pass: the parents' gradients from the state and the gradient of the result.
@@ -16,7 +16,7 @@ macro_rules! backward {
         #[derive(Debug)]
         struct $name;
 
-        impl<B: TrainOps> Backward<B, $parents> for $name {
+        impl<B: BackwardOps> Backward<B, $parents> for $name {
             type State = $state;
 
             fn backward(self, ops: Ops<Self::State, $parents>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -86,21 +86,19 @@ backward!(AddBackward, 2, (Option<FloatTensor<B>>, Activation), |(y, activation)
 });
 
 /// A tensor that no gradient flows through.
-fn constant<B: TrainOps, C: CheckpointStrategy>(tensor: FloatTensor<B>) -> FloatTensor<Autodiff<B, C>> {
+fn constant<B: BackwardOps, C: CheckpointStrategy>(tensor: FloatTensor<B>) -> FloatTensor<Autodiff<B, C>> {
     <Autodiff<B, C> as AutodiffBackend>::from_inner(tensor)
 }
 
 /// Tensors and where autodiff keeps them.
-fn apart<B: TrainOps, C: CheckpointStrategy, const N: usize>(
+fn apart<B: BackwardOps, C: CheckpointStrategy, const N: usize>(
     tensors: [FloatTensor<Autodiff<B, C>>; N],
 ) -> ([FloatTensor<B>; N], [NodeGuard; N]) {
     let nodes = tensors.each_ref().map(|tensor| tensor.node());
     (tensors.map(|tensor| tensor.into_primitive()), nodes)
 }
 
-const ONCE: &str = "backward passes are not recorded: no gradient of a gradient";
-
-impl<B: TrainOps, C: CheckpointStrategy> TrainOps for Autodiff<B, C> {
+impl<B: BackwardOps, C: CheckpointStrategy> TrainOps for Autodiff<B, C> {
     fn nhwc_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
         let ([x, weight], nodes) = apart::<B, C, 2>([x, weight]);
         match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
@@ -216,88 +214,5 @@ impl<B: TrainOps, C: CheckpointStrategy> TrainOps for Autodiff<B, C> {
 
     fn squares(weight: FloatTensor<Self>, gradient: FloatTensor<Self>, decay: f32) -> FloatTensor<Self> {
         constant::<B, C>(B::squares(weight.into_primitive(), gradient.into_primitive(), decay))
-    }
-
-    fn nhwc_conv_packing(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: Window,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        panic!("{ONCE}")
-    }
-
-    fn nhwc_conv_backward_input(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: [usize; 4],
-        _: Window,
-    ) -> FloatTensor<Self> {
-        panic!("{ONCE}")
-    }
-
-    fn nhwc_conv_backward_weight(_: FloatTensor<Self>, _: FloatTensor<Self>, _: Window) -> FloatTensor<Self> {
-        panic!("{ONCE}")
-    }
-
-    fn nhwc_batch_norm_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: f32,
-        _: Activation,
-    ) -> Three<Self> {
-        panic!("{ONCE}")
-    }
-
-    fn nhwc_affine_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: Activation,
-    ) -> Three<Self> {
-        panic!("{ONCE}")
-    }
-
-    fn nhwc_group_norm_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: Activation,
-    ) -> Three<Self> {
-        panic!("{ONCE}")
-    }
-
-    fn weight_standardise_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        panic!("{ONCE}")
-    }
-
-    fn nhwc_max_pool_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: Window,
-        _: f32,
-    ) -> FloatTensor<Self> {
-        panic!("{ONCE}")
-    }
-
-    fn nhwc_average_backward(_: FloatTensor<Self>, _: [usize; 4]) -> FloatTensor<Self> {
-        panic!("{ONCE}")
-    }
-
-    fn nhwc_add_backward(_: FloatTensor<Self>, _: FloatTensor<Self>, _: Activation) -> FloatTensor<Self> {
-        panic!("{ONCE}")
     }
 }

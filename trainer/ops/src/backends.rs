@@ -10,7 +10,7 @@ use burn::tensor::TensorData;
 
 use crate::cpu::batch_norm::Channels;
 use crate::cpu::{activation, batch_norm, conv, depthwise, group_norm, momentum, pool, standardise};
-use crate::extension::{Three, TrainOps};
+use crate::extension::{BackwardOps, Three, TrainOps};
 use crate::{Activation, MomentumStep, Window};
 
 /// A back end whose tensors lie in this process's memory.
@@ -101,6 +101,103 @@ macro_rules! on_the_cpu {
                 y
             }
 
+            fn nhwc_batch_norm(
+                x: FloatTensor<Self>,
+                gamma: FloatTensor<Self>,
+                beta: FloatTensor<Self>,
+                epsilon: f32,
+                activation: Activation,
+            ) -> Three<Self> {
+                let (gamma, beta) = (Self::floats(&gamma), Self::floats(&beta));
+                let norm = Channels { gamma: &gamma, beta: &beta, activation };
+                let [y, mean, variance] = batch_norm::forward(&Self::floats(&x), &norm, epsilon);
+                let channels = [gamma.len()];
+                (
+                    tensor::<Self, 4>(y, shape::<Self, 4>(&x), &x),
+                    tensor::<Self, 1>(mean, channels, &x),
+                    tensor::<Self, 1>(variance, channels, &x),
+                )
+            }
+
+            fn nhwc_affine(
+                x: FloatTensor<Self>,
+                scale: FloatTensor<Self>,
+                shift: FloatTensor<Self>,
+                activation: Activation,
+            ) -> FloatTensor<Self> {
+                let (scale, shift) = (Self::floats(&scale), Self::floats(&shift));
+                let y = batch_norm::affine(&Self::floats(&x), [&scale, &shift], activation);
+                tensor::<Self, 4>(y, shape::<Self, 4>(&x), &x)
+            }
+
+            fn nhwc_group_norm(
+                x: FloatTensor<Self>,
+                gamma: FloatTensor<Self>,
+                beta: FloatTensor<Self>,
+                groups: usize,
+                epsilon: f32,
+                activation: Activation,
+            ) -> Three<Self> {
+                let dims @ [images, height, width, channels] = shape::<Self, 4>(&x);
+                let (gamma, beta) = (Self::floats(&gamma), Self::floats(&beta));
+                let norm = Channels { gamma: &gamma, beta: &beta, activation };
+                let image = height * width * channels;
+                let [y, mean, inverse] = group_norm::forward(&Self::floats(&x), image, groups, &norm, epsilon);
+                (
+                    tensor::<Self, 4>(y, dims, &x),
+                    tensor::<Self, 2>(mean, [images, groups], &x),
+                    tensor::<Self, 2>(inverse, [images, groups], &x),
+                )
+            }
+
+            fn weight_standardise(weight: FloatTensor<Self>, epsilon: f32) -> Three<Self> {
+                let dims @ [out, channels, height, width] = shape::<Self, 4>(&weight);
+                let size = channels * height * width;
+                let [y, mean, inverse] = standardise::forward(&Self::floats(&weight), size, epsilon);
+                (
+                    tensor::<Self, 4>(y, dims, &weight),
+                    tensor::<Self, 1>(mean, [out], &weight),
+                    tensor::<Self, 1>(inverse, [out], &weight),
+                )
+            }
+
+            fn nhwc_max_pool(x: FloatTensor<Self>, window: Window, outside: f32) -> FloatTensor<Self> {
+                let source @ [images, height, width, channels] = shape::<Self, 4>(&x);
+                let [rows, columns] = window.output([height, width]);
+                let y = pool::max(&Self::floats(&x), source, &window, outside);
+                tensor::<Self, 4>(y, [images, rows, columns, channels], &x)
+            }
+
+            fn nhwc_average(x: FloatTensor<Self>) -> FloatTensor<Self> {
+                let source @ [images, _, _, channels] = shape::<Self, 4>(&x);
+                tensor::<Self, 2>(pool::mean(&Self::floats(&x), source), [images, channels], &x)
+            }
+
+            fn nhwc_add(a: FloatTensor<Self>, b: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
+                let y = activation::add(&Self::floats(&a), &Self::floats(&b), activation);
+                tensor::<Self, 4>(y, shape::<Self, 4>(&a), &a)
+            }
+
+            fn momentum_step(
+                mut weight: FloatTensor<Self>,
+                mut velocity: FloatTensor<Self>,
+                gradient: FloatTensor<Self>,
+                step: MomentumStep,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                let gradient = Self::floats(&gradient);
+                Self::edit(&mut weight, |weight| {
+                    Self::edit(&mut velocity, |velocity| momentum::step(weight, velocity, &gradient, &step));
+                });
+                (weight, velocity)
+            }
+
+            fn squares(weight: FloatTensor<Self>, gradient: FloatTensor<Self>, decay: f32) -> FloatTensor<Self> {
+                let sums = momentum::squares(&Self::floats(&weight), &Self::floats(&gradient), decay);
+                tensor::<Self, 1>(sums.to_vec(), [2], &weight)
+            }
+        }
+
+        impl BackwardOps for $backend {
             fn nhwc_conv_packing(
                 x: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
@@ -139,24 +236,6 @@ macro_rules! on_the_cpu {
                 tensor::<Self, 4>(dw, [out, source[3] / window.groups, height, width], &x)
             }
 
-            fn nhwc_batch_norm(
-                x: FloatTensor<Self>,
-                gamma: FloatTensor<Self>,
-                beta: FloatTensor<Self>,
-                epsilon: f32,
-                activation: Activation,
-            ) -> Three<Self> {
-                let (gamma, beta) = (Self::floats(&gamma), Self::floats(&beta));
-                let norm = Channels { gamma: &gamma, beta: &beta, epsilon, activation };
-                let [y, mean, variance] = batch_norm::forward(&Self::floats(&x), &norm);
-                let channels = [gamma.len()];
-                (
-                    tensor::<Self, 4>(y, shape::<Self, 4>(&x), &x),
-                    tensor::<Self, 1>(mean, channels, &x),
-                    tensor::<Self, 1>(variance, channels, &x),
-                )
-            }
-
             fn nhwc_batch_norm_backward(
                 x: FloatTensor<Self>,
                 gamma: FloatTensor<Self>,
@@ -168,21 +247,10 @@ macro_rules! on_the_cpu {
                 activation: Activation,
             ) -> Three<Self> {
                 let (gamma, beta) = (Self::floats(&gamma), Self::floats(&beta));
-                let norm = Channels { gamma: &gamma, beta: &beta, epsilon, activation };
+                let norm = Channels { gamma: &gamma, beta: &beta, activation };
                 let moments = [&Self::floats(&mean)[..], &Self::floats(&variance)];
-                let parts = batch_norm::backward(&Self::floats(&x), &norm, moments, &Self::floats(&gradient));
+                let parts = batch_norm::backward(&Self::floats(&x), &norm, epsilon, moments, &Self::floats(&gradient));
                 gradients::<Self>(parts, &x)
-            }
-
-            fn nhwc_affine(
-                x: FloatTensor<Self>,
-                scale: FloatTensor<Self>,
-                shift: FloatTensor<Self>,
-                activation: Activation,
-            ) -> FloatTensor<Self> {
-                let (scale, shift) = (Self::floats(&scale), Self::floats(&shift));
-                let y = batch_norm::affine(&Self::floats(&x), [&scale, &shift], activation);
-                tensor::<Self, 4>(y, shape::<Self, 4>(&x), &x)
             }
 
             fn nhwc_affine_backward(
@@ -198,26 +266,6 @@ macro_rules! on_the_cpu {
                 gradients::<Self>(parts, &x)
             }
 
-            fn nhwc_group_norm(
-                x: FloatTensor<Self>,
-                gamma: FloatTensor<Self>,
-                beta: FloatTensor<Self>,
-                groups: usize,
-                epsilon: f32,
-                activation: Activation,
-            ) -> Three<Self> {
-                let dims @ [images, height, width, channels] = shape::<Self, 4>(&x);
-                let (gamma, beta) = (Self::floats(&gamma), Self::floats(&beta));
-                let norm = Channels { gamma: &gamma, beta: &beta, epsilon, activation };
-                let image = height * width * channels;
-                let [y, mean, inverse] = group_norm::forward(&Self::floats(&x), image, groups, &norm);
-                (
-                    tensor::<Self, 4>(y, dims, &x),
-                    tensor::<Self, 2>(mean, [images, groups], &x),
-                    tensor::<Self, 2>(inverse, [images, groups], &x),
-                )
-            }
-
             fn nhwc_group_norm_backward(
                 x: FloatTensor<Self>,
                 gamma: FloatTensor<Self>,
@@ -229,23 +277,11 @@ macro_rules! on_the_cpu {
             ) -> Three<Self> {
                 let [_, height, width, channels] = shape::<Self, 4>(&x);
                 let (gamma, beta) = (Self::floats(&gamma), Self::floats(&beta));
-                // The inverse deviation was kept, epsilon included.
-                let norm = Channels { gamma: &gamma, beta: &beta, epsilon: 0.0, activation };
+                let norm = Channels { gamma: &gamma, beta: &beta, activation };
                 let moments = [&Self::floats(&mean)[..], &Self::floats(&inverse)];
                 let image = height * width * channels;
                 let parts = group_norm::backward(&Self::floats(&x), image, &norm, moments, &Self::floats(&gradient));
                 gradients::<Self>(parts, &x)
-            }
-
-            fn weight_standardise(weight: FloatTensor<Self>, epsilon: f32) -> Three<Self> {
-                let dims @ [out, channels, height, width] = shape::<Self, 4>(&weight);
-                let size = channels * height * width;
-                let [y, mean, inverse] = standardise::forward(&Self::floats(&weight), size, epsilon);
-                (
-                    tensor::<Self, 4>(y, dims, &weight),
-                    tensor::<Self, 1>(mean, [out], &weight),
-                    tensor::<Self, 1>(inverse, [out], &weight),
-                )
             }
 
             fn weight_standardise_backward(
@@ -261,13 +297,6 @@ macro_rules! on_the_cpu {
                 tensor::<Self, 4>(dw, dims, &weight)
             }
 
-            fn nhwc_max_pool(x: FloatTensor<Self>, window: Window, outside: f32) -> FloatTensor<Self> {
-                let source @ [images, height, width, channels] = shape::<Self, 4>(&x);
-                let [rows, columns] = window.output([height, width]);
-                let y = pool::max(&Self::floats(&x), source, &window, outside);
-                tensor::<Self, 4>(y, [images, rows, columns, channels], &x)
-            }
-
             fn nhwc_max_pool_backward(
                 x: FloatTensor<Self>,
                 y: FloatTensor<Self>,
@@ -281,18 +310,8 @@ macro_rules! on_the_cpu {
                 tensor::<Self, 4>(dx, source, &x)
             }
 
-            fn nhwc_average(x: FloatTensor<Self>) -> FloatTensor<Self> {
-                let source @ [images, _, _, channels] = shape::<Self, 4>(&x);
-                tensor::<Self, 2>(pool::mean(&Self::floats(&x), source), [images, channels], &x)
-            }
-
             fn nhwc_average_backward(gradient: FloatTensor<Self>, source: [usize; 4]) -> FloatTensor<Self> {
                 tensor::<Self, 4>(pool::mean_backward(&Self::floats(&gradient), source), source, &gradient)
-            }
-
-            fn nhwc_add(a: FloatTensor<Self>, b: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
-                let y = activation::add(&Self::floats(&a), &Self::floats(&b), activation);
-                tensor::<Self, 4>(y, shape::<Self, 4>(&a), &a)
             }
 
             fn nhwc_add_backward(
@@ -302,24 +321,6 @@ macro_rules! on_the_cpu {
             ) -> FloatTensor<Self> {
                 let dx = activation::add_backward(&Self::floats(&y), &Self::floats(&gradient), activation);
                 tensor::<Self, 4>(dx, shape::<Self, 4>(&y), &y)
-            }
-
-            fn momentum_step(
-                mut weight: FloatTensor<Self>,
-                mut velocity: FloatTensor<Self>,
-                gradient: FloatTensor<Self>,
-                step: MomentumStep,
-            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-                let gradient = Self::floats(&gradient);
-                Self::edit(&mut weight, |weight| {
-                    Self::edit(&mut velocity, |velocity| momentum::step(weight, velocity, &gradient, &step));
-                });
-                (weight, velocity)
-            }
-
-            fn squares(weight: FloatTensor<Self>, gradient: FloatTensor<Self>, decay: f32) -> FloatTensor<Self> {
-                let sums = momentum::squares(&Self::floats(&weight), &Self::floats(&gradient), decay);
-                tensor::<Self, 1>(sums.to_vec(), [2], &weight)
             }
         }
     };

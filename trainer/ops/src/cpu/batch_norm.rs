@@ -3,39 +3,53 @@
 use rayon::prelude::*;
 
 use super::activation::{Activate, with_activation};
-use super::rows::{NARROW, narrow, rows_of_a_piece, total, vectorised, widen};
+use super::rows::{NARROW, narrow, piece, total, vectorised, widen};
 use crate::Activation;
 
 /// What normalises each channel.
 pub(crate) struct Channels<'a> {
     pub(crate) gamma: &'a [f32],
     pub(crate) beta: &'a [f32],
-    pub(crate) epsilon: f32,
     pub(crate) activation: Activation,
 }
 
+impl Channels<'_> {
+    /// What each channel is multiplied with and what is added, for statistics of groups of as many channels as share them.
+    ///
+    /// Forward and backward call this, so that both see the same values on the same side of an activation's kink.
+    #[inline(always)]
+    pub(crate) fn affine(&self, mean: &[f32], inverse: &[f32]) -> [Vec<f32>; 2] {
+        let width = self.gamma.len() / mean.len();
+        let scale: Vec<f32> = self.gamma.iter().enumerate().map(|(c, gamma)| gamma * inverse[c / width]).collect();
+        let shift = self.beta.iter().enumerate().map(|(c, beta)| beta - mean[c / width] * scale[c]).collect();
+        [scale, shift]
+    }
+}
+
+fn inverse_deviations(variance: &[f32], epsilon: f32) -> Vec<f32> {
+    variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect()
+}
+
 /// The result, and mean and biased variance of each channel.
-pub(crate) fn forward(x: &[f32], norm: &Channels<'_>) -> [Vec<f32>; 3] {
-    let channels = norm.gamma.len();
-    let [mean, variance] = moments(x, channels);
-    let scale: Vec<f32> = norm.gamma.iter().zip(&variance).map(|(g, v)| g / (v + norm.epsilon).sqrt()).collect();
-    let shift: Vec<f32> = norm.beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+pub(crate) fn forward(x: &[f32], norm: &Channels<'_>, epsilon: f32) -> [Vec<f32>; 3] {
+    let [mean, variance] = moments(x, norm.gamma.len());
+    let [scale, shift] = norm.affine(&mean, &inverse_deviations(&variance, epsilon));
     [affine(x, [&scale, &shift], norm.activation), mean, variance]
 }
 
 /// `activation(x * scale + shift)`.
 pub(crate) fn affine(x: &[f32], [scale, shift]: [&[f32]; 2], activation: Activation) -> Vec<f32> {
-    let channels = scale.len();
     let mut y = vec![0.0; x.len()];
-    let size = rows_of_a_piece(x.len() / channels, channels) * channels;
+    let size = piece(x.len(), scale.len());
     y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
         with_activation!(activation, A => vectorised(|| affine_rows::<A>(x, scale, shift, y)));
     });
     y
 }
 
+/// [`affine`] of rows of pixels.
 #[inline(always)]
-fn affine_rows<A: Activate>(x: &[f32], scale: &[f32], shift: &[f32], y: &mut [f32]) {
+pub(crate) fn affine_rows<A: Activate>(x: &[f32], scale: &[f32], shift: &[f32], y: &mut [f32]) {
     for (y, x) in y.chunks_exact_mut(scale.len()).zip(x.chunks_exact(scale.len())) {
         for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
             *y = A::value(x * scale + shift);
@@ -46,7 +60,7 @@ fn affine_rows<A: Activate>(x: &[f32], scale: &[f32], shift: &[f32], y: &mut [f3
 /// Mean and biased variance of each channel.
 fn moments(x: &[f32], channels: usize) -> [Vec<f32>; 2] {
     let rows = x.len() / channels;
-    let size = rows_of_a_piece(rows, channels) * channels;
+    let size = piece(x.len(), channels);
     // Values less those of the first row: squares of what is left lose nothing where a channel's mean is far from 0.
     let origin = &x[..channels.min(x.len())];
     let parts: Vec<Vec<f64>> = x
@@ -88,14 +102,14 @@ fn sum_moments(x: &[f32], origin: &[f32], sums: &mut [f64]) {
 pub(crate) fn backward(
     x: &[f32],
     norm: &Channels<'_>,
+    epsilon: f32,
     [mean, variance]: [&[f32]; 2],
     gradient: &[f32],
 ) -> [Vec<f32>; 3] {
     let channels = norm.gamma.len();
     let rows = x.len() / channels;
-    let inverse: Vec<f32> = variance.iter().map(|v| 1.0 / (v + norm.epsilon).sqrt()).collect();
-    let scale: Vec<f32> = norm.gamma.iter().zip(&inverse).map(|(g, i)| g * i).collect();
-    let shift: Vec<f32> = norm.beta.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+    let inverse = inverse_deviations(variance, epsilon);
+    let [scale, shift] = norm.affine(mean, &inverse);
     let affine = [&scale[..], &shift[..]];
     let sums = gradient_sums(x, affine, norm.activation, mean, gradient);
     let (beta, moments) = sums.split_at(channels);
@@ -133,7 +147,7 @@ pub(crate) fn affine_backward(
 /// Sums over the pixels of what passes the activation, then of the same times `x - mean`.
 fn gradient_sums(x: &[f32], affine: [&[f32]; 2], activation: Activation, mean: &[f32], gradient: &[f32]) -> Vec<f64> {
     let channels = mean.len();
-    let size = rows_of_a_piece(x.len() / channels, channels) * channels;
+    let size = piece(x.len(), channels);
     let parts: Vec<Vec<f64>> = x
         .par_chunks(size)
         .zip(gradient.par_chunks(size))
@@ -155,7 +169,7 @@ fn input_gradients(
     gradient: &[f32],
 ) -> Vec<f32> {
     let channels = affine[0].len();
-    let size = rows_of_a_piece(x.len() / channels, channels) * channels;
+    let size = piece(x.len(), channels);
     let mut dx = vec![0.0; x.len()];
     dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(gradient.par_chunks(size)).for_each(|((dx, x), gradient)| {
         with_activation!(activation, A => vectorised(|| input_gradient::<A>(x, gradient, affine, line, dx)));

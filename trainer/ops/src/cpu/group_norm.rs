@@ -3,11 +3,11 @@
 use rayon::prelude::*;
 
 use super::activation::{Activate, with_activation};
-use super::batch_norm::{Channels, input_gradient, sum_gradients};
+use super::batch_norm::{Channels, affine_rows, input_gradient, sum_gradients};
 use super::rows::{NARROW, add, narrow, total, vectorised, widen};
 
 /// The result, and mean and inverse deviation of each group: `[image, group]`.
-pub(crate) fn forward(x: &[f32], image: usize, groups: usize, norm: &Channels<'_>) -> [Vec<f32>; 3] {
+pub(crate) fn forward(x: &[f32], image: usize, groups: usize, norm: &Channels<'_>, epsilon: f32) -> [Vec<f32>; 3] {
     let images = x.len() / image;
     let mut y = vec![0.0; x.len()];
     let mut mean = vec![0.0; images * groups];
@@ -16,13 +16,19 @@ pub(crate) fn forward(x: &[f32], image: usize, groups: usize, norm: &Channels<'_
         .zip(x.par_chunks(image))
         .zip(mean.par_chunks_mut(groups).zip(inverse.par_chunks_mut(groups)))
         .for_each(|((y, x), (mean, inverse))| {
-            with_activation!(norm.activation, A => vectorised(|| normalise::<A>(x, norm, mean, inverse, y)));
+            with_activation!(norm.activation, A => vectorised(|| normalise::<A>(x, norm, epsilon, [mean, inverse], y)));
         });
     [y, mean, inverse]
 }
 
 #[inline(always)]
-fn normalise<A: Activate>(x: &[f32], norm: &Channels<'_>, mean: &mut [f32], inverse: &mut [f32], y: &mut [f32]) {
+fn normalise<A: Activate>(
+    x: &[f32],
+    norm: &Channels<'_>,
+    epsilon: f32,
+    [mean, inverse]: [&mut [f32]; 2],
+    y: &mut [f32],
+) {
     let channels = norm.gamma.len();
     let width = channels / mean.len();
     let count = (x.len() / mean.len()) as f64;
@@ -50,24 +56,10 @@ fn normalise<A: Activate>(x: &[f32], norm: &Channels<'_>, mean: &mut [f32], inve
     }
     for (inverse, squares) in inverse.iter_mut().zip(wide.chunks_exact(width)) {
         let variance = squares.iter().sum::<f64>() / count;
-        *inverse = (1.0 / (variance + f64::from(norm.epsilon)).sqrt()) as f32;
+        *inverse = (1.0 / (variance + f64::from(epsilon)).sqrt()) as f32;
     }
-    let [scale, shift] = affine(norm, mean, inverse);
-    let (scale, shift) = (&scale[..channels], &shift[..channels]);
-    for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-        for c in 0..channels {
-            y[c] = A::value(x[c] * scale[c] + shift[c]);
-        }
-    }
-}
-
-/// What each channel of an image is multiplied with and what is added.
-#[inline(always)]
-fn affine(norm: &Channels<'_>, mean: &[f32], inverse: &[f32]) -> [Vec<f32>; 2] {
-    let width = norm.gamma.len() / mean.len();
-    let scale: Vec<f32> = norm.gamma.iter().enumerate().map(|(c, gamma)| gamma * inverse[c / width]).collect();
-    let shift = norm.beta.iter().enumerate().map(|(c, beta)| beta - mean[c / width] * scale[c]).collect();
-    [scale, shift]
+    let [scale, shift] = norm.affine(mean, inverse);
+    affine_rows::<A>(x, &scale, &shift, y);
 }
 
 /// Gradients of `x`, `gamma` and `beta`.
@@ -111,7 +103,7 @@ fn image_backward<A: Activate>(
     let channels = norm.gamma.len();
     let width = channels / mean.len();
     let count = (x.len() / mean.len()) as f64;
-    let [scale, shift] = affine(norm, mean, inverse);
+    let [scale, shift] = norm.affine(mean, inverse);
     let centre: Vec<f32> = (0..channels).map(|c| mean[c / width]).collect();
     sum_gradients::<A>(x, gradient, [&scale, &shift], &centre, sums);
     let (sum, moment) = sums.split_at_mut(channels);

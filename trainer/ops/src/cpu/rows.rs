@@ -9,11 +9,12 @@ pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
-/// Cuts `rows` rows of `width` values into pieces worth a thread's while; shapes alone decide.
-pub(crate) fn rows_of_a_piece(rows: usize, width: usize) -> usize {
+/// Values of a piece worth a thread's while, whole rows of `width` out of `len` values; shapes alone decide.
+pub(crate) fn piece(len: usize, width: usize) -> usize {
     const VALUES: usize = 1 << 15;
     const PIECES: usize = 64;
-    (VALUES / width.max(1)).max(rows.div_ceil(PIECES)).clamp(1, rows.max(1))
+    let rows = len / width;
+    (VALUES / width).max(rows.div_ceil(PIECES)).clamp(1, rows.max(1)) * width
 }
 
 /// `count` split into pieces of `size`, the last one shorter.
