@@ -87,24 +87,10 @@ class Bit(nn.Module):
         return self.head(F.relu(self.group_norm(self.blocks(x))).mean((2, 3)))
 
 
-class SamePad(nn.Module):
-    """TensorFlow's "SAME": the odd zero below and to the right."""
-
-    def __init__(self, kernel, stride):
-        super().__init__()
-        self.kernel, self.stride = kernel, stride
-
-    def forward(self, x):
-        def around(size):
-            total = max((-(-size // self.stride) - 1) * self.stride + self.kernel - size, 0)
-            return total // 2, total - total // 2
-
-        (top, bottom), (left, right) = around(x.shape[2]), around(x.shape[3])
-        return F.pad(x, (left, right, top, bottom)) if (top, left) != (bottom, right) else x
-
-    def even(self, size):
-        total = max((-(-size // self.stride) - 1) * self.stride + self.kernel - size, 0)
-        return total // 2 if total % 2 == 0 else None
+def same(size, kernel, stride):
+    """TensorFlow's "SAME": zeros before and after an axis, the odd one after."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
 
 
 class ConvNorm(nn.Module):
@@ -112,20 +98,25 @@ class ConvNorm(nn.Module):
 
     def __init__(self, channels, out, kernel, stride, padding, groups, epsilon, activation):
         super().__init__()
-        self.same = SamePad(kernel, stride) if padding is None else None
+        self.is_same = padding is None
         self.conv = nn.Conv2d(channels, out, kernel, stride, padding or 0, groups=groups, bias=False)
         self.norm = nn.BatchNorm2d(out, eps=epsilon)
         self.activation = activation
 
+    def padded(self, x):
+        """The input and what the convolution still pads: a pad of its own only where it is lopsided, for PyTorch pads evenly
+        for nothing."""
+        if not self.is_same:
+            return x, self.conv.padding
+        pads = [same(size, kernel, step) for size, kernel, step in zip(x.shape[2:], self.conv.kernel_size, self.conv.stride)]
+        (top, bottom), (left, right) = pads
+        if (top, left) == (bottom, right):
+            return x, (top, left)
+        return F.pad(x, (left, right, top, bottom)), 0
+
     def forward(self, x):
-        if self.same is not None:
-            # A pad of its own only where it is lopsided: PyTorch pads evenly for nothing.
-            even = self.same.even(x.shape[2])
-            if even is None or even != self.same.even(x.shape[3]):
-                x, even = self.same(x), 0
-            x = F.conv2d(x, self.conv.weight, None, self.conv.stride, even, 1, self.conv.groups)
-        else:
-            x = self.conv(x)
+        x, padding = self.padded(x)
+        x = F.conv2d(x, self.conv.weight, None, self.conv.stride, padding, 1, self.conv.groups)
         return self.activation(self.norm(x))
 
 

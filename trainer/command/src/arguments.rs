@@ -198,7 +198,7 @@ pub(crate) enum Architecture {
 pub(crate) enum DeviceName {
     /// Burn's flex backend with this project's own kernels
     Cpu,
-    /// Burn's older ndarray backend, for comparison
+    /// Burn's older ndarray backend with the same kernels, for comparison
     Ndarray,
 }
 

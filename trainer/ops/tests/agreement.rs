@@ -47,7 +47,7 @@ fn assert_close(found: &[Vec<f32>], expected: &[Vec<f32>], tolerance: f32) {
     }
 }
 
-/// `ours` gives the values and gradients of `reference` on both CPU back ends, and the same bits whatever the threads.
+/// `ours` gives the values and gradients of `reference` on both CPU back ends.
 fn agree(ours: Layer<'_>, reference: Layer<'_>, values: &[Vec<f32>]) {
     let expected = with_gradients(reference, values, &Device::flex());
     for device in [Device::flex(), Device::ndarray()] {

@@ -15,8 +15,6 @@ pub(crate) struct Channels<'a> {
 
 impl Channels<'_> {
     /// What each channel is multiplied with and what is added, for statistics of groups of as many channels as share them.
-    ///
-    /// Forward and backward call this, so that both see the same values on the same side of an activation's kink.
     #[inline(always)]
     pub(crate) fn affine(&self, mean: &[f32], inverse: &[f32]) -> [Vec<f32>; 2] {
         let width = self.gamma.len() / mean.len();
@@ -26,14 +24,11 @@ impl Channels<'_> {
     }
 }
 
-fn inverse_deviations(variance: &[f32], epsilon: f32) -> Vec<f32> {
-    variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect()
-}
-
 /// The result, and mean and biased variance of each channel.
 pub(crate) fn forward(x: &[f32], norm: &Channels<'_>, epsilon: f32) -> [Vec<f32>; 3] {
     let [mean, variance] = moments(x, norm.gamma.len());
-    let [scale, shift] = norm.affine(&mean, &inverse_deviations(&variance, epsilon));
+    let scale: Vec<f32> = norm.gamma.iter().zip(&variance).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
+    let shift: Vec<f32> = norm.beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
     [affine(x, [&scale, &shift], norm.activation), mean, variance]
 }
 
@@ -108,7 +103,7 @@ pub(crate) fn backward(
 ) -> [Vec<f32>; 3] {
     let channels = norm.gamma.len();
     let rows = x.len() / channels;
-    let inverse = inverse_deviations(variance, epsilon);
+    let inverse: Vec<f32> = variance.iter().map(|v| 1.0 / (v + epsilon).sqrt()).collect();
     let [scale, shift] = norm.affine(mean, &inverse);
     let affine = [&scale[..], &shift[..]];
     let sums = gradient_sums(x, affine, norm.activation, mean, gradient);

@@ -135,12 +135,12 @@ fn steps<M: Module + Sync, B: Sync>(
     for step in first..course.total {
         let Ok(batch) = batches.recv() else { break };
         let waited = began.elapsed();
-        let (judged, loss, gradients, gradient_norm) = among_threads(|| {
-            let judged = forward(&network, &batch, step);
-            let loss = f64::from(floats(judged.loss.clone())[0]);
-            let mut gradients = GradientsParams::from_grads(judged.loss.clone().backward(), &network);
+        let (loss, note, gradients, gradient_norm) = among_threads(|| {
+            let Judged { loss, note } = forward(&network, &batch, step);
+            let value = f64::from(floats(loss.clone())[0]);
+            let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
             let gradient_norm = clip(&network, &mut gradients, course.clip_norm);
-            (judged, loss, gradients, gradient_norm)
+            (value, note, gradients, gradient_norm)
         });
         if !(loss.is_finite() && gradient_norm.is_finite()) {
             let (stage, stage_section) = (course.name.clone(), course.section);
@@ -161,7 +161,7 @@ fn steps<M: Module + Sync, B: Sync>(
             images_per_second: course.images_per_step as f64 / took,
             waiting_share: waited.as_secs_f64() / took,
         });
-        if let Some(note) = judged.note {
+        if let Some(note) = note {
             session.observer.note(&format!("{}: {note}", course.name));
         }
         let done = step + 1;
