@@ -12,7 +12,7 @@ without_cuda="$here/../../../shared/bench/torch_cpu.sh"
 
 [ -x "$dir/bin/python" ] || python3 -m venv "$dir"
 "$dir/bin/python" -m pip install --quiet --disable-pip-version-check numpy
-if ! "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --retries 1 --timeout 20 --index-url "$cpu_index" torch; then
+if ! "$dir/bin/python" -m pip install --quiet --disable-pip-version-check --retries 1 --timeout 20 --index-url "$cpu_index" torch torchvision; then
     if [ ! -e "$without_cuda" ]; then
         echo "install-torch: $cpu_index cannot be reached; install torch into $dir yourself" >&2
         exit 2
@@ -26,4 +26,4 @@ cat > "$dir/bin/python-torch" <<END
 exec "$dir/bin/python" "\$@"
 END
 chmod +x "$dir/bin/python-torch"
-"$dir/bin/python-torch" -c 'import torch; print("PyTorch", torch.__version__, "is installed")'
+"$dir/bin/python-torch" -c 'import torch, torchvision; print("PyTorch", torch.__version__, "is installed")'

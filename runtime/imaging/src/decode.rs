@@ -3,6 +3,9 @@
 use std::io::Cursor;
 
 use remedis_bundle::Channels;
+use zune_core::bytestream::ZCursor;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::errors::DecodeErrors;
 
 use crate::Image;
 use crate::dicom::{self, DicomError};
@@ -35,8 +38,11 @@ pub enum DecodeError {
     Png(#[source] image::ImageError),
     /// Damaged or unusual JPEG.
     #[error("cannot read the JPEG")]
-    Jpeg(#[source] jpeg_decoder::Error),
-    /// A JPEG whose samples are neither grey nor three colours.
+    Jpeg(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A JPEG file of neither one nor three components.
+    #[error("the JPEG holds {0} components; expected 1 (grey) or 3 (colour)")]
+    JpegComponents(u8),
+    /// A JPEG stream whose samples are neither grey nor three colours.
     #[error("the JPEG holds {0:?} samples; expected 8-bit grey or colour")]
     JpegColour(jpeg_decoder::PixelFormat),
     /// Damaged or unusual DICOM.
@@ -94,33 +100,34 @@ fn every_first(samples: &[u8], step: usize) -> Vec<u8> {
 }
 
 fn decode_jpeg(bytes: &[u8]) -> Result<Image, DecodeError> {
-    use jpeg_decoder::PixelFormat;
-    let (mut decoder, info) = opened_jpeg(bytes)?;
-    let channels = match info.pixel_format {
-        PixelFormat::L8 => Channels::Grey,
-        PixelFormat::RGB24 => Channels::Rgb,
-        other => return Err(DecodeError::JpegColour(other)),
+    use zune_core::colorspace::ColorSpace;
+    let refuse = |error: DecodeErrors| DecodeError::Jpeg(error.into());
+    // Strict: a stream that ends early is damaged, not grey below. Sizes are for `check_size` to judge.
+    let options = DecoderOptions::default().set_strict_mode(true).set_max_width(1 << 16).set_max_height(1 << 16);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(refuse)?;
+    let info = decoder.info().ok_or(DecodeError::Size { width: 0, height: 0 })?;
+    check_size(info.width.into(), info.height.into())?;
+    let (channels, colours) = match info.components {
+        1 => (Channels::Grey, ColorSpace::Luma),
+        3 => (Channels::Rgb, ColorSpace::RGB),
+        other => return Err(DecodeError::JpegComponents(other)),
     };
-    let pixels = decoder.decode().map_err(DecodeError::Jpeg)?;
-    let expected = usize::from(info.width) * usize::from(info.height) * info.pixel_format.pixel_bytes();
+    decoder.set_options(options.jpeg_set_out_colorspace(colours));
+    let pixels = decoder.decode().map_err(refuse)?;
+    let expected = usize::from(info.width) * usize::from(info.height) * usize::from(info.components);
     if pixels.len() != expected {
         return Err(DecodeError::Size { width: info.width.into(), height: info.height.into() });
     }
     Ok(Image::new(info.width.into(), info.height.into(), channels, pixels))
 }
 
-/// What a JPEG stream says of itself; refused where it has too many pixels.
+/// What the JPEG stream of a DICOM file says of itself, lossless ones included; refused where it has too many pixels.
 pub(crate) fn jpeg_header(bytes: &[u8]) -> Result<jpeg_decoder::ImageInfo, DecodeError> {
-    Ok(opened_jpeg(bytes)?.1)
-}
-
-type JpegDecoder<'a> = jpeg_decoder::Decoder<&'a [u8]>;
-
-fn opened_jpeg(bytes: &[u8]) -> Result<(JpegDecoder<'_>, jpeg_decoder::ImageInfo), DecodeError> {
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     decoder.set_max_decoding_buffer_size(MAX_PIXELS as usize * 4);
-    decoder.read_info().map_err(DecodeError::Jpeg)?;
+    decoder.read_info().map_err(|error| DecodeError::Jpeg(error.into()))?;
     let info = decoder.info().ok_or(DecodeError::Size { width: 0, height: 0 })?;
     check_size(info.width.into(), info.height.into())?;
-    Ok((decoder, info))
+    Ok(info)
 }

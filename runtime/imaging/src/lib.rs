@@ -15,6 +15,6 @@ mod prepare;
 pub use decode::{DecodeError, MAX_PIXELS, decode};
 pub use dicom::DicomError;
 pub use image::{Image, encode_png};
-pub use prepare::{PrepareError, normalise, prepare, resize};
+pub use prepare::{PrepareError, normalise, prepare, resize, standardise};
 
 pub use remedis_bundle::{Channels, Preprocessing, Resize};

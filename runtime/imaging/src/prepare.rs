@@ -135,6 +135,22 @@ pub fn normalise(image: &Image, preprocessing: &Preprocessing) -> Vec<f32> {
     values
 }
 
+/// `(value - mean) / std` in place, for every channel of `[channel, height, width]` values that are pixels over 255: what
+/// [`normalise`] does for bytes, with the same bits for whole pixels.
+///
+/// # Panics
+/// If means and deviations do not fit the channels.
+#[inline(always)]
+pub fn standardise(values: &mut [f32], preprocessing: &Preprocessing) {
+    let channels = channel_count(preprocessing.channels);
+    assert_eq!((preprocessing.mean.len(), preprocessing.std.len()), (channels, channels), "one mean and std a channel");
+    let plane = values.len() / channels;
+    for (channel, values) in values.chunks_exact_mut(plane.max(1)).enumerate() {
+        let (mean, std) = (preprocessing.mean[channel], preprocessing.std[channel]);
+        values.iter_mut().for_each(|value| *value = (*value - mean) / std);
+    }
+}
+
 /// [`resize`], then [`normalise`]: `[channel, height, width]`, ready for the model.
 ///
 /// # Errors

@@ -171,3 +171,23 @@ proptest! {
         let _ = decode(&bytes);
     }
 }
+
+#[test]
+fn a_jpeg_that_ends_early_is_refused_not_grey_below() {
+    let Some(folder) = suite().map(|suite| suite.with_file_name("fullsize")) else { return };
+    let mut cut = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        if !file.extension().is_some_and(|ending| ending == "jpg" || ending == "jpeg") {
+            continue;
+        }
+        let bytes = std::fs::read(&file).unwrap();
+        let whole = decode(&bytes).unwrap();
+        assert!(whole.pixels.iter().any(|&pixel| pixel != whole.pixels[0]), "{} is flat", file.display());
+        for kept in (1..40).map(|part| bytes.len() * part / 40) {
+            assert!(decode(&bytes[..kept]).is_err(), "{} cut to {kept} of {} bytes", file.display(), bytes.len());
+            cut += 1;
+        }
+    }
+    assert!(cut > 0, "there are JPEG files");
+}

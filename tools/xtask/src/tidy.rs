@@ -20,9 +20,18 @@ const DOORS: &[(&str, &[&str])] = &[
     ("remedis-metrics", &[]),
     ("remedis-ops", &[]),
     ("remedis-model", &["remedis-ops"]),
+    ("remedis-views", &["remedis-imaging"]),
     (
         "remedis-train",
-        &["remedis-model", "remedis-ops", "remedis-imaging", "remedis-bundle", "remedis-data", "remedis-metrics"],
+        &[
+            "remedis-model",
+            "remedis-ops",
+            "remedis-views",
+            "remedis-imaging",
+            "remedis-bundle",
+            "remedis-data",
+            "remedis-metrics",
+        ],
     ),
     ("remedis-export", &["remedis-model", "remedis-imaging", "remedis-bundle", "remedis-onnx"]),
     (
@@ -35,6 +44,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "remedis-metrics",
             "remedis-model",
             "remedis-ops",
+            "remedis-views",
             "remedis-imaging",
         ],
     ),

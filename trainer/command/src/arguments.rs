@@ -24,6 +24,8 @@ pub(crate) enum Verb {
     Report(ReportArguments),
     /// Time training steps on this machine's processor, side by side with PyTorch where it is given
     Bench(BenchArguments),
+    /// Time the making of contrastive pairs from JPEG files, side by side with torchvision where it is given
+    BenchInput(BenchInputArguments),
     /// One side of a bench, in a process of its own so that its memory is its own
     #[command(hide = true)]
     BenchSteps(BenchStepsArguments),
@@ -56,6 +58,37 @@ pub(crate) struct BenchArguments {
     #[arg(long)]
     pub(crate) skip_burn: bool,
     /// Print one JSON array of rows as the last line, instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct BenchInputArguments {
+    /// JPEG files: a folder of them, or an image set
+    #[arg(long, value_name = "SET")]
+    pub(crate) images: PathBuf,
+    /// How many of them
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) files: u16,
+    /// A Python that can import torchvision (see tools/peers/install-torch.sh), to time beside us
+    #[arg(long, value_name = "PYTHON")]
+    pub(crate) against: Option<PathBuf>,
+    /// Side of the views in pixels
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(32..=1024))]
+    pub(crate) size: u16,
+    /// Rounds; each makes every pair once on one core of either side
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) rounds: u16,
+    /// Threads of the steps that are fed
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: u16,
+    /// Views in a step
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) batch: u16,
+    /// Steps of each network that are counted
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) steps: u16,
+    /// Print one JSON object as the last line, instead of a table
     #[arg(long)]
     pub(crate) json: bool,
 }

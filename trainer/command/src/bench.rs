@@ -1,5 +1,7 @@
 //! Training steps timed side by side: our kernels, Burn's operations that they replace, and PyTorch.
 
+pub(crate) mod input;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::ValueEnum;
-use remedis_train::bench::{BenchNetwork, step_times};
+use remedis_train::bench::{BenchNetwork, Feed, Steps, step_times};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::{BenchArguments, BenchNetworkName, BenchStepsArguments};
@@ -126,14 +128,9 @@ pub(crate) fn steps(asked: &BenchStepsArguments) -> Result<Outcome> {
     if asked.burn {
         remedis_ops::use_burn_alone();
     }
-    let network = match asked.network {
-        BenchNetworkName::BitR50x1 => BenchNetwork::BitR50x1,
-        BenchNetworkName::Resnet18 => BenchNetwork::Resnet18,
-        BenchNetworkName::EfficientnetLite0 => BenchNetwork::EfficientnetLite0,
-    };
-    let [batch, size, steps] = [asked.batch, asked.size, asked.steps].map(usize::from);
-    let times = step_times(network, batch, size, steps, &Device::flex());
-    let seconds = times.iter().map(std::time::Duration::as_secs_f64).collect();
+    let [batch, size_px, count] = [asked.batch, asked.size, asked.steps].map(usize::from);
+    let times = step_times(network(asked.network), Feed::Noise, Steps { batch, size_px, count }, &Device::flex());
+    let seconds = times.iter().map(|time| time.took.as_secs_f64()).collect();
     let what = if asked.burn { "Burn's own operations" } else { "our kernels" }.to_owned();
     println!("{}", serde_json::to_string(&Measured { seconds, peak_mb: peak_mb(), what })?);
     Ok(Outcome::Done)
@@ -245,6 +242,14 @@ fn table(rows: &[Row]) -> String {
         }
     }
     out
+}
+
+fn network(name: BenchNetworkName) -> BenchNetwork {
+    match name {
+        BenchNetworkName::BitR50x1 => BenchNetwork::BitR50x1,
+        BenchNetworkName::Resnet18 => BenchNetwork::Resnet18,
+        BenchNetworkName::EfficientnetLite0 => BenchNetwork::EfficientnetLite0,
+    }
 }
 
 fn name(network: BenchNetworkName) -> String {

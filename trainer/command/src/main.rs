@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Verb::Quantize(arguments) => quantize::run(&arguments),
         Verb::Report(arguments) => report::rewrite(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
+        Verb::BenchInput(arguments) => bench::input::run(&arguments),
         Verb::BenchSteps(arguments) => bench::steps(&arguments),
     };
     match outcome {

@@ -13,7 +13,7 @@ use remedis_export::{FloatGraph, QuantGraph, calibrate_images, correct_biases, f
 use remedis_imaging::{Channels, Preprocessing, Resize};
 use remedis_metrics::{Interval, argmax, wilson};
 use remedis_model::{InvertedResidualConfig, InvertedResidualNet, efficientnet_classes, import_efficientnet};
-use remedis_train::Pool;
+use remedis_train::{Detail, Pool};
 use serde::Serialize;
 
 use crate::arguments::{Architecture, QuantizeArguments};
@@ -151,7 +151,8 @@ fn pools(arguments: &QuantizeArguments, preprocessing: &Preprocessing) -> Result
             bail!("{} needs {needs} split, found {found} images; change its labels.csv", path.display());
         }
         let rows: Vec<usize> = evenly(rows.len(), wanted as usize).into_iter().map(|at| rows[at]).collect();
-        Pool::load(&index, &rows, preprocessing, &[]).with_context(|| format!("loading {}", path.display()))
+        Pool::load(&index, &rows, preprocessing, Detail::Input, &[])
+            .with_context(|| format!("loading {}", path.display()))
     };
     Ok([load(false, arguments.calibration)?, load(true, arguments.evaluation)?])
 }

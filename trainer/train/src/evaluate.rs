@@ -5,8 +5,10 @@ use burn::tensor::{Device, Tensor};
 use remedis_imaging::Preprocessing;
 use remedis_model::{BitResNet, Classifier, Student};
 
+use crate::checkpoint::floats;
 use crate::loader::to_tensor;
 use crate::pool::Pool;
+use crate::stage::among_threads;
 
 /// Images forwarded at once; fixed, so that results do not depend on the pool's size.
 const BATCH: usize = 64;
@@ -40,16 +42,18 @@ fn each_batch(
     pool: &Pool,
     preprocessing: &Preprocessing,
     device: &Device,
-    forward: impl Fn(Tensor<4>) -> Tensor<2>,
+    forward: impl Fn(Tensor<4>) -> Tensor<2> + Sync,
 ) -> Vec<Vec<f32>> {
     let device = device.clone().without_autodiff();
     let prepared = pool.prepared(preprocessing);
     let mut out = Vec::with_capacity(pool.len());
     for batch in prepared.chunks(BATCH) {
-        let x = to_tensor(batch, preprocessing, &device);
-        let y = forward(x);
-        let width = y.dims()[1];
-        out.extend(crate::checkpoint::floats(y).chunks_exact(width).map(<[f32]>::to_vec));
+        let (values, width) = among_threads(|| {
+            let y = forward(to_tensor(batch.concat(), preprocessing, &device));
+            let width = y.dims()[1];
+            (floats(y), width)
+        });
+        out.extend(values.chunks_exact(width).map(<[f32]>::to_vec));
     }
     out
 }

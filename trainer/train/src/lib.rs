@@ -1,16 +1,14 @@
-//! Training: four stages as readable loops, their losses, optimisers, views and recipes.
+//! Training: four stages as readable loops, their losses, optimisers and recipes.
 //!
 //! Stage 1 learns from labelled natural images ([`pretrain`]), stage 2 from unlabelled images of the domain ([`contrast`]),
 //! stage 3 from few labels ([`finetune`]), stage 4 hands the result to a network small enough for the device ([`distil`]).
 //! A [`Plan`] decides the result; a [`Session`] says where, on what and when to stop. The same call resumes what was
 //! interrupted, and ends in the same weights, bit for bit.
 //!
-//! What this crate does *not* do: decode files (`remedis-imaging`), hold networks (`remedis-model`), measure (`remedis-metrics`)
+//! What this crate does *not* do: decode files (`remedis-imaging`), draw views (`remedis-views`), hold networks (`remedis-model`), measure (`remedis-metrics`)
 //! or speak to people (`remedis-train` the program).
 
-pub mod augment;
 pub mod bench;
-pub mod chance;
 pub mod checkpoint;
 mod evaluate;
 mod loader;
@@ -27,6 +25,6 @@ pub use plan::{
     BackboneConfig, BackbonePreset, ContrastConfig, ContrastOptimiser, DistilConfig, EvaluateConfig, FinetuneConfig,
     InputConfig, Plan, PlanError, PretrainConfig, QuantiseConfig, StudentConfig,
 };
-pub use pool::{LoadPoolError, Pool};
+pub use pool::{Detail, LoadPoolError, Pool};
 pub use session::{Observer, Session, Silent, StepRecord, TrainError};
 pub use stage::{Start, contrast, distil, draw_labels, finetune, pretrain};

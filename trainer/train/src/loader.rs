@@ -5,10 +5,9 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
-use remedis_imaging::{Preprocessing, normalise};
+use remedis_imaging::Preprocessing;
+use remedis_views::{Key, Views, view};
 
-use crate::augment::{Views, view};
-use crate::chance::Key;
 use crate::pool::Pool;
 
 /// One place in the stream of images: `index` into the pool, seen in pass `epoch`.
@@ -42,7 +41,7 @@ pub(crate) fn permutation(key: Key, epoch: u64, n: usize) -> Vec<usize> {
     order
 }
 
-/// One view of each drawn image, normalised: `[channel, height, width]` lists, made on all threads, order kept.
+/// One view of each drawn image as a network sees it, made on all threads, order kept: `[image, channel, height, width]`.
 pub(crate) fn views_of(
     pool: &Pool,
     draws: &[Draw],
@@ -50,21 +49,23 @@ pub(crate) fn views_of(
     views: &Views,
     key: Key,
     preprocessing: &Preprocessing,
-) -> Vec<Vec<f32>> {
-    draws
-        .par_iter()
-        .map(|draw| {
-            let key = Key { epoch: draw.epoch, sample: draw.index as u64, view: view_index, ..key };
-            normalise(&view(&pool.images[draw.index], views, &mut key.chance()), preprocessing)
-        })
-        .collect()
+) -> Vec<f32> {
+    let size = [preprocessing.width as usize, preprocessing.height as usize];
+    let values = preprocessing.channels.count() * size[0] * size[1];
+    let mut batch = vec![0.0; draws.len() * values];
+    batch.par_chunks_exact_mut(values).zip(draws).for_each(|(to, draw)| {
+        let key = Key { epoch: draw.epoch, sample: draw.index as u64, view: view_index, ..key };
+        let view = view(&pool.images[draw.index], size, views, &mut key.chance());
+        to.copy_from_slice(&view.into_input(preprocessing));
+    });
+    batch
 }
 
 /// Prepared images as one tensor `[batch, channel, height, width]`.
-pub(crate) fn to_tensor(batch: &[Vec<f32>], preprocessing: &Preprocessing, device: &Device) -> Tensor<4> {
-    let shape =
-        [batch.len(), preprocessing.channels.count(), preprocessing.height as usize, preprocessing.width as usize];
-    Tensor::from_data(TensorData::new(batch.concat(), shape), device)
+pub(crate) fn to_tensor(batch: Vec<f32>, preprocessing: &Preprocessing, device: &Device) -> Tensor<4> {
+    let image = [preprocessing.channels.count(), preprocessing.height as usize, preprocessing.width as usize];
+    let count = batch.len() / image.iter().product::<usize>();
+    Tensor::from_data(TensorData::new(batch, [count, image[0], image[1], image[2]]), device)
 }
 
 #[cfg(test)]

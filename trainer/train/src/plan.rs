@@ -7,9 +7,8 @@ mod comments;
 mod recipe;
 
 use remedis_imaging::{Channels, Preprocessing, Resize};
+use remedis_views::Policy;
 use serde::{Deserialize, Serialize};
-
-use crate::augment::Policy;
 
 /// Everything that decides the outcome of one run of the whole chain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,6 +113,8 @@ pub struct PretrainConfig {
     pub clip_norm: f64,
     /// Which views are drawn.
     pub augment: Policy,
+    /// Alpha of the beta distribution that mixup's weights come from, 0 (no mixup) to 1.
+    pub mixup: f32,
 }
 
 /// What moves the weights in the contrastive stage.
@@ -302,6 +303,7 @@ impl Plan {
             ["pretrain.learning_rate", "pretrain.weight_decay", "pretrain.warm_up", "pretrain.clip_norm"],
             [p.learning_rate, p.weight_decay, p.warm_up, p.clip_norm],
         )?;
+        within("pretrain.mixup", p.mixup, (0.0..=1.0).contains(&p.mixup), "a number from 0 to 1")?;
         let c = &self.contrast;
         steps("contrast.batch", c.batch, 2)?;
         steps("contrast.projection", c.projection, 1)?;

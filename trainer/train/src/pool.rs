@@ -1,14 +1,14 @@
-//! Decoded images at input size, held in memory as bytes: what the stages draw from.
+//! Decoded images, held in memory as bytes: what the stages draw from.
 
 use rayon::prelude::*;
 use remedis_data::Index;
-use remedis_imaging::{Image, Preprocessing, normalise, resize};
+use remedis_imaging::{Image, Preprocessing, prepare, resize};
 use sha2::{Digest, Sha256};
 
 /// Images resized to the input size, with what is known of each. All lists have one entry an image.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
-    /// Resized to the input's width, height and channels.
+    /// With the input's channels and shape, at its size or larger: see [`Detail`].
     pub images: Vec<Image>,
     /// Index into the class list, where the row has a label of that list.
     pub labels: Vec<Option<usize>>,
@@ -18,6 +18,15 @@ pub struct Pool {
     pub clusters: Vec<String>,
     /// Row of the index each image came from.
     pub rows: Vec<usize>,
+}
+
+/// At what size a pool keeps its images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// At the input's size, as the device sees them: to measure on.
+    Input,
+    /// At up to twice the input's size, never larger than they are: to draw crops from, which would be blurred otherwise.
+    Twice,
 }
 
 /// Why a pool could not be loaded.
@@ -45,9 +54,10 @@ impl Pool {
         index: &Index,
         rows: &[usize],
         preprocessing: &Preprocessing,
+        detail: Detail,
         classes: &[String],
     ) -> Result<Self, LoadPoolError> {
-        let images: Vec<_> = rows.par_iter().map(|&row| load_one(index, row, preprocessing)).collect();
+        let images: Vec<_> = rows.par_iter().map(|&row| load_one(index, row, preprocessing, detail)).collect();
         let mut pool = Self { images: images.into_iter().collect::<Result<_, _>>()?, ..Self::default() };
         for &row in rows {
             let entry = &index.rows[row];
@@ -109,14 +119,52 @@ impl Pool {
     }
 
     /// The images as networks see them, without augmentation: one `[channel, height, width]` list an image.
+    ///
+    /// # Panics
+    /// If an image is empty or `preprocessing` contradicts itself, which loading has refused.
     #[must_use]
     pub fn prepared(&self, preprocessing: &Preprocessing) -> Vec<Vec<f32>> {
-        self.images.par_iter().map(|image| normalise(image, preprocessing)).collect()
+        let one = |image| prepare(image, preprocessing).expect("loading has resized it with this preprocessing");
+        self.images.par_iter().map(one).collect()
     }
 }
 
-fn load_one(index: &Index, row: usize, preprocessing: &Preprocessing) -> Result<Image, LoadPoolError> {
+fn load_one(index: &Index, row: usize, input: &Preprocessing, detail: Detail) -> Result<Image, LoadPoolError> {
     let refuse = |error: &dyn std::error::Error| LoadPoolError::Row { row, message: error.to_string() };
     let image = index.image(row).map_err(|error| refuse(&error))?;
-    resize(&image, preprocessing).map_err(|error| refuse(&error))
+    resize(&image, &at_detail(&image, input, detail)).map_err(|error| refuse(&error))
+}
+
+/// `input` with the size at which `image` is kept.
+fn at_detail(image: &Image, input: &Preprocessing, detail: Detail) -> Preprocessing {
+    let own = f64::from(image.width) / f64::from(input.width);
+    let factor = match detail {
+        Detail::Input => 1.0,
+        Detail::Twice => own.min(f64::from(image.height) / f64::from(input.height)).clamp(1.0, 2.0),
+    };
+    let scaled = |side: u32| (f64::from(side) * factor).round() as u32;
+    Preprocessing { width: scaled(input.width), height: scaled(input.height), ..input.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use remedis_imaging::{Channels, Resize};
+
+    use super::*;
+
+    #[test]
+    fn a_pool_to_draw_from_keeps_twice_the_input_or_what_there_is() {
+        let (mean, std) = (vec![0.5], vec![0.5]);
+        let input =
+            Preprocessing { width: 64, height: 32, channels: Channels::Grey, resize: Resize::Stretch, mean, std };
+        let kept = |width, height, detail| {
+            let image = Image { width, height, channels: Channels::Grey, pixels: vec![] };
+            let kept = at_detail(&image, &input, detail);
+            (kept.width, kept.height)
+        };
+        assert_eq!(kept(400, 400, Detail::Twice), (128, 64));
+        assert_eq!(kept(96, 400, Detail::Twice), (96, 48));
+        assert_eq!(kept(20, 20, Detail::Twice), (64, 32));
+        assert_eq!(kept(400, 400, Detail::Input), (64, 32));
+    }
 }

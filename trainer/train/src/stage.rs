@@ -10,7 +10,7 @@ mod pairs;
 mod pretrain;
 mod run;
 
-pub(crate) use run::among_threads;
+pub(crate) use run::{AHEAD, among_threads, send_batches};
 
 pub use contrast::contrast;
 pub use distil::distil;

@@ -107,8 +107,12 @@ fn check_resume<M: Module>(plan: &Plan, run: impl Fn(&mut Session) -> Result<M, 
 }
 
 #[test]
-fn pretraining_resumes_bit_for_bit() {
-    check_resume(&plan(), |session| pretrain(session, &pool()));
+fn pretraining_resumes_bit_for_bit_with_and_without_mixup() {
+    for mixup in [0.0, 0.4] {
+        let mut plan = plan();
+        plan.pretrain.mixup = mixup;
+        check_resume(&plan, |session| pretrain(session, &pool()));
+    }
 }
 
 #[test]

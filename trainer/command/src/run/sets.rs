@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use remedis_data::{Audit, Finding, FindingKind, Index, Split, audit};
 use remedis_imaging::Preprocessing;
-use remedis_train::Pool;
+use remedis_train::{Detail, Pool};
 use sha2::{Digest, Sha256};
 
 use crate::arguments::RunArguments;
@@ -92,15 +92,17 @@ impl Sets {
     /// Decodes every image once. May add a warning on how the new site was split.
     pub(crate) fn load(&mut self, preprocessing: &Preprocessing) -> Result<Pools> {
         let natural = match &self.natural {
-            Some(set) => Some(set.load(&set.rows(&[Split::Train]), preprocessing, &set.index.classes())?),
+            Some(set) => {
+                Some(set.load(&set.rows(&[Split::Train]), preprocessing, Detail::Twice, &set.index.classes())?)
+            }
             None => None,
         };
         let classes = &self.classes;
-        let part = |split| self.data.load(&self.data.rows(&[split]), preprocessing, classes);
-        let train = part(Split::Train)?;
+        let part = |split, detail| self.data.load(&self.data.rows(&[split]), preprocessing, detail, classes);
+        let train = part(Split::Train, Detail::Twice)?;
         let mut unlabelled = train.clone();
         unlabelled.labels.fill(None);
-        let (val, test) = (labelled(&part(Split::Val)?), labelled(&part(Split::Test)?));
+        let (val, test) = (labelled(&part(Split::Val, Detail::Input)?), labelled(&part(Split::Test, Detail::Input)?));
         let (adapt_rows, test_rows, is_halved) = self.shifted.adaptation();
         if is_halved {
             self.warnings.push(format!(
@@ -109,8 +111,8 @@ impl Sets {
                 self.shifted.name
             ));
         }
-        let adapt = labelled(&self.shifted.load(&adapt_rows, preprocessing, classes)?);
-        let shifted_test = labelled(&self.shifted.load(&test_rows, preprocessing, classes)?);
+        let adapt = labelled(&self.shifted.load(&adapt_rows, preprocessing, Detail::Twice, classes)?);
+        let shifted_test = labelled(&self.shifted.load(&test_rows, preprocessing, Detail::Input, classes)?);
         for (what, pool) in [("--shifted", &shifted_test), ("--data", &test)] {
             if pool.is_empty() {
                 bail!("{what} has no labelled test images of the classes {}; mark rows as test", classes.join(", "));
@@ -141,8 +143,8 @@ impl Set {
         (0..self.index.rows.len()).filter(|&row| splits.contains(&self.index.rows[row].split)).collect()
     }
 
-    fn load(&self, rows: &[usize], preprocessing: &Preprocessing, classes: &[String]) -> Result<Pool> {
-        Pool::load(&self.index, rows, preprocessing, classes).with_context(|| format!("--{} {}", self.role, self.name))
+    fn load(&self, rows: &[usize], input: &Preprocessing, detail: Detail, classes: &[String]) -> Result<Pool> {
+        Pool::load(&self.index, rows, input, detail, classes).with_context(|| format!("--{} {}", self.role, self.name))
     }
 
     /// Rows to adapt to, rows to test on, and whether a set of test rows alone had to be halved.

@@ -1,9 +1,8 @@
 //! A picture of positive pairs: what the contrastive stage is asked to see as the same.
 
-use remedis_imaging::{Image, encode_png};
-use remedis_train::augment::view;
-use remedis_train::chance::Key;
+use remedis_imaging::{Image, encode_png, resize};
 use remedis_train::{Plan, Pool};
+use remedis_views::{Key, view};
 
 /// Columns of the picture.
 const N_SHOWN: usize = 10;
@@ -12,16 +11,18 @@ const GAP: u32 = 2;
 
 /// Ten training images above two views of each, as PNG. The random streams are the picture's own, not training's.
 pub(crate) fn picture(plan: &Plan, pool: &Pool) -> Vec<u8> {
-    let views = plan.contrast.augment.views();
+    let (views, input) = (plan.contrast.augment.views(), plan.input.preprocessing());
+    let size = [input.width as usize, input.height as usize];
     let n = N_SHOWN.min(pool.len());
     let columns: Vec<[Image; 3]> = (0..n)
         .map(|column| {
             let image = &pool.images[column * pool.len() / n];
             let seen = |number| {
                 let key = Key { sample: column as u64, view: number, ..Key::new(plan.seed, "picture") };
-                view(image, &views, &mut key.chance())
+                view(image, size, &views, &mut key.chance()).into_image()
             };
-            [image.clone(), seen(0), seen(1)]
+            let plain = resize(image, &input).expect("loading has resized it with this preprocessing");
+            [plain, seen(0), seen(1)]
         })
         .collect();
     encode_png(&tile(&columns))

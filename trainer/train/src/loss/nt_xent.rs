@@ -43,9 +43,9 @@ pub fn unit_length(rows: Tensor<2>) -> Tensor<2> {
 mod tests {
     use super::super::check::gradient_error;
     use super::*;
-    use crate::chance::Key;
     use crate::checkpoint::floats;
     use burn::tensor::Device;
+    use remedis_views::Key;
 
     /// Views a (three rows) and b (three rows), before they are brought to unit length.
     const ROWS: [f32; 12] = [1.0, 0.2, 0.3, 1.0, -1.0, 0.5, 0.9, 0.1, 0.1, 0.8, -0.7, 0.9];

@@ -33,6 +33,10 @@ const COMMENTS: &[(&str, &str)] = &[
     ("pretrain.clip_norm", "BiT clips the global gradient norm at 1."),
     ("pretrain.augment", "\"natural\": crop of 25 to 100 % of the area and horizontal flip."),
     (
+        "pretrain.mixup",
+        "Alpha of mixup; BiT takes 0.1 from 20,000 images on, 0 below: few images are learnt by heart either way.",
+    ),
+    (
         "contrast",
         "Stage 2: SimCLR on unlabelled images of the domain, or MICLe where a patient has several of one finding.",
     ),

@@ -1,12 +1,12 @@
 //! Recipes: whole plans, each with its source, cost and the score to expect.
 
 use remedis_imaging::Channels;
+use remedis_views::Policy;
 
 use super::{
     BackboneConfig, BackbonePreset, ContrastConfig, ContrastOptimiser, DistilConfig, EvaluateConfig, FinetuneConfig,
     InputConfig, Plan, PretrainConfig, QuantiseConfig, StudentConfig,
 };
-use crate::augment::Policy;
 
 impl Plan {
     /// The demo: 2,000 natural images, 2,000 cells of one site and 600 of another, all synthetic, on two CPU cores.
@@ -35,6 +35,7 @@ impl Plan {
                 warm_up: 0.1,
                 clip_norm: 1.0,
                 augment: Policy::Natural,
+                mixup: 0.0,
             },
             contrast: ContrastConfig {
                 epochs: 15,

@@ -1,12 +1,11 @@
 //! Supervised training of a classifier, shared by pretraining and fine-tuning.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 use remedis_model::Classifier;
+use remedis_views::{Key, Policy, mixup};
 
 use super::network;
 use super::run::{Course, run};
-use crate::augment::Policy;
-use crate::chance::Key;
 use crate::loader::{Draw, draw_batch, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
@@ -18,6 +17,8 @@ pub(super) struct Classify {
     pub(super) weight_decay: f64,
     pub(super) batch: usize,
     pub(super) augment: Policy,
+    /// Alpha of mixup, 0 for none.
+    pub(super) mixup: f32,
     pub(super) n_classes: usize,
 }
 
@@ -29,8 +30,10 @@ pub(super) fn classifier(session: &Session, n_classes: usize, stage: &str, devic
 
 /// One batch: prepared views and their classes.
 struct Batch {
-    views: Vec<Vec<f32>>,
+    views: Vec<f32>,
     classes: Vec<i64>,
+    /// Share of each image's own label, where images are mixed with those counted from the end.
+    own: Option<f32>,
 }
 
 /// Trains on the labelled images of `pool`.
@@ -44,21 +47,34 @@ pub(super) fn classify(
     let labels = check_labels(course, pool, settings.n_classes)?;
     let preprocessing = session.plan.input.preprocessing();
     let (views, key) = (settings.augment.views(), Key::new(session.plan.seed, course.section));
+    let mixing = Key::new(session.plan.seed, "mixup");
     let draw = |step| {
         let draws: Vec<_> = draw_batch(key, labels.len(), settings.batch, step)
             .into_iter()
             .map(|draw| (Draw { index: labels[draw.index].0, ..draw }, labels[draw.index].1))
             .collect();
         let (places, classes): (Vec<_>, Vec<_>) = draws.into_iter().unzip();
-        Batch { views: views_of(pool, &places, 0, &views, key, &preprocessing), classes }
+        let mut views = views_of(pool, &places, 0, &views, key, &preprocessing);
+        let own = (settings.mixup > 0.0).then(|| Key { epoch: step, ..mixing }.chance().beta(settings.mixup));
+        if let Some(own) = own {
+            mixup(&mut views, places.len(), own);
+        }
+        Batch { views, classes, own }
     };
     let device = session.device.clone().autodiff();
     let optimiser = optimiser::sgd(settings.weight_decay);
-    run(session, course, start, optimiser, draw, |network, batch, _| {
-        let x = to_tensor(&batch.views, &preprocessing, &device);
-        let classes = TensorData::new(batch.classes.clone(), [batch.classes.len()]);
-        let classes = Tensor::<1, Int>::from_data(classes, &device);
-        loss::cross_entropy(network.forward(x), classes).into()
+    run(session, course, start, optimiser, draw, |network, batch: Batch, _| {
+        let x = to_tensor(batch.views, &preprocessing, &device);
+        let classes = Tensor::<1, Int>::from_data(batch.classes.as_slice(), &device);
+        let logits = network.forward(x);
+        let loss = loss::cross_entropy(logits.clone(), classes.clone());
+        match batch.own {
+            None => loss.into(),
+            Some(own) => {
+                let partners = loss::cross_entropy(logits, classes.flip([0]));
+                (loss.mul_scalar(own) + partners.mul_scalar(1.0 - own)).into()
+            }
+        }
     })
 }
 

@@ -8,11 +8,11 @@ use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::Tensor;
 use remedis_model::{BitResNet, ProjectionHead, Weights};
+use remedis_views::Key;
 
 use super::network;
 use super::pairs::{Pair, Units};
 use super::run::{Course, Judged, finish, finished, place, run};
-use crate::chance::Key;
 use crate::loader::{Draw, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
@@ -82,16 +82,15 @@ pub fn contrast(session: &mut Session, start: BitResNet, pool: &Pool) -> Result<
         ContrastOptimiser::AdamW => AdamWConfig::new().with_weight_decay(config.weight_decay as f32).init(),
     };
     let start = Contrastive { backbone, projection };
-    let trained =
-        run(session, &course, start, optimiser, draw, |network: &Contrastive, both: &Vec<Vec<f32>>, step| {
-            let embedding = network.backbone.forward(to_tensor(both, &preprocessing, &device));
-            let projected = loss::unit_length(network.projection.forward(embedding));
-            let reports = (step + 1) % report_every == 0 || step + 1 == total;
-            let note = reports.then(|| spread_note(spread(projected.clone())));
-            let [view_a, view_b]: [Tensor<2>; 2] =
-                projected.chunk(2, 0).try_into().expect("a batch of pairs has two halves of one size");
-            Judged { loss: loss::nt_xent(view_a, view_b, config.temperature), note }
-        })?;
+    let trained = run(session, &course, start, optimiser, draw, |network: &Contrastive, both: Vec<f32>, step| {
+        let embedding = network.backbone.forward(to_tensor(both, &preprocessing, &device));
+        let projected = loss::unit_length(network.projection.forward(embedding));
+        let reports = (step + 1) % report_every == 0 || step + 1 == total;
+        let note = reports.then(|| spread_note(spread(projected.clone())));
+        let [view_a, view_b]: [Tensor<2>; 2] =
+            projected.chunk(2, 0).try_into().expect("a batch of pairs has two halves of one size");
+        Judged { loss: loss::nt_xent(view_a, view_b, config.temperature), note }
+    })?;
     Ok(finish(&course, &trained.backbone)?)
 }
 

@@ -6,10 +6,10 @@
 
 use burn::module::Module;
 use remedis_model::{Classifier, Student, Weights};
+use remedis_views::Key;
 
 use super::network::{self, Adapter};
 use super::run::{Course, finish, finished, place, run};
-use crate::chance::Key;
 use crate::loader::{draw_batch, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
@@ -67,9 +67,9 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
     };
     let optimiser = optimiser::sgd(config.weight_decay);
     let start = Pupil { student, adapter };
-    let trained = run(session, &course, start, optimiser, draw, |pupil: &Pupil, batch: &Vec<Vec<f32>>, _| {
+    let trained = run(session, &course, start, optimiser, draw, |pupil: &Pupil, batch: Vec<f32>, _| {
         let (teacher_embedding, teacher_logits) =
-            network::teach(&teacher, to_tensor(batch, &preprocessing, &plain), &device);
+            network::teach(&teacher, to_tensor(batch.clone(), &preprocessing, &plain), &device);
         let (student_embedding, student_logits) =
             network::learn(&pupil.student, to_tensor(batch, &preprocessing, &device));
         let answers = loss::distillation(student_logits, teacher_logits, config.temperature);

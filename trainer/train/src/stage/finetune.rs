@@ -74,8 +74,13 @@ pub fn finetune(
     let fresh = classifier(session, n_classes, "finetune", &session.device.clone().autodiff());
     let start =
         start.into_classifier(fresh).unwrap_or_else(|wrong| panic!("fine-tuning from another network: {wrong}"));
-    let settings =
-        Classify { weight_decay: config.weight_decay, batch: config.batch, augment: config.augment, n_classes };
+    let settings = Classify {
+        weight_decay: config.weight_decay,
+        batch: config.batch,
+        augment: config.augment,
+        mixup: 0.0,
+        n_classes,
+    };
     let trained = classify(session, &course, start, pool, &settings)?;
     Ok(finish(&course, &trained)?)
 }

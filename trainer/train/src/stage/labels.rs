@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::chance::Key;
+use remedis_views::Key;
+
 use crate::pool::Pool;
 
 /// Draws about `n` labelled images of `pool`, even over classes and by whole patients; returns their positions, rising.

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 use remedis_model::{
     BitConfig, BitResNet, Classifier, Initialiser, ProjectionHead, Stem, Student, StudentConfig, linear,
 };
+use remedis_views::Key;
 
-use crate::chance::Key;
 use crate::plan::{BackbonePreset, Plan};
 
 /// Images from this size on get the 7x7 stem of ResNet-18.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::chance::Key;
+use remedis_views::Key;
+
 use crate::loader::permutation;
 use crate::pool::Pool;
 

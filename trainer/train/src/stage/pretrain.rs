@@ -32,8 +32,13 @@ pub fn pretrain(session: &mut Session, pool: &Pool) -> Result<BitResNet, TrainEr
     if let Some(backbone) = finished(session, &course, fresh.backbone)? {
         return Ok(backbone);
     }
-    let settings =
-        Classify { weight_decay: config.weight_decay, batch: config.batch, augment: config.augment, n_classes };
+    let settings = Classify {
+        weight_decay: config.weight_decay,
+        batch: config.batch,
+        augment: config.augment,
+        mixup: config.mixup,
+        n_classes,
+    };
     let start = classifier(session, n_classes.max(1), "pretrain", &session.device.clone().autodiff());
     let trained = classify(session, &course, start, pool, &settings)?;
     Ok(finish(&course, &trained.backbone)?)

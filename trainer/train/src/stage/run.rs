@@ -17,9 +17,9 @@ use crate::session::{Session, StepRecord, TrainError};
 /// A partial checkpoint is saved at least this often.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Batches made ahead of the step that uses them.
-const AHEAD: usize = 2;
+pub(crate) const AHEAD: usize = 2;
 /// Changes when the arithmetic of training changes, so that older checkpoints are not taken for this code's.
-const CODE: &str = "train-3";
+const CODE: &str = "train-4";
 
 /// What decides the course of one stage.
 pub(super) struct Course {
@@ -87,13 +87,13 @@ pub(super) fn finish<M: Module>(course: &Course, network: &M) -> Result<M, Check
 /// Trains `network` for the whole course, or from where an interrupted run left it.
 ///
 /// `draw` makes the batch of a step, on a thread of its own, a little ahead; it must depend on nothing but the step.
-pub(super) fn run<M: Module + Sync, B: Send + Sync>(
+pub(super) fn run<M: Module + Sync, B: Send>(
     session: &mut Session,
     course: &Course,
     network: M,
     optimiser: ModuleOptimizer,
     draw: impl Fn(u64) -> B + Send,
-    forward: impl FnMut(&M, &B, u64) -> Judged + Send,
+    forward: impl FnMut(&M, B, u64) -> Judged + Send,
 ) -> Result<M, TrainError> {
     session.observer.stage(&course.name, course.total);
     let (first, network, optimiser) = match course.place.progress()? {
@@ -113,7 +113,7 @@ pub(super) fn run<M: Module + Sync, B: Send + Sync>(
 }
 
 /// Makes batches until all are made or nobody wants them any more.
-fn send_batches<B>(sender: &SyncSender<B>, steps: std::ops::Range<u64>, draw: impl Fn(u64) -> B) {
+pub(crate) fn send_batches<B>(sender: &SyncSender<B>, steps: std::ops::Range<u64>, draw: impl Fn(u64) -> B) {
     for step in steps {
         if sender.send(draw(step)).is_err() {
             return;
@@ -121,14 +121,14 @@ fn send_batches<B>(sender: &SyncSender<B>, steps: std::ops::Range<u64>, draw: im
     }
 }
 
-fn steps<M: Module + Sync, B: Sync>(
+fn steps<M: Module + Sync, B: Send>(
     session: &mut Session,
     course: &Course,
     first: u64,
     mut network: M,
     mut optimiser: ModuleOptimizer,
     batches: Receiver<B>,
-    mut forward: impl FnMut(&M, &B, u64) -> Judged + Send,
+    mut forward: impl FnMut(&M, B, u64) -> Judged + Send,
 ) -> Result<M, TrainError> {
     let mut saved = Instant::now();
     let mut began = Instant::now();
@@ -136,7 +136,7 @@ fn steps<M: Module + Sync, B: Sync>(
         let Ok(batch) = batches.recv() else { break };
         let waited = began.elapsed();
         let (loss, note, gradients, gradient_norm) = among_threads(|| {
-            let Judged { loss, note } = forward(&network, &batch, step);
+            let Judged { loss, note } = forward(&network, batch, step);
             let value = f64::from(floats(loss.clone())[0]);
             let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
             let gradient_norm = clip(&network, &mut gradients, course.clip_norm);

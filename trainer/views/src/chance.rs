@@ -67,6 +67,30 @@ impl Chance {
         ((u128::from(self.0.next_u64()) * n as u128) >> 64) as usize
     }
 
+    /// Normally distributed, mean 0, standard deviation 1 (Box and Muller 1958).
+    pub fn normal(&mut self) -> f32 {
+        let radius = libm::sqrtf(-2.0 * libm::logf(1.0 - self.uniform(0.0, 1.0)));
+        radius * libm::cosf(self.uniform(0.0, std::f32::consts::TAU))
+    }
+
+    /// From the symmetric beta distribution of `alpha`, at most 1 (Jöhnk 1964), as mixup draws its weights.
+    ///
+    /// # Panics
+    /// If `alpha` is not in (0, 1].
+    pub fn beta(&mut self, alpha: f32) -> f32 {
+        assert!(alpha > 0.0 && alpha <= 1.0, "alpha {alpha} is not in (0, 1]");
+        // In logarithms, as powers of 1 / alpha underflow.
+        loop {
+            let mut log_power = || libm::logf(1.0 - self.uniform(0.0, 1.0)) / alpha;
+            let (x, y) = (log_power(), log_power());
+            let high = x.max(y);
+            let log_sum = high + libm::logf(libm::expf(x - high) + libm::expf(y - high));
+            if log_sum <= 0.0 {
+                return libm::expf(x - log_sum);
+            }
+        }
+    }
+
     /// Every order of `items` equally likely.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
@@ -111,5 +135,22 @@ mod tests {
         assert!(draws.iter().all(|x| (-1.0..3.0).contains(x)));
         let mean = draws.iter().sum::<f32>() / 10_000.0;
         assert!((mean - 1.0).abs() < 0.05, "{mean}");
+    }
+
+    #[test]
+    fn normal_and_beta_draws_have_the_moments_of_their_distributions() {
+        let mut chance = Key::new(4, "test").chance();
+        let moments = |draws: Vec<f32>| {
+            let mean = draws.iter().sum::<f32>() / draws.len() as f32;
+            (mean, draws.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / draws.len() as f32)
+        };
+        let (mean, variance) = moments((0..20_000).map(|_| chance.normal()).collect());
+        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05, "{mean} {variance}");
+        for alpha in [0.1, 0.4, 1.0] {
+            // Of a symmetric beta distribution: 1/2 and 1 / (4 (2 alpha + 1)).
+            let (mean, variance) = moments((0..20_000).map(|_| chance.beta(alpha)).collect());
+            let expected = 1.0 / (4.0 * (2.0 * alpha + 1.0));
+            assert!((mean - 0.5).abs() < 0.02 && (variance - expected).abs() < 0.01, "{alpha}: {mean} {variance}");
+        }
     }
 }
