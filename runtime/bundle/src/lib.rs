@@ -14,7 +14,7 @@ mod sign;
 
 pub use container::{Bundle, CONTAINER_VERSION, MAGIC, Parts};
 pub use error::{KeyError, OpenBundleError};
-pub use file::write_atomic;
+pub use file::{remove_unfinished, write_atomic};
 pub use keys::TrustedKeys;
 pub use manifest::{
     Channels, ClassOperatingPoint, DataSource, FORMAT_VERSION, Golden, GoldenVector, Manifest, Measured, ModelEntry,

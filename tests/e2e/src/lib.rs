@@ -80,6 +80,26 @@ pub fn say(program: &Path, arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Said {
     Said { code: status.code(), out: text(stdout), err: text(stderr) }
 }
 
+/// Random moments to kill at, always the same ones: xorshift (Marsaglia 2003).
+#[derive(Debug)]
+pub struct Moments(u64);
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self(0x9E37_79B9_7F4A_7C15)
+    }
+}
+
+impl Moments {
+    /// Any number.
+    pub fn draw(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
 /// The Python of the test peers, from the folder in `REMEDIS_PEERS` or where `install-peers.sh` puts them; `None`, saying so, where
 /// there is none.
 pub fn peer_python() -> Option<PathBuf> {

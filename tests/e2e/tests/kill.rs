@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use remedis_e2e::{Tiny, program, say};
+use remedis_e2e::{Moments, Tiny, program, say};
 use serde_json::Value;
 
 const N_KILLS: u32 = 20;
@@ -40,13 +40,13 @@ fn no_acknowledged_answer_is_lost_over_twenty_kills() {
     let journal = folder.path().join("answers.journal");
     std::fs::write(&config, configuration(&tiny, &port, &journal)).unwrap();
 
-    let mut moment = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut moments = Moments::default();
     for kill in 0..N_KILLS {
         let mut running = start(&device, &config);
         let said = lines_of(&mut running);
         wait_for(&said, "link_open").unwrap_or_else(|| panic!("device {kill} opens the line"));
         // The moment is random, so there is no event to wait for.
-        std::thread::sleep(Duration::from_millis(next(&mut moment) % LONGEST_LIFE_MS));
+        std::thread::sleep(Duration::from_millis(moments.draw() % LONGEST_LIFE_MS));
         running.kill().unwrap();
         running.wait().unwrap();
         check(&device, &journal, &acknowledged, &format!("after kill {kill}"));
@@ -116,12 +116,4 @@ fn configuration(tiny: &Tiny, port: &str, journal: &Path) -> String {
         tiny.bundle(),
         tiny.key()
     )
-}
-
-/// Xorshift (Marsaglia 2003): enough for moments.
-fn next(state: &mut u64) -> u64 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    *state
 }

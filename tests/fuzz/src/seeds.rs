@@ -50,6 +50,64 @@ pub fn onnx() -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
+/// Small pictures: PNG and JPEG, grey and in colour, and a DICOM file of one grey frame.
+pub fn pictures() -> impl Iterator<Item = Vec<u8>> {
+    use image::ExtendedColorType::{L8, Rgb8};
+    use remedis_imaging::{Channels, Image, encode_png};
+    let (width, height) = (19, 11);
+    let pixels = |n: u32| (0..width * height * n).map(|i| (i * i * 37 % 251) as u8).collect::<Vec<_>>();
+    let png = |n, channels| encode_png(&Image::new(width, height, channels, pixels(n)));
+    let jpeg = |n, colour| {
+        let mut bytes = Vec::new();
+        let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 80);
+        encoder.encode(&pixels(n), width, height, colour).unwrap();
+        bytes
+    };
+    let dicom = dicom(width as u16, height as u16, &pixels(1));
+    [png(1, Channels::Grey), png(3, Channels::Rgb), jpeg(1, L8), jpeg(3, Rgb8), dicom].into_iter()
+}
+
+/// Explicit little endian, the attributes that a grey frame needs.
+fn dicom(width: u16, height: u16, pixels: &[u8]) -> Vec<u8> {
+    let element = |group: u16, number: u16, kind: &str, value: &[u8]| {
+        let mut bytes = [group.to_le_bytes(), number.to_le_bytes()].concat();
+        bytes.extend(kind.as_bytes());
+        let padded = value.len().next_multiple_of(2);
+        if kind.starts_with('O') {
+            bytes.extend([0, 0]);
+            bytes.extend((padded as u32).to_le_bytes());
+        } else {
+            bytes.extend((padded as u16).to_le_bytes());
+        }
+        bytes.extend(value);
+        bytes.resize(bytes.len() + padded - value.len(), 0);
+        bytes
+    };
+    let short = |number: u16, value: u16| element(0x28, number, "US", &value.to_le_bytes());
+    let meta = [
+        element(2, 2, "UI", b"1.2.840.10008.5.1.4.1.1.7"),
+        element(2, 3, "UI", b"1.2.3"),
+        element(2, 0x10, "UI", b"1.2.840.10008.1.2.1"),
+    ]
+    .concat();
+    let parts = [
+        vec![0; 128],
+        b"DICM".to_vec(),
+        element(2, 0, "UL", &(meta.len() as u32).to_le_bytes()),
+        meta,
+        short(2, 1),
+        element(0x28, 4, "CS", b"MONOCHROME2"),
+        short(0x10, height),
+        short(0x11, width),
+        short(0x100, 8),
+        short(0x101, 8),
+        short(0x102, 7),
+        short(0x103, 0),
+        element(0x7fe0, 0x10, "OB", pixels),
+    ];
+    parts.concat()
+}
+
 /// A manifest, and the payload that holds it.
 pub fn bundles() -> impl Iterator<Item = Vec<u8>> {
     let measured = json!({ "value": 0.9, "low": 0.8, "high": 0.95, "n": 50 });

@@ -149,6 +149,9 @@ pub(crate) struct RunArguments {
     /// Overrides the plan's seed
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// Longest time between two checkpoints, which is what a crash loses; 0 saves after every step
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) save_every: u32,
     /// Secret key that signs the bundle [default: a new one in OUT/keys]
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,

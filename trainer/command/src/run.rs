@@ -9,6 +9,7 @@ mod teach;
 mod views;
 
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
@@ -70,7 +71,9 @@ fn stages(
     folder.write("views.png", &views::picture(plan, &pools.unlabelled))?;
     let mut warnings = sets.warnings.clone();
     let mut bench = Bench { folder, pools: &pools, classes: &sets.classes, warnings: &mut warnings };
-    let mut session = Session { plan, out: folder.path(), device: device(arguments.device), observer: progress, stop };
+    let save_every = Duration::from_secs(arguments.save_every.into());
+    let device = device(arguments.device);
+    let mut session = Session { plan, out: folder.path(), device, observer: progress, save_every, stop };
     let taught = teach::teach(&mut session, &mut bench)?;
     let shipped = ship::ship(&mut session, &mut bench, &sets, &taught.teacher, arguments.key.as_deref())?;
     let results = Results {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -59,6 +60,8 @@ pub struct Session<'a> {
     pub device: Device,
     /// Hears of stages, steps and notes.
     pub observer: &'a mut dyn Observer,
+    /// How long a stage computes at most between two partial checkpoints.
+    pub save_every: Duration,
     /// When set, the running stage saves and returns [`TrainError::Interrupted`] after its current step.
     pub stop: &'a AtomicBool,
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -73,7 +74,8 @@ fn stage<M>(
 ) -> (Result<M, TrainError>, Vec<StepRecord>, Vec<String>) {
     let stop = AtomicBool::new(false);
     let mut observer = Stopper { stop: &stop, at, steps: Vec::new(), notes: Vec::new() };
-    let mut session = Session { plan, out, device: Device::flex(), observer: &mut observer, stop: &stop };
+    let save_every = Duration::from_secs(60);
+    let mut session = Session { plan, out, device: Device::flex(), observer: &mut observer, save_every, stop: &stop };
     let result = stage(&mut session);
     (result, observer.steps, observer.notes)
 }

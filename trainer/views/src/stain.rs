@@ -29,7 +29,7 @@ impl Stain {
 
 /// Takes colours apart into dyes, changes the amount of each, and puts them together again. Grey images have no dyes and stay.
 ///
-/// Densities are natural logarithms over that of [`DARK`], as in scikit-image's `rgb2hed`, so that amounts are of order one.
+/// Densities are natural logarithms over that of a millionth of the light, as in scikit-image's `rgb2hed`, so that amounts are of order one.
 pub fn stain(planes: &mut Planes, stain: &Stain) {
     let to_dyes = inverse(DYES);
     let scale = libm::logf(DARK);

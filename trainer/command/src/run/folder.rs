@@ -33,6 +33,10 @@ impl Folder {
             .and_then(|()| fs::create_dir_all(path.join("predictions")))
             .with_context(|| format!("cannot write to {}; choose another --out", path.display()))?;
         let lock = lock(path)?;
+        for part in ["", "checkpoints", "predictions", "keys", "agreement"] {
+            let part = path.join(part);
+            remedis_bundle::remove_unfinished(&part).with_context(|| format!("tidying {}", part.display()))?;
+        }
         let text = plan.to_toml_commented();
         let plan_sha256 = sha256(text.as_bytes());
         let data = sets.all().map(|set| (set.role.to_owned(), set.sha256.clone())).collect();

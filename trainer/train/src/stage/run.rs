@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -14,8 +14,6 @@ use crate::checkpoint::{CheckpointError, Finished, Place, floats};
 use crate::schedule;
 use crate::session::{Session, StepRecord, TrainError};
 
-/// A partial checkpoint is saved at least this often.
-const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Batches made ahead of the step that uses them.
 pub(crate) const AHEAD: usize = 2;
 /// Changes when the arithmetic of training changes, so that older checkpoints are not taken for this code's.
@@ -166,7 +164,7 @@ fn steps<M: Module + Sync, B: Send>(
         }
         let done = step + 1;
         let stops = session.stop.load(Ordering::SeqCst) && done < course.total;
-        if stops || saved.elapsed() >= SAVE_EVERY {
+        if stops || saved.elapsed() >= session.save_every {
             course.place.save_progress(done, &network, &optimiser)?;
             saved = Instant::now();
         }
