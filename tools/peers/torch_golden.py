@@ -7,8 +7,8 @@ Whole networks with weights and images that both sides make by the same formula,
 parameter's gradient its length and its inner products with twelve noises. Losses and LARS by themselves: all numbers.
 
 A ReLU or a largest value near a tie makes gradients jump by more than what is tested, whoever computes. So images are drawn
-until PyTorch in single precision, in two memory layouts, and in double precision with all numbers disturbed by 3e-7
-agrees with itself to half the tolerance.
+until PyTorch in single precision, in two memory layouts, and in double precision with all numbers disturbed by 5e-7, eight
+times, agrees with itself to half the tolerance: other processors round otherwise.
 """
 
 import json
@@ -86,7 +86,10 @@ def step(name):
 
         errors = [error(torch.float32)]
         if errors[0] < TOLERANCE / 2:
-            errors += [error(torch.float32, torch.channels_last)] + [error(disturb=3e-7, again=i) for i in range(2)]
+            errors += [error(torch.float32, torch.channels_last)]
+        for again in range(8):
+            if max(errors) < TOLERANCE / 2:
+                errors += [error(disturb=5e-7, again=again)]
         print(f"{name}, images {seed}: off by {max(errors):.1e}", file=sys.stderr)
         if max(errors) < TOLERANCE / 2:
             break

@@ -59,6 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .then(|| must(cargo(&["check", "-q", "-p", "remedis-screen"])))
     })?;
     steps.step("clippy", || must(cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
+    steps.step("devices of the trainer", devices)?;
     steps.step("build", || must(cargo(&["build", "--workspace", "--bins"])))?;
     steps.step("tiny recipe end to end", || demo::tiny(&tiny).map(|()| Outcome::Passed))?;
     steps.step("tests", || {
@@ -89,6 +90,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     println!("all checks passed");
     Ok(())
+}
+
+/// The trainer with each device's feature alone. `DOCS_RS` tells a build script under Burn's GPU back ends not to download LLVM, which
+/// checking types does not need.
+fn devices() -> Result<Outcome> {
+    let mut outcome = Outcome::Passed;
+    for feature in ["ndarray", "cuda", "wgpu"] {
+        let mut command =
+            cargo(&["check", "-q", "-p", "remedis-command", "--no-default-features", "--features", feature])?;
+        command.env("DOCS_RS", "1");
+        outcome = must(Ok(command))?;
+    }
+    Ok(outcome)
 }
 
 fn licences() -> Result<Outcome> {

@@ -1,6 +1,7 @@
 //! What can be typed. Whatever decides a result is in the plan; here are only paths, the device and how to speak.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -140,8 +141,8 @@ pub(crate) struct RunArguments {
     /// Which built-in plan
     #[arg(long, value_enum, default_value = "demo")]
     pub(crate) recipe: Recipe,
-    /// Where to compute
-    #[arg(long, value_enum, default_value = "cpu")]
+    /// Where to compute: cpu, ndarray, cuda, cuda:N or wgpu (those that this program was built with)
+    #[arg(long, default_value = "cpu")]
     pub(crate) device: DeviceName,
     /// Threads; the result does not depend on it [default: one per core]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
@@ -230,12 +231,32 @@ pub(crate) enum Architecture {
     EfficientnetLite0,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// What may stand after `--device`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeviceName {
-    /// Burn's flex backend with this project's own kernels
+    /// Burn's flex backend with this project's own kernels.
     Cpu,
-    /// Burn's older ndarray backend with the same kernels, for comparison
+    /// Burn's older ndarray backend with the same kernels, for comparison.
     Ndarray,
+    /// An NVIDIA GPU by its number.
+    Cuda(usize),
+    /// The GPU that the system likes best.
+    Wgpu,
+}
+
+impl FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |text: &str| text.strip_prefix("cuda:")?.parse().ok();
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            "ndarray" => Ok(Self::Ndarray),
+            "cuda" => Ok(Self::Cuda(0)),
+            "wgpu" => Ok(Self::Wgpu),
+            _ => number(text).map(Self::Cuda).ok_or_else(|| "expected cpu, ndarray, cuda, cuda:N or wgpu".to_owned()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -247,6 +268,16 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_device_is_named_with_its_number() {
+        assert_eq!("cuda:3".parse(), Ok(DeviceName::Cuda(3)));
+        assert_eq!("cuda".parse(), Ok(DeviceName::Cuda(0)));
+        for wrong in ["gpu", "cuda:", "cuda:-1", "cuda3", "CPU"] {
+            let error = wrong.parse::<DeviceName>().unwrap_err();
+            assert!(error.contains("cuda:N"), "{wrong}: {error}");
+        }
     }
 
     #[test]

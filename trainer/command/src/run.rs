@@ -11,7 +11,7 @@ mod views;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use remedis_train::{Plan, Session, TrainError};
 
@@ -72,7 +72,7 @@ fn stages(
     let mut warnings = sets.warnings.clone();
     let mut bench = Bench { folder, pools: &pools, classes: &sets.classes, warnings: &mut warnings };
     let save_every = Duration::from_secs(arguments.save_every.into());
-    let device = device(arguments.device);
+    let device = device(arguments.device)?;
     let mut session = Session { plan, out: folder.path(), device, observer: progress, save_every, stop };
     let taught = teach::teach(&mut session, &mut bench)?;
     let shipped = ship::ship(&mut session, &mut bench, &sets, &taught.teacher, arguments.key.as_deref())?;
@@ -118,12 +118,32 @@ pub(crate) fn use_threads(threads: u16) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global().context("starting the threads")
 }
 
-fn device(name: DeviceName) -> Device {
+/// The device of this name, where this program was built with its back end.
+fn device(name: DeviceName) -> Result<Device> {
     match name {
-        DeviceName::Cpu => Device::flex(),
+        DeviceName::Cpu => Ok(Device::flex()),
+        #[cfg(feature = "ndarray")]
         #[expect(deprecated, reason = "kept as the second opinion on flex for as long as Burn carries it")]
-        DeviceName::Ndarray => Device::ndarray(),
+        DeviceName::Ndarray => Ok(Device::ndarray()),
+        #[cfg(feature = "cuda")]
+        DeviceName::Cuda(index) => Ok(Device::cuda(index)),
+        #[cfg(feature = "wgpu")]
+        DeviceName::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        #[cfg(not(feature = "ndarray"))]
+        DeviceName::Ndarray => missing("ndarray"),
+        #[cfg(not(feature = "cuda"))]
+        DeviceName::Cuda(_) => missing("cuda"),
+        #[cfg(not(feature = "wgpu"))]
+        DeviceName::Wgpu => missing("wgpu"),
     }
+}
+
+#[cfg(not(all(feature = "ndarray", feature = "cuda", feature = "wgpu")))]
+fn missing(feature: &str) -> Result<Device> {
+    bail!(
+        "this program was built without --device {feature}; build it with `cargo build --release -p remedis-command --features \
+         {feature}` (the README says what that needs), or compute with --device cpu"
+    )
 }
 
 fn speak(arguments: &RunArguments, folder: &Folder, results: &Results) -> Result<()> {

@@ -1,11 +1,13 @@
 //! The CPU back ends: from their tensors to slices and back.
 
-#![expect(deprecated, reason = "burn-ndarray is given; its users are told by Burn itself")]
+#![cfg_attr(feature = "ndarray", expect(deprecated, reason = "burn-ndarray is given; its users are told by Burn itself"))]
 
 use std::borrow::Cow;
 
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, BackendTypes, Flex, NdArray, TensorMetadata};
+#[cfg(feature = "ndarray")]
+use burn::backend::{BackendTypes, NdArray};
+use burn::backend::{Backend, Flex, TensorMetadata};
 use burn::tensor::TensorData;
 
 use crate::cpu::batch_norm::Channels;
@@ -38,8 +40,10 @@ impl Floats for Flex {
     }
 }
 
+#[cfg(feature = "ndarray")]
 type Primitive = <NdArray as BackendTypes>::FloatTensorPrimitive;
 
+#[cfg(feature = "ndarray")]
 impl Floats for NdArray {
     fn floats(tensor: &FloatTensor<Self>) -> Cow<'_, [f32]> {
         let Primitive::F32(values) = tensor else {
@@ -327,6 +331,7 @@ macro_rules! on_the_cpu {
 }
 
 on_the_cpu!(Flex);
+#[cfg(feature = "ndarray")]
 on_the_cpu!(NdArray);
 
 /// Gradients of a normalisation's input `x`, scale and shift.

@@ -4,7 +4,7 @@
 //! are no gradients of gradients.
 
 #![expect(clippy::too_many_arguments, reason = "the macro takes tensors as arguments only")]
-#![expect(deprecated, reason = "burn-ndarray is given; its users are told by Burn itself")]
+#![cfg_attr(feature = "ndarray", expect(deprecated, reason = "burn-ndarray is given; its users are told by Burn itself"))]
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
@@ -15,7 +15,7 @@ use crate::{Activation, MomentumStep, Window};
 pub(crate) type Three<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
 
 /// Layers of 32-bit floats on `[image, row, column, channel]`.
-#[backend_extension(Flex, NdArray, Autodiff)]
+#[backend_extension(Flex, NdArray: cfg(feature = "ndarray"), Autodiff)]
 pub(crate) trait TrainOps: Backend {
     /// Convolution with weights `[out, in / groups, row, column]`.
     fn nhwc_conv(x: FloatTensor<Self>, weight: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;

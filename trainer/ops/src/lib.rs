@@ -118,7 +118,13 @@ pub fn use_burn_alone() {
 /// Whether this crate's kernels serve `device`, autodiff or not.
 #[must_use]
 pub fn is_cpu(device: &Device) -> bool {
-    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_) | DispatchDevice::NdArray(_))
+    match device.clone().inner().as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => true,
+        #[allow(unreachable_patterns, reason = "which others there are is for Burn's features to say")]
+        _ => false,
+    }
 }
 
 /// Convolution without bias.

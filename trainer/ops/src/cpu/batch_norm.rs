@@ -42,12 +42,13 @@ pub(crate) fn affine(x: &[f32], [scale, shift]: [&[f32]; 2], activation: Activat
     y
 }
 
-/// [`affine`] of rows of pixels.
+/// [`affine`] of rows of pixels, rounded once: networks of many normalisations in a row amplify what a second rounding adds.
+/// Processors without a fused multiply-add get the same numbers, slowly.
 #[inline(always)]
 pub(crate) fn affine_rows<A: Activate>(x: &[f32], scale: &[f32], shift: &[f32], y: &mut [f32]) {
     for (y, x) in y.chunks_exact_mut(scale.len()).zip(x.chunks_exact(scale.len())) {
         for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
-            *y = A::value(x * scale + shift);
+            *y = A::value(x.mul_add(*scale, *shift));
         }
     }
 }
@@ -114,14 +115,13 @@ pub(crate) fn backward(
     let mut slope = vec![0.0; channels];
     let mut offset = vec![0.0; channels];
     for c in 0..channels {
-        let [inverse, scale, mean] = [inverse[c], scale[c], mean[c]].map(f64::from);
+        let [inverse, scale] = [inverse[c], scale[c]].map(f64::from);
         let along = moments[c] * inverse;
-        let k = -scale * inverse * along / count;
         gamma[c] = along as f32;
-        slope[c] = k as f32;
-        offset[c] = (-scale * beta[c] / count - k * mean) as f32;
+        slope[c] = (-scale * inverse * along / count) as f32;
+        offset[c] = (-scale * beta[c] / count) as f32;
     }
-    let dx = input_gradients(x, affine, norm.activation, [&slope, &offset], gradient);
+    let dx = input_gradients(x, affine, norm.activation, [mean, &slope, &offset], gradient);
     [dx, gamma, narrow(beta)]
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn affine_backward(
     let zeros = vec![0.0; channels];
     let sums = gradient_sums(x, affine, activation, &zeros, gradient);
     let (shift, scale) = sums.split_at(channels);
-    [input_gradients(x, affine, activation, [&zeros, &zeros], gradient), narrow(scale), narrow(shift)]
+    [input_gradients(x, affine, activation, [&zeros, &zeros, &zeros], gradient), narrow(scale), narrow(shift)]
 }
 
 /// Sums over the pixels of what passes the activation, then of the same times `x - mean`.
@@ -155,12 +155,13 @@ fn gradient_sums(x: &[f32], affine: [&[f32]; 2], activation: Activation, mean: &
     total(&parts, 2 * channels)
 }
 
-/// What passes the activation times the scale, and what the statistics add: `x * slope + offset`.
+/// What passes the activation times the scale, and what the statistics add, a line of mean, slope and offset:
+/// `(x - mean) * slope + offset`, without the digits that `x * slope` loses to a mean far from 0.
 fn input_gradients(
     x: &[f32],
     affine: [&[f32]; 2],
     activation: Activation,
-    line: [&[f32]; 2],
+    line: [&[f32]; 3],
     gradient: &[f32],
 ) -> Vec<f32> {
     let channels = affine[0].len();
@@ -188,7 +189,7 @@ pub(crate) fn sum_gradients<A: Activate>(
         let (sum, moment) = narrow.split_at_mut(channels);
         for (x, gradient) in x.chunks_exact(channels).zip(gradient.chunks_exact(channels)) {
             for c in 0..channels {
-                let g = A::gradient(x[c] * scale[c] + shift[c], gradient[c]);
+                let g = A::gradient(x[c].mul_add(scale[c], shift[c]), gradient[c]);
                 sum[c] += g;
                 moment[c] += g * (x[c] - mean[c]);
             }
@@ -203,16 +204,17 @@ pub(crate) fn input_gradient<A: Activate>(
     x: &[f32],
     gradient: &[f32],
     [scale, shift]: [&[f32]; 2],
-    [slope, offset]: [&[f32]; 2],
+    [mean, slope, offset]: [&[f32]; 3],
     dx: &mut [f32],
 ) {
     let channels = scale.len();
-    let (shift, slope, offset) = (&shift[..channels], &slope[..channels], &offset[..channels]);
+    let (shift, mean) = (&shift[..channels], &mean[..channels]);
+    let (slope, offset) = (&slope[..channels], &offset[..channels]);
     let rows = x.chunks_exact(channels).zip(gradient.chunks_exact(channels)).zip(dx.chunks_exact_mut(channels));
     for ((x, gradient), dx) in rows {
         for c in 0..channels {
-            let g = A::gradient(x[c] * scale[c] + shift[c], gradient[c]);
-            dx[c] = g * scale[c] + (x[c] * slope[c] + offset[c]);
+            let g = A::gradient(x[c].mul_add(scale[c], shift[c]), gradient[c]);
+            dx[c] = g.mul_add(scale[c], (x[c] - mean[c]).mul_add(slope[c], offset[c]));
         }
     }
 }

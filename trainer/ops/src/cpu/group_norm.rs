@@ -118,10 +118,9 @@ fn image_backward<A: Activate>(
             along += moment[c] * f64::from(norm.gamma[c]);
         }
         let i = f64::from(inverse[group]);
-        let k = -i * i * i * along / count;
-        slope[range.clone()].fill(k as f32);
-        offset[range.clone()].fill((-i * plain / count - k * f64::from(mean[group])) as f32);
+        slope[range.clone()].fill((-i * i * i * along / count) as f32);
+        offset[range.clone()].fill((-i * plain / count) as f32);
         moment[range].iter_mut().for_each(|moment| *moment *= i);
     }
-    input_gradient::<A>(x, gradient, [&scale, &shift], [&slope, &offset], dx);
+    input_gradient::<A>(x, gradient, [&scale, &shift], [&centre, &slope, &offset], dx);
 }
