@@ -135,6 +135,9 @@ pub(crate) struct RunArguments {
     /// Labelled natural images to start from [default: start from noise]
     #[arg(long, value_name = "SET")]
     pub(crate) natural: Option<PathBuf>,
+    /// Weights that others trained, to start from instead of natural images: safetensors for the plan's backbone
+    #[arg(long, value_name = "FILE", conflicts_with = "natural")]
+    pub(crate) start: Option<PathBuf>,
     /// Folder for everything the run writes
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: PathBuf,

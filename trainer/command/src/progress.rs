@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use remedis_train::{Observer, StepRecord};
+use remedis_train::{Observer, StepRecord, WatchRecord};
+use serde::Serialize;
 
 use crate::run::folder::write_atomic;
 
@@ -27,6 +28,8 @@ pub(crate) struct Progress {
     first_step: Option<(u64, Instant)>,
     spoke: Instant,
     last: Option<StepRecord>,
+    /// Balanced accuracy of the neighbours' last vote.
+    last_knn: Option<f64>,
     timings: BTreeMap<String, f64>,
     /// First failure to write `metrics.jsonl`, reported when the stage is over: observers cannot fail.
     failure: Option<std::io::Error>,
@@ -59,6 +62,7 @@ impl Progress {
             first_step: None,
             spoke: now,
             last: None,
+            last_knn: None,
             timings: BTreeMap::new(),
             failure: None,
         })
@@ -125,7 +129,7 @@ impl Progress {
         self.spoke = Instant::now();
     }
 
-    fn record(&mut self, record: &StepRecord) {
+    fn record(&mut self, record: &impl Serialize) {
         let Some(metrics) = &mut self.metrics else { return };
         let mut line = serde_json::to_vec(record).expect("a record holds only numbers and a name");
         line.push(b'\n');
@@ -187,6 +191,25 @@ impl Observer for Progress {
     fn note(&mut self, text: &str) {
         self.say(text);
     }
+
+    fn watch(&mut self, record: &WatchRecord) {
+        self.record(record);
+        self.say(&watched(record, self.last_knn));
+        self.last_knn = record.knn.or(self.last_knn);
+    }
+}
+
+/// What was seen of a network, in one line, and a second one where something is wrong.
+fn watched(record: &WatchRecord, before: Option<f64>) -> String {
+    let knn = record.knn.map_or(String::new(), |knn| {
+        let trend = before.map_or(String::new(), |before| format!(" ({:+.3})", knn - before));
+        format!("neighbours vote {knn:.3}{trend}, ")
+    });
+    let alarm = record.alarm.as_ref().map_or(String::new(), |alarm| format!("\nwarning: {alarm}"));
+    format!(
+        "{} {}/{}  {knn}spread {:.2}, {:.1} directions{alarm}",
+        record.stage, record.watched_step, record.total, record.spread, record.dimensions
+    )
 }
 
 fn open_at_whole_line(path: &Path) -> std::io::Result<File> {
@@ -215,6 +238,25 @@ mod tests {
             images_per_second: 100.0,
             waiting_share: 0.25,
         }
+    }
+
+    #[test]
+    fn a_look_is_told_with_its_trend_and_its_alarm() {
+        let look = WatchRecord {
+            stage: "contrast".to_owned(),
+            watched_step: 5,
+            total: 10,
+            spread: 0.8,
+            dimensions: 12.34,
+            knn: Some(0.7),
+            alarm: None,
+        };
+        assert_eq!(
+            watched(&look, Some(0.65)),
+            "contrast 5/10  neighbours vote 0.700 (+0.050), spread 0.80, 12.3 directions"
+        );
+        let blind = WatchRecord { knn: None, alarm: Some("it collapses".to_owned()), ..look };
+        assert_eq!(watched(&blind, None), "contrast 5/10  spread 0.80, 12.3 directions\nwarning: it collapses");
     }
 
     #[test]

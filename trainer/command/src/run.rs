@@ -2,8 +2,10 @@
 
 mod evaluate;
 pub(crate) mod folder;
+mod ranks;
 mod sets;
 pub(crate) mod ship;
+mod start;
 mod table;
 mod teach;
 mod views;
@@ -13,7 +15,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use remedis_train::{Plan, Session, TrainError};
+use remedis_ranks::Ranks;
+use remedis_train::{Observer, Plan, Session, Silent, TrainError};
 
 use crate::arguments::{DeviceName, RunArguments};
 use crate::progress::Progress;
@@ -32,22 +35,43 @@ pub(crate) enum Outcome {
 
 /// `remedis-train run`.
 pub(crate) fn run(arguments: &RunArguments) -> Result<Outcome> {
+    let ranks = remedis_ranks::join()?;
+    let guard = ranks::Guard::of(&ranks);
+    let outcome = run_as(arguments, ranks);
+    guard.release(&outcome);
+    outcome
+}
+
+fn run_as(arguments: &RunArguments, ranks: Ranks) -> Result<Outcome> {
     let plan = crate::plan::resolve(arguments)?;
     set_threads(arguments)?;
     let stop = stop::on_signals()?;
+    if !ranks.is_first() {
+        let sets = Sets::open(arguments)?;
+        let folder = Folder::of_another_rank(&arguments.out, &plan);
+        return ended(stages(arguments, &plan, sets, &folder, ranks, &mut Silent, &stop), &folder, |_| Ok(()));
+    }
     eprintln!("checking the image sets");
     let sets = Sets::open(arguments)?;
     let folder = Folder::claim(&arguments.out, &plan, &sets)?;
     let mut progress = Progress::open(folder.path(), planned(&plan, &sets))?;
-    let outcome = stages(arguments, &plan, sets, &folder, &mut progress, &stop);
+    let outcome = stages(arguments, &plan, sets, &folder, ranks, &mut progress, &stop);
     let written = progress.finish(folder.path());
+    ended(outcome, &folder, |results| {
+        written?;
+        report::write(folder.path())?;
+        results.map_or(Ok(()), |results| speak(arguments, &folder, &results))
+    })
+}
+
+/// How a run ended, `finish` called where it is done.
+fn ended(
+    outcome: Result<Option<Results>>,
+    folder: &Folder,
+    finish: impl FnOnce(Option<Results>) -> Result<()>,
+) -> Result<Outcome> {
     match outcome {
-        Ok(results) => {
-            written?;
-            report::write(folder.path())?;
-            speak(arguments, &folder, &results)?;
-            Ok(Outcome::Done)
-        }
+        Ok(results) => finish(results).map(|()| Outcome::Done),
         Err(error) => match error.downcast_ref::<TrainError>() {
             Some(TrainError::Interrupted { .. }) => {
                 eprintln!("{error}; everything so far is saved in {}", folder.path().display());
@@ -58,23 +82,32 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Outcome> {
     }
 }
 
+/// All stages; the results, from the first rank.
 fn stages(
     arguments: &RunArguments,
     plan: &Plan,
     mut sets: Sets,
     folder: &Folder,
-    progress: &mut Progress,
+    ranks: Ranks,
+    observer: &mut dyn Observer,
     stop: &AtomicBool,
-) -> Result<Results> {
-    progress.begin("load");
+) -> Result<Option<Results>> {
+    observer.stage("load", 0);
     let pools = sets.load(&plan.input.preprocessing())?;
     folder.write("views.png", &views::picture(plan, &pools.unlabelled))?;
     let mut warnings = sets.warnings.clone();
     let mut bench = Bench { folder, pools: &pools, classes: &sets.classes, warnings: &mut warnings };
     let save_every = Duration::from_secs(arguments.save_every.into());
-    let device = device(arguments.device)?;
-    let mut session = Session { plan, out: folder.path(), device, observer: progress, save_every, stop };
-    let taught = teach::teach(&mut session, &mut bench)?;
+    let device = device(arguments.device, ranks.local_rank())?;
+    let mut session = Session { plan, out: folder.path(), device, ranks, observer, save_every, stop };
+    let start = arguments.start.as_deref().map(|path| start::read(path, plan, &session.device)).transpose()?;
+    let taught = teach::teach(&mut session, &mut bench, start)?;
+    // The student's batch normalisation must see whole batches: what is left is for one process.
+    let is_first = session.ranks.is_first();
+    session.ranks = session.ranks.leave();
+    if !is_first {
+        return Ok(None);
+    }
     let shipped = ship::ship(&mut session, &mut bench, &sets, &taught.teacher, arguments.key.as_deref())?;
     let results = Results {
         format: FORMAT,
@@ -94,7 +127,7 @@ fn stages(
     let mut text = serde_json::to_vec_pretty(&results).context("writing results.json")?;
     text.push(b'\n');
     folder.write("results.json", &text)?;
-    Ok(results)
+    Ok(Some(results))
 }
 
 /// Every stage of this run in order, by the name that it announces itself with.
@@ -118,15 +151,16 @@ pub(crate) fn use_threads(threads: u16) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global().context("starting the threads")
 }
 
-/// The device of this name, where this program was built with its back end.
-fn device(name: DeviceName) -> Result<Device> {
+/// The device of this name, where this program was built with its back end; of several GPUs that of this rank on its host.
+#[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "without CUDA there are no GPUs to choose between"))]
+fn device(name: DeviceName, local_rank: usize) -> Result<Device> {
     match name {
         DeviceName::Cpu => Ok(Device::flex()),
         #[cfg(feature = "ndarray")]
         #[expect(deprecated, reason = "kept as the second opinion on flex for as long as Burn carries it")]
         DeviceName::Ndarray => Ok(Device::ndarray()),
         #[cfg(feature = "cuda")]
-        DeviceName::Cuda(index) => Ok(Device::cuda(index)),
+        DeviceName::Cuda(index) => Ok(Device::cuda(index + local_rank)),
         #[cfg(feature = "wgpu")]
         DeviceName::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
         #[cfg(not(feature = "ndarray"))]

@@ -5,7 +5,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use crate::backbone::BitResNet;
+use crate::backbone::Backbone;
 use crate::initialise::{Initialiser, constant, parameter};
 use crate::running::normalise;
 
@@ -48,7 +48,7 @@ pub fn linear(weight: Param<Tensor<2>>, bias: Option<Param<Tensor<1>>>) -> Linea
 #[derive(Module, Debug)]
 pub struct Classifier {
     /// From image to embedding.
-    pub backbone: BitResNet,
+    pub backbone: Backbone,
     /// From embedding to logits.
     pub head: ClassifierHead,
 }
@@ -56,7 +56,8 @@ pub struct Classifier {
 impl Classifier {
     /// A head of zeros on `backbone`.
     #[must_use]
-    pub fn new(backbone: BitResNet, n_classes: usize, device: &Device) -> Self {
+    pub fn new(backbone: impl Into<Backbone>, n_classes: usize, device: &Device) -> Self {
+        let backbone = backbone.into();
         let head = ClassifierHead::new(backbone.embedding_size(), n_classes, device);
         Self { backbone, head }
     }

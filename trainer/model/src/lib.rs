@@ -16,7 +16,7 @@ mod running;
 mod student;
 mod weights;
 
-pub use backbone::{BitConfig, BitResNet, GroupNorm, StdConv, standardise};
+pub use backbone::{Backbone, BackboneForm, BitConfig, BitResNet, GroupNorm, StdConv, standardise};
 pub use head::{Classifier, ClassifierHead, ProjectionHead, linear};
 pub use import::{ImportError, efficientnet_classes, import_efficientnet};
 pub use initialise::Initialiser;

@@ -92,6 +92,23 @@ impl Values {
     }
 }
 
+/// Which variant an enum of networks holds is no part of its tensors' names.
+fn is_named(container_type: &str) -> bool {
+    !container_type.starts_with("Enum:")
+}
+
+fn enter(path: &mut Vec<String>, name: &str, container_type: &str) {
+    if is_named(container_type) {
+        path.push(name.to_owned());
+    }
+}
+
+fn exit(path: &mut Vec<String>, container_type: &str) {
+    if is_named(container_type) {
+        path.pop();
+    }
+}
+
 #[derive(Default)]
 struct Reader {
     weights: Weights,
@@ -99,12 +116,12 @@ struct Reader {
 }
 
 impl ModuleVisitor for Reader {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        enter(&mut self.path, name, container_type);
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        exit(&mut self.path, container_type);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -123,12 +140,12 @@ struct Writer<'a> {
 }
 
 impl ModuleMapper for Writer<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        enter(&mut self.path, name, container_type);
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        exit(&mut self.path, container_type);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

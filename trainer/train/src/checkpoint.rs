@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use file::{Entry, read, write};
 use remedis_model::Weights;
+use remedis_ranks::Ranks;
 
 /// Why a checkpoint could not be read or written. `file` is a file name, never a path.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,7 @@ pub struct Place {
     folder: PathBuf,
     name: String,
     key: String,
+    ranks: Ranks,
 }
 
 /// What a search for a finished checkpoint found.
@@ -81,7 +83,26 @@ impl Place {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
-        Self { folder: out.join("checkpoints"), name: name.to_owned(), key: hex(&hasher.finalize()) }
+        let (folder, key) = (out.join("checkpoints"), hex(&hasher.finalize()));
+        Self { folder, name: name.to_owned(), key, ranks: Ranks::alone() }
+    }
+
+    /// The same place for all of these ranks: the first reads and writes, the others get what it read.
+    #[must_use]
+    pub fn among(self, ranks: &Ranks) -> Self {
+        Self { ranks: ranks.clone(), ..self }
+    }
+
+    /// Whether all ranks hold the same weights, bit for bit.
+    #[must_use]
+    pub fn is_alike_everywhere<M: Module>(&self, network: &M) -> bool {
+        if !self.ranks.are_several() {
+            return true;
+        }
+        // Bytes of the digest as whole numbers, which no sum rounds.
+        let own: Vec<f32> = Weights::of(network).sha256().bytes().map(f32::from).collect();
+        let count = self.ranks.count() as f32;
+        self.ranks.sum(own.clone()).iter().zip(own).all(|(sum, own)| *sum == own * count)
     }
 
     /// The finished network: `fresh`, with the saved weights in it.
@@ -90,7 +111,7 @@ impl Place {
     /// If the file cannot be read or does not fit `fresh`.
     pub fn finished<M: Module>(&self, fresh: M) -> Result<Finished<M>, CheckpointError> {
         let file = self.final_name();
-        let Some((metadata, entries)) = read(&self.folder, &file)? else { return Ok(Finished::No) };
+        let Some((metadata, entries)) = read(&self.folder, &file, &self.ranks)? else { return Ok(Finished::No) };
         if metadata.get("key") != Some(&self.key) {
             return Ok(Finished::Stale);
         }
@@ -109,6 +130,9 @@ impl Place {
     /// Never: the weights are the network's own.
     pub fn finish<M: Module>(&self, network: M) -> Result<M, CheckpointError> {
         let weights = Weights::of(&network).rounded_to_half();
+        if !self.ranks.is_first() {
+            return Ok(weights.apply(network).expect("a network's own weights fit it"));
+        }
         write(&self.folder, &self.final_name(), &[("key", self.key.clone())], weights::finished(&weights))?;
         match std::fs::remove_file(self.folder.join(self.partial_name())) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -124,7 +148,7 @@ impl Place {
     /// If the file cannot be read.
     pub fn progress(&self) -> Result<Option<Progress>, CheckpointError> {
         let file = self.partial_name();
-        let Some((metadata, entries)) = read(&self.folder, &file)? else { return Ok(None) };
+        let Some((metadata, entries)) = read(&self.folder, &file, &self.ranks)? else { return Ok(None) };
         if metadata.get("key") != Some(&self.key) {
             return Ok(None);
         }
@@ -145,6 +169,9 @@ impl Place {
         network: &M,
         optimiser: &ModuleOptimizer,
     ) -> Result<(), CheckpointError> {
+        if !self.ranks.is_first() {
+            return Ok(());
+        }
         let state = optimiser.into_bytes().map_err(|error| CheckpointError::Damaged {
             file: self.partial_name(),
             found: format!("the optimiser state cannot be written: {error}"),

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use remedis_imaging::Preprocessing;
-use remedis_model::{BitResNet, Classifier, Student};
+use remedis_model::{Backbone, Classifier, Student};
 
 use crate::checkpoint::floats;
 use crate::loader::to_tensor;
@@ -29,7 +29,7 @@ pub fn student_logits(student: &Student, pool: &Pool, preprocessing: &Preprocess
 
 /// Embeddings of every image of the pool, in its order: `[image][embedding]`.
 #[must_use]
-pub fn embeddings(backbone: &BitResNet, pool: &Pool, preprocessing: &Preprocessing, device: &Device) -> Vec<Vec<f32>> {
+pub fn embeddings(backbone: &Backbone, pool: &Pool, preprocessing: &Preprocessing, device: &Device) -> Vec<Vec<f32>> {
     let network = on_device(backbone, device);
     each_batch(pool, preprocessing, device, |x| network.forward(x))
 }

@@ -13,6 +13,7 @@ pub mod checkpoint;
 mod evaluate;
 mod loader;
 pub mod loss;
+pub mod neighbours;
 pub mod optimiser;
 mod plan;
 mod pool;
@@ -26,5 +27,5 @@ pub use plan::{
     InputConfig, Plan, PlanError, PretrainConfig, QuantiseConfig, StudentConfig,
 };
 pub use pool::{Detail, LoadPoolError, Pool};
-pub use session::{Observer, Session, Silent, StepRecord, TrainError};
-pub use stage::{Start, contrast, distil, draw_labels, finetune, pretrain};
+pub use session::{Observer, Session, Silent, StepRecord, TrainError, WatchRecord};
+pub use stage::{Start, Watch, backbone, contrast, distil, draw_labels, finetune, pretrain};

@@ -65,7 +65,7 @@ impl InputConfig {
     }
 }
 
-/// A BiT ResNet by its published name, or the small one that trains on two CPU cores.
+/// A network by its published name, or the small BiT that trains on two CPU cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackbonePreset {
@@ -75,6 +75,8 @@ pub enum BackbonePreset {
     R50x1,
     /// BiT R152x2, 232 M parameters.
     R152x2,
+    /// EfficientNet-Lite0, 3.4 M parameters; batch normalisation, for weights that others trained.
+    EfficientnetLite0,
 }
 
 /// The teacher's backbone.
@@ -135,6 +137,8 @@ pub struct ContrastConfig {
     pub epochs: usize,
     /// Positive pairs in a step; each is two views.
     pub batch: usize,
+    /// Views that go through the backbone at once, 0 for all: bounds the memory, not the batch. BiT backbones only.
+    pub at_once: usize,
     /// Which optimiser.
     pub optimiser: ContrastOptimiser,
     /// Peak learning rate is this times the square root of `batch`.

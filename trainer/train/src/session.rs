@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use burn::tensor::Device;
+use remedis_ranks::Ranks;
 use serde::Serialize;
 
 use crate::plan::Plan;
@@ -30,14 +31,35 @@ pub struct StepRecord {
     pub waiting_share: f64,
 }
 
+/// What is seen of a network while it learns without labels.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WatchRecord {
+    /// Name of the stage.
+    pub stage: String,
+    /// Steps done; 0 before the first.
+    pub watched_step: u64,
+    /// Steps of the whole stage.
+    pub total: u64,
+    /// How far projections fill the sphere: 1 when even, 0 when all are one point.
+    pub spread: f64,
+    /// How many directions the embeddings use, from 1 to their length (participation ratio).
+    pub dimensions: f64,
+    /// Balanced accuracy of the nearest neighbours' vote on labelled validation images, where there are any.
+    pub knn: Option<f64>,
+    /// What a person should look into, in words.
+    pub alarm: Option<String>,
+}
+
 /// Hears what a stage does. Nothing an observer does changes a result.
 pub trait Observer {
     /// A stage begins, or goes on after an interruption.
     fn stage(&mut self, name: &str, total_steps: u64);
     /// A step is done.
     fn step(&mut self, record: &StepRecord);
-    /// Something worth telling a person: a stage found finished, a resumed step, a collapse.
+    /// Something worth telling a person: a stage found finished, a resumed step.
     fn note(&mut self, text: &str);
+    /// A look at the network.
+    fn watch(&mut self, record: &WatchRecord);
 }
 
 /// An observer that does nothing.
@@ -48,6 +70,7 @@ impl Observer for Silent {
     fn stage(&mut self, _name: &str, _total_steps: u64) {}
     fn step(&mut self, _record: &StepRecord) {}
     fn note(&mut self, _text: &str) {}
+    fn watch(&mut self, _record: &WatchRecord) {}
 }
 
 /// What every stage is given.
@@ -58,6 +81,8 @@ pub struct Session<'a> {
     pub out: &'a Path,
     /// Where to compute, without autodiff; stages add it where they train.
     pub device: Device,
+    /// The processes that share every batch; results do not depend on their number but by rounding.
+    pub ranks: Ranks,
     /// Hears of stages, steps and notes.
     pub observer: &'a mut dyn Observer,
     /// How long a stage computes at most between two partial checkpoints.
@@ -91,6 +116,38 @@ pub enum TrainError {
         expected: usize,
         /// How many there are.
         found: usize,
+    },
+    /// A batch that the ranks cannot share.
+    #[error("{stage}: batches of {batch} cannot be shared evenly by {ranks} ranks; make {section}.batch a multiple of {multiple}")]
+    Uneven {
+        /// Name of the stage.
+        stage: String,
+        /// Section of the plan that holds the batch.
+        section: &'static str,
+        /// Images or pairs in a batch.
+        batch: usize,
+        /// Number of ranks.
+        ranks: usize,
+        /// What the batch must be a multiple of.
+        multiple: usize,
+    },
+    /// Ranks, or chunks, with a backbone whose batch normalisation must see the whole batch.
+    #[error(
+        "{stage}: this backbone normalises over the batch, so its batches can neither be shared by ranks nor go through in parts; \
+         train it in one process with contrast.at_once = 0, or take a BiT backbone"
+    )]
+    SeesTheBatch {
+        /// Name of the stage.
+        stage: String,
+    },
+    /// Ranks hold different weights, which no exchange of ours leads to.
+    #[error(
+        "{stage}: the ranks' weights differ, so one of them computed wrongly; look for a faulty machine, then give the same \
+         command, which goes on from the last checkpoint"
+    )]
+    Drifted {
+        /// Name of the stage.
+        stage: String,
     },
     /// A label is not a class index.
     #[error("{stage} knows {n_classes} classes, but an image has the label index {found}")]

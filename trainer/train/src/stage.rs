@@ -4,11 +4,13 @@ mod classify;
 mod contrast;
 mod distil;
 mod finetune;
+mod gradients;
 mod labels;
 mod network;
 mod pairs;
 mod pretrain;
 mod run;
+mod watch;
 
 pub(crate) use run::{AHEAD, among_threads, send_batches};
 
@@ -16,4 +18,6 @@ pub use contrast::contrast;
 pub use distil::distil;
 pub use finetune::{Start, finetune};
 pub use labels::draw_labels;
+pub use network::backbone;
 pub use pretrain::pretrain;
+pub use watch::Watch;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 use remedis_imaging::{Channels, Image};
-use remedis_train::{Observer, Plan, Pool, Session, StepRecord, pretrain};
+use remedis_ranks::Ranks;
+use remedis_train::{Observer, Plan, Pool, Session, StepRecord, WatchRecord, pretrain};
 
 const STEPS: usize = 500;
 /// Steps until every buffer has been taken once.
@@ -25,6 +26,7 @@ impl Observer for Resident {
         self.0.push(line.trim().trim_end_matches(" kB").parse().expect("kilobytes"));
     }
     fn note(&mut self, _text: &str) {}
+    fn watch(&mut self, _record: &WatchRecord) {}
 }
 
 #[test]
@@ -49,6 +51,7 @@ fn five_hundred_steps_take_no_more_memory_than_one_hundred() {
         plan: &plan,
         out: folder.path(),
         device: Device::flex(),
+        ranks: Ranks::alone(),
         observer: &mut resident,
         // Checkpoints are part of what must not grow.
         save_every: Duration::from_millis(200),

@@ -10,10 +10,11 @@ use burn::module::Module;
 use burn::tensor::Device;
 use remedis_imaging::{Channels, Image};
 use remedis_model::Weights;
-use remedis_model::{BitResNet, Classifier};
+use remedis_ranks::Ranks;
+use remedis_model::{Backbone, Classifier};
 use remedis_train::{
-    ContrastOptimiser, Observer, Plan, Pool, Session, Start, StepRecord, TrainError, contrast, distil, finetune,
-    logits, pretrain, student_logits,
+    ContrastOptimiser, Observer, Plan, Pool, Session, Start, StepRecord, TrainError, Watch, WatchRecord, contrast, distil,
+    finetune, logits, pretrain, student_logits,
 };
 
 /// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own; two images a patient.
@@ -50,6 +51,7 @@ struct Stopper<'a> {
     at: Option<u64>,
     steps: Vec<StepRecord>,
     notes: Vec<String>,
+    looks: Vec<WatchRecord>,
 }
 
 impl Observer for Stopper<'_> {
@@ -63,6 +65,10 @@ impl Observer for Stopper<'_> {
     fn note(&mut self, text: &str) {
         self.notes.push(text.to_owned());
     }
+
+    fn watch(&mut self, record: &WatchRecord) {
+        self.looks.push(record.clone());
+    }
 }
 
 /// Runs one stage in `out`, asking it to stop after step `at`.
@@ -73,14 +79,14 @@ fn stage<M>(
     stage: impl Fn(&mut Session) -> Result<M, TrainError>,
 ) -> (Result<M, TrainError>, Vec<StepRecord>, Vec<String>) {
     let stop = AtomicBool::new(false);
-    let mut observer = Stopper { stop: &stop, at, steps: Vec::new(), notes: Vec::new() };
+    let mut observer = Stopper { stop: &stop, at, steps: Vec::new(), notes: Vec::new(), looks: Vec::new() };
     let save_every = Duration::from_secs(60);
-    let mut session = Session { plan, out, device: Device::flex(), observer: &mut observer, save_every, stop: &stop };
+    let mut session = Session { plan, out, device: Device::flex(), observer: &mut observer, save_every, stop: &stop, ranks: Ranks::alone() };
     let result = stage(&mut session);
     (result, observer.steps, observer.notes)
 }
 
-fn backbone(out: &Path) -> BitResNet {
+fn backbone(out: &Path) -> Backbone {
     stage(out, &plan(), None, |session| pretrain(session, &pool())).0.unwrap()
 }
 
@@ -124,7 +130,7 @@ fn contrastive_training_resumes_bit_for_bit() {
     for optimiser in [ContrastOptimiser::Lars, ContrastOptimiser::AdamW] {
         let mut plan = plan();
         plan.contrast.optimiser = optimiser;
-        check_resume(&plan, |session| contrast(session, start.clone(), &pool()));
+        check_resume(&plan, |session| contrast(session, start.clone(), &pool(), None));
     }
 }
 
@@ -191,11 +197,37 @@ fn labels_that_cannot_be_used_are_refused_with_numbers() {
 }
 
 #[test]
-fn the_spread_of_the_embeddings_is_told() {
+fn contrastive_learning_is_watched_without_a_change_of_its_weights() {
     let folder = tempfile::tempdir().unwrap();
-    let start = backbone(folder.path());
-    let (_, _, notes) = stage(folder.path(), &plan(), None, |session| contrast(session, start.clone(), &pool()));
-    assert!(notes.iter().any(|note| note.contains("spread")), "{notes:?}");
+    let (start, plan, stop) = (backbone(folder.path()), plan(), AtomicBool::new(false));
+    let labelled = Watch { train: pool(), val: pool().subset(&[0, 1, 2, 3]), n_classes: 2 };
+    let learn = |watch: Option<&Watch>| {
+        let out = tempfile::tempdir().unwrap();
+        let mut observer =
+            Stopper { stop: &stop, at: None, steps: Vec::new(), notes: Vec::new(), looks: Vec::new() };
+        let save_every = Duration::from_secs(60);
+        let mut session = Session {
+            plan: &plan,
+            out: out.path(),
+            device: Device::flex(),
+            ranks: Ranks::alone(),
+            observer: &mut observer,
+            save_every,
+            stop: &stop,
+        };
+        let learnt = contrast(&mut session, start.clone(), &pool(), watch).unwrap();
+        (Weights::of(&learnt).sha256(), observer.looks)
+    };
+    let (seen, looks) = learn(Some(&labelled));
+    let (unseen, blind) = learn(None);
+    assert_eq!(seen, unseen);
+    let steps = |looks: &[WatchRecord]| looks.iter().map(|look| look.watched_step).collect::<Vec<_>>();
+    assert_eq!(steps(&looks), [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(steps(&looks), steps(&blind));
+    assert!(looks.iter().all(|look| look.spread > 0.0 && look.dimensions >= 1.0), "{looks:?}");
+    // Red and blue are told apart by any network.
+    assert!(looks.iter().all(|look| look.knn == Some(1.0)), "{looks:?}");
+    assert!(blind.iter().all(|look| look.knn.is_none()));
 }
 
 /// Set in the child processes of the thread test: where to write the hash of the weights.
@@ -206,7 +238,7 @@ fn one_thread_and_two_give_the_same_weights() {
     if let Some(file) = std::env::var_os(CHILD) {
         let folder = tempfile::tempdir().unwrap();
         let teacher = classifier(folder.path());
-        let seen = stage(folder.path(), &plan(), None, |session| contrast(session, teacher.backbone.clone(), &pool()));
+        let seen = stage(folder.path(), &plan(), None, |session| contrast(session, teacher.backbone.clone(), &pool(), None));
         let student = stage(folder.path(), &plan(), None, |session| distil(session, &teacher, &pool())).0.unwrap();
         let hashes =
             [Weights::of(&teacher).sha256(), Weights::of(&seen.0.unwrap()).sha256(), Weights::of(&student).sha256()];

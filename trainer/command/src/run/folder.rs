@@ -14,8 +14,8 @@ use super::sets::Sets;
 pub(crate) struct Folder {
     path: PathBuf,
     plan_sha256: String,
-    /// Held for as long as the run lasts; the system drops it with the process.
-    _lock: File,
+    /// Held for as long as the run lasts; the system drops it with the process. A rank that only computes has none.
+    lock: Option<File>,
 }
 
 /// What a run folder belongs to.
@@ -53,7 +53,12 @@ impl Folder {
             }
             Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
         }
-        Ok(Self { path: path.to_owned(), plan_sha256, _lock: lock })
+        Ok(Self { path: path.to_owned(), plan_sha256, lock: Some(lock) })
+    }
+
+    /// The folder of a run whose first rank alone writes, for another rank: nothing is written.
+    pub(crate) fn of_another_rank(path: &Path, plan: &Plan) -> Self {
+        Self { path: path.to_owned(), plan_sha256: sha256(plan.to_toml_commented().as_bytes()), lock: None }
     }
 
     /// Where it is.
@@ -66,8 +71,11 @@ impl Folder {
         &self.plan_sha256
     }
 
-    /// Writes a file of the folder.
+    /// Writes a file of the folder, where this process is the one that does.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        if self.lock.is_none() {
+            return Ok(());
+        }
         write_atomic(&self.path.join(name), bytes)
     }
 }

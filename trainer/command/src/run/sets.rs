@@ -78,7 +78,7 @@ impl Sets {
             let (name, left) = (&shifted.name, left.join(", "));
             warnings.push(format!("{name}: images of {left} are left out, as the model does not know these classes"));
         }
-        if natural.is_none() {
+        if natural.is_none() && arguments.start.is_none() {
             warnings.push("no natural images were given: training begins from noise".to_owned());
         }
         Ok(Self { natural, data, shifted, classes, warnings })

@@ -1,15 +1,19 @@
 //! The stages that train, in order, and what they score: baseline and REMEDIS, here and at the new site.
 
 use anyhow::Result;
-use burn::tensor::Device;
 use remedis_metrics::BootstrapConfig;
-use remedis_model::{BitConfig, BitResNet, Classifier};
-use remedis_train::{BackbonePreset, Plan, Pool, Session, Start, contrast, draw_labels, finetune, logits, pretrain};
+use remedis_model::{Backbone, Classifier};
+use remedis_train::{Plan, Pool, Session, Start, Watch, backbone, contrast, draw_labels, finetune, logits, pretrain};
 
 use super::evaluate::{LEAST_TEST_IMAGES, Measures, Scored};
 use super::folder::Folder;
 use super::sets::Pools;
+use super::ship::evenly;
 use crate::results::{Difference, Evaluation};
+
+/// Labelled images that vote while the contrastive stage is watched, and those that they vote on.
+const WATCHED_TRAIN: usize = 1024;
+const WATCHED_VAL: usize = 512;
 
 /// The two arms of the comparison.
 const METHODS: [&str; 2] = ["baseline", "remedis"];
@@ -41,13 +45,17 @@ fn adaptation(method: &str, fraction: f64) -> String {
 }
 
 /// Trains both arms on the same labels and measures them in distribution and at the new site.
-pub(crate) fn teach(session: &mut Session, bench: &mut Bench) -> Result<Taught> {
+///
+/// `start` takes the place of pretraining.
+pub(crate) fn teach(session: &mut Session, bench: &mut Bench, start: Option<Backbone>) -> Result<Taught> {
     let (plan, pools, n_classes) = (session.plan, bench.pools, bench.classes.len());
-    let pretrained = match &pools.natural {
-        Some(natural) => pretrain(session, natural)?,
-        None => from_noise(plan, &session.device),
+    let pretrained = match (start, &pools.natural) {
+        (Some(start), _) => start,
+        (None, Some(natural)) => pretrain(session, natural)?,
+        (None, None) => backbone(plan, plan.seed, &session.device),
     };
-    let contrasted = contrast(session, pretrained.clone(), &pools.unlabelled)?;
+    let watch = watch(pools, n_classes);
+    let contrasted = contrast(session, pretrained.clone(), &pools.unlabelled, Some(&watch))?;
     let few = pools.train.subset(&draw_labels(&pools.train, plan.finetune.n_labels, n_classes, plan.seed));
     let arms = [
         finetune(session, "finetune_baseline", Start::Backbone(pretrained), &few, n_classes)?,
@@ -66,6 +74,15 @@ pub(crate) fn teach(session: &mut Session, bench: &mut Bench) -> Result<Taught> 
     }
     let [_, teacher] = arms;
     Ok(Taught { teacher, evaluation, differences })
+}
+
+/// Labelled images by whose neighbours the contrastive stage is watched, evenly from the training and validation splits.
+fn watch(pools: &Pools, n_classes: usize) -> Watch {
+    let some = |pool: &Pool, n| {
+        let labelled = pool.labelled();
+        pool.subset(&evenly(labelled.len(), n).into_iter().map(|i| labelled[i]).collect::<Vec<_>>())
+    };
+    Watch { train: some(&pools.train, WATCHED_TRAIN), val: some(&pools.val, WATCHED_VAL), n_classes }
 }
 
 /// Both arms after a share of the new site's labels; `None` (and a warning) when that is no label at all.
@@ -151,13 +168,4 @@ fn measure(
 /// The bootstrap of every interval of a run.
 pub(crate) fn bootstrap(plan: &Plan) -> BootstrapConfig {
     BootstrapConfig { resamples: u32::try_from(plan.evaluate.resamples).unwrap_or(u32::MAX), seed: plan.seed }
-}
-
-fn from_noise(plan: &Plan, device: &Device) -> BitResNet {
-    let config = match plan.backbone.preset {
-        BackbonePreset::Small => BitConfig::small(),
-        BackbonePreset::R50x1 => BitConfig::r50x1(),
-        BackbonePreset::R152x2 => BitConfig::r152x2(),
-    };
-    config.with_channels(plan.input.channels.count()).init(device, plan.seed)
 }

@@ -43,10 +43,39 @@ impl BitResNet {
     /// - returns: `[batch, embedding]`
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        let mut x = pool(self.stem.forward(ops::to_pixels(x)));
-        for unit in [&self.block1, &self.block2, &self.block3, &self.block4].into_iter().flatten() {
+        let mut x = self.begin(x);
+        for unit in self.blocks().into_iter().flatten() {
             x = unit.forward(x);
         }
+        self.end(x)
+    }
+
+    /// How many [segments](Self::segment) there are: stem, and four blocks.
+    pub(super) const SEGMENTS: usize = 5;
+
+    /// Stem, or one block; the last one ends in the embedding, as a map of one pixel.
+    pub(super) fn segment(&self, number: usize, x: Tensor<4>) -> Tensor<4> {
+        if number == 0 {
+            return self.begin(x);
+        }
+        let x = self.blocks()[number - 1].iter().fold(x, |x, unit| unit.forward(x));
+        if number + 1 < Self::SEGMENTS {
+            return x;
+        }
+        let embedding = self.end(x);
+        let [batch, length] = embedding.dims();
+        embedding.reshape([batch, 1, 1, length])
+    }
+
+    fn begin(&self, x: Tensor<4>) -> Tensor<4> {
+        pool(self.stem.forward(ops::to_pixels(x)))
+    }
+
+    fn blocks(&self) -> [&Vec<Unit>; 4] {
+        [&self.block1, &self.block2, &self.block3, &self.block4]
+    }
+
+    fn end(&self, x: Tensor<4>) -> Tensor<2> {
         ops::average(self.group_norm.forward(x, Activation::Relu))
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use remedis_ranks::Ranks;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -26,13 +27,14 @@ impl Entry {
 /// Metadata and tensors by name.
 pub(super) type Content = (HashMap<String, String>, BTreeMap<String, Entry>);
 
-/// Reads `folder/file`; `None` if there is no such file.
-pub(super) fn read(folder: &Path, file: &str) -> Result<Option<Content>, CheckpointError> {
-    let bytes = match std::fs::read(folder.join(file)) {
-        Ok(bytes) => bytes,
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(CheckpointError::File { action: "read", file: file.to_owned(), source }),
-    };
+/// Reads `folder/file`, where the first of `ranks` sees it, for all of them; `None` if there is no such file.
+pub(super) fn read(folder: &Path, file: &str, ranks: &Ranks) -> Result<Option<Content>, CheckpointError> {
+    let bytes = if ranks.is_first() { bytes(folder, file)?.unwrap_or_default() } else { Vec::new() };
+    let bytes = ranks.broadcast(bytes);
+    // No checkpoint is empty: its header alone has bytes.
+    if bytes.is_empty() {
+        return Ok(None);
+    }
     let damaged = |error: safetensors::SafeTensorError| CheckpointError::Damaged {
         file: file.to_owned(),
         found: error.to_string(),
@@ -43,6 +45,14 @@ pub(super) fn read(folder: &Path, file: &str) -> Result<Option<Content>, Checkpo
         |view: TensorView| Entry { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
     let entries = tensors.tensors().into_iter().map(|(name, view)| (name, entry(view))).collect();
     Ok(Some((header.metadata().clone().unwrap_or_default(), entries)))
+}
+
+fn bytes(folder: &Path, file: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
+    match std::fs::read(folder.join(file)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(CheckpointError::File { action: "read", file: file.to_owned(), source }),
+    }
 }
 
 /// Writes `folder/file`; a reader sees the old content or the new.

@@ -13,10 +13,10 @@ const COMMENTS: &[(&str, &str)] = &[
     ("input.channels", "\"rgb\" or \"grey\". Natural images and stains are colour."),
     ("input.mean", "Subtracted from pixel / 255. With std 0.5 this gives BiT's range of -1 to 1."),
     ("input.std", "Divides what is left."),
-    ("backbone", "The teacher: BiT ResNet-v2, GroupNorm and weight standardisation (Kolesnikov et al. 2020)."),
+    ("backbone", "The teacher: BiT ResNet-v2, GroupNorm and weight standardisation (Kolesnikov et al. 2020), or others' network."),
     (
         "backbone.preset",
-        "\"small\" trains on two CPU cores; \"r50x1\" and \"r152x2\" are those of the paper and want a GPU.",
+        "\"small\" trains on two CPU cores; \"r50x1\" and \"r152x2\" are those of the paper and want a GPU; \"efficientnet_lite0\" is for --start.",
     ),
     ("student", "The device's network: ResNet-18 form with BatchNorm and ReLU, which folds and quantises well."),
     ("student.blocks", "Blocks in each of the four groups; [2, 2, 2, 2] is ResNet-18."),
@@ -42,6 +42,10 @@ const COMMENTS: &[(&str, &str)] = &[
     ),
     ("contrast.epochs", "Passes over the images; 0 leaves the stage out."),
     ("contrast.batch", "Positive pairs in a step; every other view is a negative, so larger is better."),
+    (
+        "contrast.at_once",
+        "Views through the backbone at once; 0 is all. Fewer need less memory and a third more time, for the same gradients.",
+    ),
     (
         "contrast.optimiser",
         "\"lars\" as SimCLR for thousands of steps; \"adam_w\" for hundreds, where LARS hardly moves.",

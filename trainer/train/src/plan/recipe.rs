@@ -40,6 +40,7 @@ impl Plan {
             contrast: ContrastConfig {
                 epochs: 15,
                 batch: 64,
+                at_once: 0,
                 optimiser: ContrastOptimiser::AdamW,
                 learning_rate_per_sqrt_batch: 0.000_25,
                 weight_decay: 1e-6,

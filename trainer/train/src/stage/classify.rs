@@ -2,10 +2,12 @@
 
 use burn::tensor::{Device, Int, Tensor};
 use remedis_model::Classifier;
+use remedis_ranks::Ranks;
 use remedis_views::{Key, Policy, mixup};
 
+use super::gradients::{Share, Sight, judge};
 use super::network;
-use super::run::{Course, run};
+use super::run::{Course, run, unwatched};
 use crate::loader::{Draw, draw_batch, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
@@ -36,6 +38,18 @@ struct Batch {
     own: Option<f32>,
 }
 
+/// The places of a batch that are this rank's: as many from the front as from the back, so that images counted from the end, which
+/// mixup mixes with those counted from the front, are the same rank's.
+fn own_places(batch: usize, ranks: &Ranks) -> Vec<usize> {
+    if !ranks.are_several() {
+        return (0..batch).collect();
+    }
+    let half = batch / (2 * ranks.count());
+    let front = ranks.rank() * half..(ranks.rank() + 1) * half;
+    let back = batch - front.end..batch - front.start;
+    front.chain(back).collect()
+}
+
 /// Trains on the labelled images of `pool`.
 pub(super) fn classify(
     session: &mut Session,
@@ -45,15 +59,25 @@ pub(super) fn classify(
     settings: &Classify,
 ) -> Result<Classifier, TrainError> {
     let labels = check_labels(course, pool, settings.n_classes)?;
+    let ranks = session.ranks.clone();
+    if ranks.are_several() {
+        let multiple = 2 * ranks.count();
+        if !settings.batch.is_multiple_of(multiple) {
+            let (stage, section, batch) = (course.name.clone(), course.section, settings.batch);
+            return Err(TrainError::Uneven { stage, section, batch, ranks: ranks.count(), multiple });
+        }
+        if start.backbone.sees_the_batch() {
+            return Err(TrainError::SeesTheBatch { stage: course.name.clone() });
+        }
+    }
+    let own = own_places(settings.batch, &ranks);
     let preprocessing = session.plan.input.preprocessing();
     let (views, key) = (settings.augment.views(), Key::new(session.plan.seed, course.section));
     let mixing = Key::new(session.plan.seed, "mixup");
     let draw = |step| {
-        let draws: Vec<_> = draw_batch(key, labels.len(), settings.batch, step)
-            .into_iter()
-            .map(|draw| (Draw { index: labels[draw.index].0, ..draw }, labels[draw.index].1))
-            .collect();
-        let (places, classes): (Vec<_>, Vec<_>) = draws.into_iter().unzip();
+        let drawn = draw_batch(key, labels.len(), settings.batch, step);
+        let labelled = |draw: Draw| (Draw { index: labels[draw.index].0, ..draw }, labels[draw.index].1);
+        let (places, classes): (Vec<_>, Vec<_>) = own.iter().map(|&place| labelled(drawn[place])).unzip();
         let mut views = views_of(pool, &places, 0, &views, key, &preprocessing);
         let own = (settings.mixup > 0.0).then(|| Key { epoch: step, ..mixing }.chance().beta(settings.mixup));
         if let Some(own) = own {
@@ -63,19 +87,23 @@ pub(super) fn classify(
     };
     let device = session.device.clone().autodiff();
     let optimiser = optimiser::sgd(settings.weight_decay);
-    run(session, course, start, optimiser, draw, |network, batch: Batch, _| {
+    let share = Share { ranks: &ranks, at_once: 0, sight: Sight::Own, device: &device };
+    let step = |network: &Classifier, batch: Batch| {
         let x = to_tensor(batch.views, &preprocessing, &device);
-        let classes = Tensor::<1, Int>::from_data(batch.classes.as_slice(), &device);
-        let logits = network.forward(x);
-        let loss = loss::cross_entropy(logits.clone(), classes.clone());
-        match batch.own {
-            None => loss.into(),
-            Some(own) => {
-                let partners = loss::cross_entropy(logits, classes.flip([0]));
-                (loss.mul_scalar(own) + partners.mul_scalar(1.0 - own)).into()
+        judge(network, x, &share, |network, embedding| {
+            let classes = Tensor::<1, Int>::from_data(batch.classes.as_slice(), &device);
+            let logits = network.head.forward(embedding);
+            let loss = loss::cross_entropy(logits.clone(), classes.clone());
+            match batch.own {
+                None => loss,
+                Some(own) => {
+                    let partners = loss::cross_entropy(logits, classes.flip([0]));
+                    loss.mul_scalar(own) + partners.mul_scalar(1.0 - own)
+                }
             }
-        }
-    })
+        })
+    };
+    run(session, course, start, optimiser, draw, step, &mut unwatched)
 }
 
 /// Positions and classes of the labelled images.

@@ -7,12 +7,14 @@
 use burn::module::Module;
 use burn::optim::AdamWConfig;
 use burn::tensor::Tensor;
-use remedis_model::{BitResNet, ProjectionHead, Weights};
+use remedis_model::{Backbone, ProjectionHead, Weights};
 use remedis_views::Key;
 
+use super::gradients::{Headed, Share, Sight, judge};
 use super::network;
 use super::pairs::{Pair, Units};
-use super::run::{Course, Judged, finish, finished, place, run};
+use super::run::{Course, finish, finished, place, run};
+use super::watch::{Watch, Watcher};
 use crate::loader::{Draw, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
@@ -20,14 +22,17 @@ use crate::plan::{ContrastConfig, ContrastOptimiser};
 use crate::pool::Pool;
 use crate::session::{Session, TrainError};
 
-/// Below this spread of the projections (1 is even over the sphere) the embedding is collapsing to a point.
-const COLLAPSE: f64 = 0.1;
-
 /// What is trained: the backbone, and a head that is thrown away afterwards.
 #[derive(Module, Debug)]
-struct Contrastive {
-    backbone: BitResNet,
-    projection: ProjectionHead,
+pub(super) struct Contrastive {
+    pub(super) backbone: Backbone,
+    pub(super) projection: ProjectionHead,
+}
+
+impl Headed for Contrastive {
+    fn backbone(&self) -> &Backbone {
+        &self.backbone
+    }
 }
 
 /// Trains `start` on the images of `pool` without their labels.
@@ -35,13 +40,21 @@ struct Contrastive {
 /// Two views make a positive pair: of two different images of one patient where the plan asks for it and the patient has them,
 /// else of one image. A batch holds one pair a patient, so no patient is its own negative. With `epochs` 0, `start` comes back.
 ///
+/// `watch` says on what labelled images the network is watched on its way; they teach nothing. Ranks share each batch, and every
+/// view is a negative of those of all ranks. `contrast.at_once` bounds the memory, not the batch.
+///
 /// # Errors
-/// If there are not at least two patients (or images of unknown patients), training diverges, was asked to stop, or a
-/// checkpoint cannot be read or written.
+/// If there are not at least two patients (or images of unknown patients), the ranks cannot share a batch, training diverges, was
+/// asked to stop, or a checkpoint cannot be read or written.
 ///
 /// # Panics
 /// If `start` is not of the plan's backbone.
-pub fn contrast(session: &mut Session, start: BitResNet, pool: &Pool) -> Result<BitResNet, TrainError> {
+pub fn contrast(
+    session: &mut Session,
+    start: Backbone,
+    pool: &Pool,
+    watch: Option<&Watch>,
+) -> Result<Backbone, TrainError> {
     let config = session.plan.contrast.clone();
     if config.epochs == 0 {
         return Ok(start);
@@ -52,6 +65,7 @@ pub fn contrast(session: &mut Session, start: BitResNet, pool: &Pool) -> Result<
         return Err(TrainError::TooFew { stage, what: "patients or images", expected: 2, found: units.len() });
     }
     let batch = config.batch.min(units.len());
+    check_share(session, batch, &config, &start)?;
     let course = course(session, &config, batch, pool, &start);
     let seed = network::seed(Key::new(session.plan.seed, "contrast"));
     if let Some(done) = finished(session, &course, network::backbone(session.plan, seed, &session.device))? {
@@ -65,8 +79,10 @@ pub fn contrast(session: &mut Session, start: BitResNet, pool: &Pool) -> Result<
 
     let preprocessing = session.plan.input.preprocessing();
     let (views, key) = (config.augment.views(), Key::new(session.plan.seed, "contrast"));
+    let ranks = session.ranks.clone();
+    let own = batch / ranks.count();
     let draw = |step| {
-        let pairs = units.pairs(key, batch, step);
+        let pairs = &units.pairs(key, batch, step)[ranks.rank() * own..][..own];
         let side = |view_index, image: fn(&Pair) -> usize| {
             let draws: Vec<_> = pairs.iter().map(|pair| Draw { epoch: pair.epoch, index: image(pair) }).collect();
             views_of(pool, &draws, view_index, &views, key, &preprocessing)
@@ -75,26 +91,47 @@ pub fn contrast(session: &mut Session, start: BitResNet, pool: &Pool) -> Result<
         both.extend(side(1, |pair| pair.second));
         both
     };
-    let report_every = (course.total / 10).max(1);
-    let total = course.total;
     let optimiser = match config.optimiser {
         ContrastOptimiser::Lars => optimiser::lars(config.weight_decay),
         ContrastOptimiser::AdamW => AdamWConfig::new().with_weight_decay(config.weight_decay as f32).init(),
     };
     let start = Contrastive { backbone, projection };
-    let trained = run(session, &course, start, optimiser, draw, |network: &Contrastive, both: Vec<f32>, step| {
-        let embedding = network.backbone.forward(to_tensor(both, &preprocessing, &device));
-        let projected = loss::unit_length(network.projection.forward(embedding));
-        let reports = (step + 1) % report_every == 0 || step + 1 == total;
-        let note = reports.then(|| spread_note(spread(projected.clone())));
-        let [view_a, view_b]: [Tensor<2>; 2] =
-            projected.chunk(2, 0).try_into().expect("a batch of pairs has two halves of one size");
-        Judged { loss: loss::nt_xent(view_a, view_b, config.temperature), note }
+    let share = Share { ranks: &ranks, at_once: config.at_once, sight: Sight::AllPairs, device: &device };
+    let step = |network: &Contrastive, both: Vec<f32>| {
+        judge(network, to_tensor(both, &preprocessing, &device), &share, |network, embedding| {
+            let projected = loss::unit_length(network.projection.forward(embedding));
+            let [view_a, view_b]: [Tensor<2>; 2] =
+                projected.chunk(2, 0).try_into().expect("a batch of pairs has two halves of one size");
+            loss::nt_xent(view_a, view_b, config.temperature)
+        })
+    };
+    let mut watcher = ranks.is_first().then(|| Watcher::new(session, &course, pool, watch));
+    let trained = run(session, &course, start, optimiser, draw, step, &mut |done, network, observer| {
+        if let Some(watcher) = &mut watcher {
+            watcher.look(done, network, observer);
+        }
     })?;
-    Ok(finish(&course, &trained.backbone)?)
+    finish(&course, &trained.backbone)
 }
 
-fn course(session: &Session, config: &ContrastConfig, batch: usize, pool: &Pool, start: &BitResNet) -> Course {
+/// Refuses a batch that ranks cannot share, and parts of batches where the backbone must see the whole.
+fn check_share(
+    session: &Session,
+    batch: usize,
+    config: &ContrastConfig,
+    start: &Backbone,
+) -> Result<(), TrainError> {
+    let (ranks, stage) = (session.ranks.count(), "contrast".to_owned());
+    if start.sees_the_batch() && (ranks > 1 || config.at_once > 0) {
+        return Err(TrainError::SeesTheBatch { stage });
+    }
+    if !batch.is_multiple_of(ranks) {
+        return Err(TrainError::Uneven { stage, section: "contrast", batch, ranks, multiple: ranks });
+    }
+    Ok(())
+}
+
+fn course(session: &Session, config: &ContrastConfig, batch: usize, pool: &Pool, start: &Backbone) -> Course {
     Course {
         name: "contrast".to_owned(),
         section: "contrast",
@@ -104,43 +141,5 @@ fn course(session: &Session, config: &ContrastConfig, batch: usize, pool: &Pool,
         warm_up: config.warm_up,
         clip_norm: config.clip_norm,
         place: place(session, "contrast", config, &[&pool.sha256(), &Weights::of(start).sha256()]),
-    }
-}
-
-/// How far the projections fill the sphere: the standard deviation of unit vectors, averaged over the axes, times the square
-/// root of their number. 1 when they are spread evenly, 0 when all are one point (Chen and He 2021, `SimSiam`, section 4.1).
-fn spread(projected: Tensor<2>) -> f64 {
-    let [n, width] = projected.dims();
-    let values = crate::checkpoint::floats(projected);
-    let deviation = |axis: usize| {
-        let column = || values.iter().skip(axis).step_by(width).map(|value| f64::from(*value));
-        let mean = column().sum::<f64>() / n as f64;
-        (column().map(|value| (value - mean).powi(2)).sum::<f64>() / n as f64).sqrt()
-    };
-    (0..width).map(deviation).sum::<f64>() / width as f64 * (width as f64).sqrt()
-}
-
-fn spread_note(spread: f64) -> String {
-    if spread < COLLAPSE {
-        return format!(
-            "embeddings are collapsing: spread {spread:.3} (1 is even, below {COLLAPSE} is collapse); \
-             lower contrast.learning_rate_per_sqrt_batch or raise contrast.temperature"
-        );
-    }
-    format!("embedding spread {spread:.3} (1 is even, below {COLLAPSE} is collapse)")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::Device;
-
-    #[test]
-    fn one_point_has_no_spread_and_opposite_axes_have_full_spread() {
-        let device = Device::flex();
-        assert_eq!(spread(Tensor::from_data([[1.0, 0.0], [1.0, 0.0]], &device)), 0.0);
-        let even = Tensor::from_data([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]], &device);
-        assert!((spread(even) - 1.0).abs() < 1e-6);
-        assert!(spread_note(0.01).contains("collapsing"));
     }
 }

@@ -9,7 +9,8 @@ use remedis_model::{Classifier, Student, Weights};
 use remedis_views::Key;
 
 use super::network::{self, Adapter};
-use super::run::{Course, finish, finished, place, run};
+use super::gradients::Judged;
+use super::run::{Course, finish, finished, place, run, unwatched};
 use crate::loader::{draw_batch, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
@@ -24,6 +25,8 @@ struct Pupil {
 }
 
 /// Trains a student from noise on all images of `pool`, labelled or not; labels are not read.
+///
+/// Every rank trains the whole student by itself, as its batch normalisation must see the whole batch: call it in one process.
 ///
 /// # Errors
 /// If there are fewer than two images, training diverges, was asked to stop, or a checkpoint cannot be read or written.
@@ -67,14 +70,15 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
     };
     let optimiser = optimiser::sgd(config.weight_decay);
     let start = Pupil { student, adapter };
-    let trained = run(session, &course, start, optimiser, draw, |pupil: &Pupil, batch: Vec<f32>, _| {
+    let step = |pupil: &Pupil, batch: Vec<f32>| {
         let (teacher_embedding, teacher_logits) =
             network::teach(&teacher, to_tensor(batch.clone(), &preprocessing, &plain), &device);
         let (student_embedding, student_logits) =
             network::learn(&pupil.student, to_tensor(batch, &preprocessing, &device));
         let answers = loss::distillation(student_logits, teacher_logits, config.temperature);
         let places = loss::embedding_distance(pupil.adapter.forward(student_embedding), teacher_embedding);
-        (answers + places.mul_scalar(config.embedding_weight)).into()
-    })?;
-    Ok(finish(&course, &trained.student)?)
+        Judged::of(&(answers + places.mul_scalar(config.embedding_weight)), pupil)
+    };
+    let trained = run(session, &course, start, optimiser, draw, step, &mut unwatched)?;
+    finish(&course, &trained.student)
 }

@@ -3,7 +3,7 @@
 //! After BiT-HyperRule (Kolesnikov et al. 2020): a fixed number of steps whatever the number of labels, SGD momentum 0.9,
 //! a zero-initialised head. Cosine instead of steps, as the runs are shorter than its 500.
 
-use remedis_model::{BitResNet, Classifier, Weights};
+use remedis_model::{Backbone, Classifier, Weights};
 
 use super::classify::{Classify, classifier, classify};
 use super::run::{Course, finish, finished, place};
@@ -14,7 +14,7 @@ use crate::session::{Session, TrainError};
 #[derive(Clone, Debug)]
 pub enum Start {
     /// A backbone; the classifier head starts at zero.
-    Backbone(BitResNet),
+    Backbone(Backbone),
     /// A whole classifier, to adapt it to a new site.
     Classifier(Classifier),
 }
@@ -82,5 +82,5 @@ pub fn finetune(
         n_classes,
     };
     let trained = classify(session, &course, start, pool, &settings)?;
-    Ok(finish(&course, &trained)?)
+    finish(&course, &trained)
 }

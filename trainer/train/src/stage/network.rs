@@ -3,7 +3,8 @@
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use remedis_model::{
-    BitConfig, BitResNet, Classifier, Initialiser, ProjectionHead, Stem, Student, StudentConfig, linear,
+    Backbone, BackboneForm, BitConfig, Classifier, Initialiser, InvertedResidualConfig, ProjectionHead, Stem, Student,
+    StudentConfig, linear,
 };
 use remedis_views::Key;
 
@@ -20,20 +21,31 @@ pub(super) fn seed(key: Key) -> u64 {
     key.chance().below(usize::MAX) as u64
 }
 
-pub(super) fn backbone(plan: &Plan, seed: u64, device: &Device) -> BitResNet {
-    let config = match plan.backbone.preset {
-        BackbonePreset::Small => BitConfig::small(),
-        BackbonePreset::R50x1 => BitConfig::r50x1(),
-        BackbonePreset::R152x2 => BitConfig::r152x2(),
-    };
-    config.with_channels(plan.input.channels.count()).init(device, seed)
+/// The plan's backbone with first weights drawn from `seed`.
+#[must_use]
+pub fn backbone(plan: &Plan, seed: u64, device: &Device) -> Backbone {
+    form(plan).init(device, seed)
+}
+
+fn form(plan: &Plan) -> BackboneForm {
+    let channels = plan.input.channels.count();
+    let bit = |config: BitConfig| BackboneForm::Bit(config.with_channels(channels));
+    match plan.backbone.preset {
+        BackbonePreset::Small => bit(BitConfig::small()),
+        BackbonePreset::R50x1 => bit(BitConfig::r50x1()),
+        BackbonePreset::R152x2 => bit(BitConfig::r152x2()),
+        BackbonePreset::EfficientnetLite0 => BackboneForm::InvertedResidual(InvertedResidualConfig {
+            channels,
+            ..InvertedResidualConfig::efficientnet_lite0(1)
+        }),
+    }
 }
 
 pub(super) fn classifier(plan: &Plan, n_classes: usize, seed: u64, device: &Device) -> Classifier {
     Classifier::new(backbone(plan, seed, device), n_classes, device)
 }
 
-pub(super) fn projection(backbone: &BitResNet, projection: usize, seed: u64, device: &Device) -> ProjectionHead {
+pub(super) fn projection(backbone: &Backbone, projection: usize, seed: u64, device: &Device) -> ProjectionHead {
     ProjectionHead::new(backbone.embedding_size(), projection, device, seed)
 }
 

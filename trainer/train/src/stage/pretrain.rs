@@ -3,7 +3,7 @@
 //! Source: Kolesnikov et al. 2020, "Big Transfer (BiT)", with the schedule shortened: SGD momentum 0.9, warm-up and cosine,
 //! global clipping at 1, cross-entropy over all classes, crops and mirrors.
 
-use remedis_model::{BitResNet, Classifier};
+use remedis_model::{Backbone, Classifier};
 
 use super::classify::{Classify, classifier, classify};
 use super::run::{Course, finish, finished, place};
@@ -14,7 +14,7 @@ use crate::session::{Session, TrainError};
 ///
 /// # Errors
 /// If there are no labelled images, training diverges, was asked to stop, or a checkpoint cannot be read or written.
-pub fn pretrain(session: &mut Session, pool: &Pool) -> Result<BitResNet, TrainError> {
+pub fn pretrain(session: &mut Session, pool: &Pool) -> Result<Backbone, TrainError> {
     let config = session.plan.pretrain.clone();
     let labelled = pool.labelled();
     let n_classes = labelled.iter().filter_map(|&i| pool.labels[i]).max().map_or(0, |most| most + 1);
@@ -41,5 +41,5 @@ pub fn pretrain(session: &mut Session, pool: &Pool) -> Result<BitResNet, TrainEr
     };
     let start = classifier(session, n_classes.max(1), "pretrain", &session.device.clone().autodiff());
     let trained = classify(session, &course, start, pool, &settings)?;
-    Ok(finish(&course, &trained.backbone)?)
+    finish(&course, &trained.backbone)
 }

@@ -8,16 +8,18 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use remedis_ops as ops;
+use remedis_ranks::Ranks;
 use serde::Serialize;
 
-use crate::checkpoint::{CheckpointError, Finished, Place, floats};
+use super::gradients::Judged;
+use crate::checkpoint::{Finished, Place, floats};
 use crate::schedule;
-use crate::session::{Session, StepRecord, TrainError};
+use crate::session::{Observer, Session, StepRecord, TrainError};
 
 /// Batches made ahead of the step that uses them.
 pub(crate) const AHEAD: usize = 2;
 /// Changes when the arithmetic of training changes, so that older checkpoints are not taken for this code's.
-const CODE: &str = "train-4";
+const CODE: &str = "train-5";
 
 /// What decides the course of one stage.
 pub(super) struct Course {
@@ -34,19 +36,6 @@ pub(super) struct Course {
     pub(super) place: Place,
 }
 
-/// What a forward pass says of one batch.
-pub(super) struct Judged {
-    pub(super) loss: Tensor<1>,
-    /// Something a person should hear of.
-    pub(super) note: Option<String>,
-}
-
-impl From<Tensor<1>> for Judged {
-    fn from(loss: Tensor<1>) -> Self {
-        Self { loss, note: None }
-    }
-}
-
 /// Where a stage keeps its checkpoints: the key covers the code, the seed, the input, the stage's own settings and all data.
 pub(super) fn place(session: &Session, name: &str, settings: &impl Serialize, data: &[&str]) -> Place {
     let plan = session.plan;
@@ -54,7 +43,7 @@ pub(super) fn place(session: &Session, name: &str, settings: &impl Serialize, da
     let own = json(settings);
     let mut decides = vec![CODE, name, &shared, &own];
     decides.extend(data);
-    Place::new(session.out, name, &decides)
+    Place::new(session.out, name, &decides).among(&session.ranks)
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -78,9 +67,18 @@ pub(super) fn finished<M: Module>(session: &mut Session, course: &Course, fresh:
 }
 
 /// Saves the finished network and hands it out without autodiff.
-pub(super) fn finish<M: Module>(course: &Course, network: &M) -> Result<M, CheckpointError> {
-    course.place.finish(network.valid())
+pub(super) fn finish<M: Module>(course: &Course, network: &M) -> Result<M, TrainError> {
+    if !course.place.is_alike_everywhere(network) {
+        return Err(TrainError::Drifted { stage: course.name.clone() });
+    }
+    Ok(course.place.finish(network.valid())?)
 }
+
+/// What hears of the network before the first step and after each: the steps done, the network, and whom to tell.
+pub(super) type After<'a, M> = &'a mut dyn FnMut(u64, &M, &mut dyn Observer);
+
+/// For stages whose network nobody watches.
+pub(super) fn unwatched<M>(_step: u64, _network: &M, _observer: &mut dyn Observer) {}
 
 /// Trains `network` for the whole course, or from where an interrupted run left it.
 ///
@@ -91,7 +89,8 @@ pub(super) fn run<M: Module + Sync, B: Send>(
     network: M,
     optimiser: ModuleOptimizer,
     draw: impl Fn(u64) -> B + Send,
-    forward: impl FnMut(&M, B, u64) -> Judged + Send,
+    judge: impl FnMut(&M, B) -> Judged + Send,
+    after: After<M>,
 ) -> Result<M, TrainError> {
     session.observer.stage(&course.name, course.total);
     let (first, network, optimiser) = match course.place.progress()? {
@@ -106,7 +105,7 @@ pub(super) fn run<M: Module + Sync, B: Send>(
     let (sender, batches) = sync_channel(AHEAD);
     std::thread::scope(|scope| {
         scope.spawn(move || send_batches(&sender, first..course.total, draw));
-        steps(session, course, first, network, optimiser, batches, forward)
+        steps(session, course, first, Trained { network, optimiser }, batches, judge, after)
     })
 }
 
@@ -119,27 +118,35 @@ pub(crate) fn send_batches<B>(sender: &SyncSender<B>, steps: std::ops::Range<u64
     }
 }
 
+/// What steps change.
+struct Trained<M> {
+    network: M,
+    optimiser: ModuleOptimizer,
+}
+
 fn steps<M: Module + Sync, B: Send>(
     session: &mut Session,
     course: &Course,
     first: u64,
-    mut network: M,
-    mut optimiser: ModuleOptimizer,
+    Trained { mut network, mut optimiser }: Trained<M>,
     batches: Receiver<B>,
-    mut forward: impl FnMut(&M, B, u64) -> Judged + Send,
+    mut judge: impl FnMut(&M, B) -> Judged + Send,
+    after: After<M>,
 ) -> Result<M, TrainError> {
+    if first == 0 {
+        after(0, &network, session.observer);
+    }
     let mut saved = Instant::now();
     let mut began = Instant::now();
     for step in first..course.total {
         let Ok(batch) = batches.recv() else { break };
         let waited = began.elapsed();
-        let (loss, note, gradients, gradient_norm) = among_threads(|| {
-            let Judged { loss, note } = forward(&network, batch, step);
-            let value = f64::from(floats(loss.clone())[0]);
-            let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
+        let (loss, gradients, gradient_norm) = among_threads(|| {
+            let Judged { loss, mut gradients } = judge(&network, batch);
             let gradient_norm = clip(&network, &mut gradients, course.clip_norm);
-            (value, note, gradients, gradient_norm)
+            (loss, gradients, gradient_norm)
         });
+        let loss = whole(loss, &session.ranks);
         if !(loss.is_finite() && gradient_norm.is_finite()) {
             let (stage, stage_section) = (course.name.clone(), course.section);
             return Err(TrainError::Diverged { stage, stage_section, step: step + 1, loss, gradient_norm });
@@ -148,7 +155,6 @@ fn steps<M: Module + Sync, B: Send>(
         network = among_threads(|| optimiser.step(learning_rate, network, gradients));
 
         let took = began.elapsed().as_secs_f64().max(1e-9);
-        began = Instant::now();
         session.observer.step(&StepRecord {
             stage: course.name.clone(),
             step: step + 1,
@@ -159,11 +165,9 @@ fn steps<M: Module + Sync, B: Send>(
             images_per_second: course.images_per_step as f64 / took,
             waiting_share: waited.as_secs_f64() / took,
         });
-        if let Some(note) = note {
-            session.observer.note(&format!("{}: {note}", course.name));
-        }
         let done = step + 1;
-        let stops = session.stop.load(Ordering::SeqCst) && done < course.total;
+        after(done, &network, session.observer);
+        let stops = session.ranks.any(session.stop.load(Ordering::SeqCst)) && done < course.total;
         if stops || saved.elapsed() >= session.save_every {
             course.place.save_progress(done, &network, &optimiser)?;
             saved = Instant::now();
@@ -171,8 +175,14 @@ fn steps<M: Module + Sync, B: Send>(
         if stops {
             return Err(TrainError::Interrupted { stage: course.name.clone(), step: done, total: course.total });
         }
+        began = Instant::now();
     }
     Ok(network)
+}
+
+/// The loss of the whole batch from this rank's part of it.
+fn whole(part: f64, ranks: &Ranks) -> f64 {
+    if ranks.are_several() { f64::from(ranks.sum(vec![part as f32])[0]) } else { part }
 }
 
 /// Runs `work` on one of the threads that compute.
