@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::TensorView;
 
 use super::*;
-use crate::{InvertedResidualConfig, StageConfig};
+use crate::{Convention, InvertedResidualConfig, StageConfig};
 
 type File = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
@@ -13,7 +13,8 @@ fn config() -> InvertedResidualConfig {
         StageConfig { repeats: 1, kernel: 3, stride: 1, expansion: 1, channels: 2 },
         StageConfig { repeats: 1, kernel: 3, stride: 1, expansion: 2, channels: 2 },
     ];
-    InvertedResidualConfig { channels: 1, stem: 2, stages, embedding: 3, n_classes: 4 }
+    let convention = Convention::Tensorflow;
+    InvertedResidualConfig { channels: 1, stem: 2, stages, embedding: 3, n_classes: 4, convention }
 }
 
 /// A file with every tensor of the small network, each value its position.
