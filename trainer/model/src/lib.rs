@@ -19,7 +19,7 @@ mod weights;
 
 pub use backbone::{BitConfig, BitResNet, GroupNorm, StdConv, standardise};
 pub use head::{Classifier, ClassifierHead, ProjectionHead, linear};
-pub use import::{ImportError, efficientnet_classes, import_efficientnet};
+pub use import::{Head, ImportError, Importable, WeightFile, efficientnet_classes, import, import_efficientnet};
 pub use initialise::Initialiser;
 pub use inverted_residual::{Convention, InvertedResidualConfig, InvertedResidualNet, StageConfig};
 pub use layer::{Activation, BatchNormParts, Layer, Padding};
