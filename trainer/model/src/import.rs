@@ -1,180 +1,152 @@
-//! Weights that others trained, from safetensors files with PyTorch's names.
+//! Weights that others trained, and our own, from files into networks.
 //!
-//! Every tensor of the network must be in the file with its shape, and every tensor of the file must have a place in the
-//! network: a file for another network says so instead of half fitting.
+//! One door for every form: [`WeightFile::open`] finds the format by content (safetensors, `.npz`, PyTorch's zip and pickles),
+//! [`WeightFile::fill`] finds the names by the tensors that are there (ours, BiT's in TensorFlow, PyTorch and timm, torchvision's
+//! ResNet and MobileNetV2, EfficientNet-PyTorch's). Every tensor of the network must be in the file with its shape, and every
+//! tensor of the file must have a place in the network: a file for another network says so instead of half fitting.
+//!
+//! Files are foreign: no length in them is believed before the network has asked for as much, and a pickle is read as data,
+//! never run.
+//!
+//! Weights expect images as they were trained with, of pixels 0 to 255: BiT's `(x - 127.5) / 127.5`, EfficientNet-Lite's
+//! `(x - 127) / 128`, torchvision's `(x / 255 - mean) / deviation` with the mean 0.485, 0.456, 0.406 and the deviation 0.229, 0.224,
+//! 0.225 of red, green and blue.
+
+mod container;
+mod error;
+mod fill;
+mod naming;
+mod npz;
+mod pytorch;
+mod safetensors;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Cursor, Read, Seek};
+use std::path::Path;
 
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use burn::module::Module;
 
-use crate::inverted_residual::InvertedResidualNet;
-use crate::weights::{Values, Weights};
+use crate::backbone::BitResNet;
+use crate::head::Classifier;
+use crate::inverted_residual::{Convention, InvertedResidualNet};
+use crate::student::Student;
+use container::{Container, Entry};
+pub use error::ImportError;
+use naming::HEAD_BIASES;
 
-/// Names listed in a message; a file for another network would fill pages.
-const N_LISTED: usize = 5;
-
-/// Convolutions: our name, theirs, and theirs for the batch normalisation after it.
-const CONVOLUTIONS: [(&str, &str, &str); 5] = [
-    ("stem", "_conv_stem", "_bn0"),
-    ("expand", "_expand_conv", "_bn0"),
-    ("depthwise", "_depthwise_conv", "_bn1"),
-    ("project", "_project_conv", "_bn2"),
-    ("top", "_conv_head", "_bn1"),
-];
-
-/// Why a file's weights do not go into a network.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImportError {
-    /// Not a safetensors file.
-    #[error("expected a safetensors file with PyTorch's tensor names")]
-    Format(#[from] SafeTensorError),
-    /// Tensors of the network that the file does not have.
-    #[error("the file lacks {n} of the network's tensors: {names}; is it for this architecture?")]
-    Missing {
-        /// How many.
-        n: usize,
-        /// The first of them, by the file's names.
-        names: String,
-    },
-    /// Tensors of the file that the network does not have.
-    #[error("the file has {n} tensors that the network does not have: {names}; is it for this architecture?")]
-    Unknown {
-        /// How many.
-        n: usize,
-        /// The first of them.
-        names: String,
-    },
-    /// A tensor of another shape.
-    #[error("{name} has the shape {found:?}, the network expects {expected:?}")]
-    Shape {
-        /// The file's name for it.
-        name: String,
-        /// What the network has.
-        expected: Vec<usize>,
-        /// What the file has.
-        found: Vec<usize>,
-    },
-    /// A tensor of another type.
-    #[error("{name} holds {found}, expected F32 or F16; convert the file first")]
-    Type {
-        /// The file's name for it.
-        name: String,
-        /// What it holds.
-        found: Dtype,
-    },
-    /// A value that no trained network has.
-    #[error("{name} holds a value that is not finite; is the file damaged?")]
-    NotFinite {
-        /// The file's name for it.
-        name: String,
-    },
+/// A network that files can be read into.
+pub trait Importable: Module {
+    /// How it pads and normalises, where the network could be built otherwise.
+    fn convention(&self) -> Option<Convention>;
 }
 
-/// Puts the weights of a safetensors `file`, named as in EfficientNet-PyTorch, into `network`.
+impl Importable for BitResNet {
+    fn convention(&self) -> Option<Convention> {
+        None
+    }
+}
+
+impl Importable for Classifier {
+    fn convention(&self) -> Option<Convention> {
+        None
+    }
+}
+
+impl Importable for Student {
+    fn convention(&self) -> Option<Convention> {
+        None
+    }
+}
+
+impl Importable for InvertedResidualNet {
+    fn convention(&self) -> Option<Convention> {
+        Some(Self::convention(self))
+    }
+}
+
+/// What becomes of the classifier head of a network that has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// The file's comes along; its classes must be as many as the network's ([`WeightFile::n_classes`]).
+    Imported,
+    /// The network keeps its own, for other classes; the file's, if it has one, is passed over.
+    Own,
+}
+
+/// A file of weights whose names, shapes and types are known, and whose numbers are not read yet.
+pub struct WeightFile {
+    entries: BTreeMap<String, Entry>,
+    container: Box<dyn Container>,
+}
+
+impl WeightFile {
+    /// Opens a file of any format, whatever its name ends with.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is of no known format, or is damaged where it lists its tensors.
+    pub fn open(path: &Path) -> Result<Self, ImportError> {
+        let mut file = File::open(path)?;
+        let mut start = Vec::new();
+        (&mut file).take(container::N_SIGNATURE).read_to_end(&mut start)?;
+        file.rewind()?;
+        match container::format(&start)? {
+            container::Format::Safetensors => safetensors::open(file),
+            container::Format::Pickle => pytorch::open(path),
+            container::Format::Zip if npz::is_one(&file)? => npz::open(file),
+            container::Format::Zip => pytorch::open_zip(path, file),
+        }
+    }
+
+    /// Classes of the classifier in the file, or `None` when no tensor has the name of a classifier's biases.
+    #[must_use]
+    pub fn n_classes(&self) -> Option<usize> {
+        let is_bias = |name: &str| HEAD_BIASES.iter().any(|bias| naming::prefix(name, bias).is_some());
+        let mut shapes = self.entries.iter().filter(|(name, _)| is_bias(name)).map(|(_, entry)| &entry.shape[..]);
+        match (shapes.next(), shapes.next()) {
+            (Some(&[n]), None) if n > 0 => Some(n),
+            _ => None,
+        }
+    }
+
+    /// Names of the tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+}
+
+/// Puts the weights of the file at `path` into `network`.
 ///
-/// Kernels are `[out, in / groups, height, width]`, `_fc.weight` `[class, embedding]`. Counters of batches
-/// (`num_batches_tracked`) are passed over; they decide nothing.
+/// ```no_run
+/// use burn::tensor::Device;
+/// use remedis_model::{BitConfig, Head, import};
 ///
-/// Names: <https://github.com/lukemelas/EfficientNet-PyTorch>, `model.py`.
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let backbone = import("BiT-M-R50x1.npz".as_ref(), BitConfig::r50x1().init(&Device::flex(), 0), Head::Own)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// See [`WeightFile::open`] and [`WeightFile::fill`].
+pub fn import<M: Importable>(path: &Path, network: M, head: Head) -> Result<M, ImportError> {
+    WeightFile::open(path)?.fill(network, head)
+}
+
+/// [`WeightFile::fill`] from a safetensors file in memory, classifier included.
 ///
 /// # Errors
 /// [`ImportError`] if the file is no safetensors, or does not hold exactly this network.
-///
-/// # Panics
-/// Never: every tensor is checked before it is put into its place.
 pub fn import_efficientnet(network: InvertedResidualNet, file: &[u8]) -> Result<InvertedResidualNet, ImportError> {
-    let file = SafeTensors::deserialize(file)?;
-    let own = Weights::of(&network);
-    let places: BTreeMap<String, (&str, &Values)> =
-        own.tensors().map(|(name, values)| (file_name(name), (name, values))).collect();
-    let unknown: Vec<&str> =
-        file.names().into_iter().filter(|name| !places.contains_key(*name) && !is_counter(name)).collect();
-    let missing: Vec<&str> = places.keys().map(String::as_str).filter(|name| file.tensor(name).is_err()).collect();
-    if !missing.is_empty() {
-        return Err(ImportError::Missing { n: missing.len(), names: listed(missing) });
-    }
-    if !unknown.is_empty() {
-        return Err(ImportError::Unknown { n: unknown.len(), names: listed(unknown) });
-    }
-    let imported = places
-        .into_iter()
-        .map(|(name, (own, values))| Ok((own.to_owned(), tensor(&file, name, values)?)))
-        .collect::<Result<Weights, ImportError>>()?;
-    Ok(imported.apply(network).expect("names and shapes were just checked"))
+    safetensors::open(Cursor::new(file.to_vec()))?.fill(network, Head::Imported)
 }
 
-/// Number of classes of the network in a safetensors `file`, named as for [`import_efficientnet`].
+/// [`WeightFile::n_classes`] of a safetensors file in memory.
 ///
 /// # Errors
 /// If the file is no safetensors or has no classifier.
 pub fn efficientnet_classes(file: &[u8]) -> Result<usize, ImportError> {
-    let missing = |_| ImportError::Missing { n: 1, names: "_fc.bias".to_owned() };
-    let bias = SafeTensors::deserialize(file)?.tensor("_fc.bias").map_err(missing)?.shape().to_vec();
-    match bias[..] {
-        [n] if n > 0 => Ok(n),
-        _ => Err(ImportError::Shape { name: "_fc.bias".to_owned(), expected: vec![1000], found: bias }),
-    }
-}
-
-/// The file's name for a tensor of the network.
-fn file_name(own: &str) -> String {
-    let (block, rest) = match own.strip_prefix("blocks.").and_then(|rest| rest.split_once('.')) {
-        Some((block, rest)) => (format!("_blocks.{block}."), rest),
-        None => (String::new(), own),
-    };
-    let (part, leaf) = rest.split_once('.').unwrap_or((rest, ""));
-    let Some((_, conv, norm)) = CONVOLUTIONS.into_iter().find(|(own, ..)| *own == part) else {
-        return format!("_fc.{leaf}");
-    };
-    let leaf = match leaf.strip_prefix("norm.") {
-        None => return format!("{block}{conv}.{leaf}"),
-        Some("gamma") => "weight",
-        Some("beta") => "bias",
-        Some(statistic) => statistic,
-    };
-    format!("{block}{norm}.{leaf}")
-}
-
-fn is_counter(name: &str) -> bool {
-    name.ends_with(".num_batches_tracked")
-}
-
-/// The file's tensor `name` for the place of `own`, whose axes are swapped if it is a matrix.
-fn tensor(file: &SafeTensors, name: String, own: &Values) -> Result<Values, ImportError> {
-    let found = file.tensor(&name)?;
-    let is_matrix = own.shape.len() == 2;
-    let mut expected = own.shape.clone();
-    if is_matrix {
-        expected.reverse();
-    }
-    if found.shape() != expected {
-        return Err(ImportError::Shape { name, expected, found: found.shape().to_vec() });
-    }
-    let values: Vec<f32> = match found.dtype() {
-        Dtype::F32 => found.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        Dtype::F16 => {
-            found.data().as_chunks::<2>().0.iter().map(|bytes| half::f16::from_le_bytes(*bytes).to_f32()).collect()
-        }
-        other => return Err(ImportError::Type { name, found: other }),
-    };
-    if !values.iter().all(|value| value.is_finite()) {
-        return Err(ImportError::NotFinite { name });
-    }
-    let values = if is_matrix { transposed(&values, expected[1]) } else { values };
-    Ok(Values { id: 0, shape: own.shape.clone(), values })
-}
-
-fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns)).copied().collect()
-}
-
-fn listed(mut names: Vec<&str>) -> String {
-    names.sort_unstable();
-    let more = names.len().saturating_sub(N_LISTED);
-    names.truncate(N_LISTED);
-    let listed = names.join(", ");
-    if more > 0 { format!("{listed} and {more} more") } else { listed }
+    safetensors::open(Cursor::new(file.to_vec()))?.n_classes().ok_or(ImportError::NoClassifier)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Students of inverted residual blocks: EfficientNet-Lite0 and MobileNetV2, and others whose stages a table lists.
 //!
 //! Few multiplications for their accuracy, in forms that suit eight bits: ReLU6, whose range is known before calibration, no
-//! squeeze-and-excitation and no swish. Padding is TensorFlow's, where both networks were trained.
+//! squeeze-and-excitation and no swish. Padding and epsilon are TensorFlow's, where both networks were trained, or torchvision's.
 
 mod block;
 mod config;
@@ -12,12 +12,12 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use remedis_ops::{self as ops, Activation};
 
-use crate::conv_norm::{ConvNorm, Slide};
+use crate::conv_norm::ConvNorm;
 use crate::head::linear;
 use crate::initialise::{Initialiser, constant, parameter};
 use crate::layer::Padding;
-use block::{Block, EPSILON};
-pub use config::{InvertedResidualConfig, StageConfig};
+use block::{Block, conv};
+pub use config::{Convention, InvertedResidualConfig, StageConfig};
 
 /// A network of inverted residual blocks; [`InvertedResidualConfig::init`] makes one.
 ///
@@ -40,18 +40,17 @@ impl InvertedResidualConfig {
     pub fn init(&self, device: &Device, seed: u64) -> InvertedResidualNet {
         self.assert_whole();
         let mut draw = Initialiser::new(seed);
-        let slide = |stride| Slide { stride, padding: Padding::Same, groups: 1 };
-        let stem = ConvNorm::new([self.stem, self.channels, 3, 3], slide(2), EPSILON, &mut draw, device);
+        let stem = conv([self.stem, self.channels, 3, 3], 2, 1, self.convention, &mut draw, device);
         let mut channels = self.stem;
         let mut blocks = Vec::new();
         for stage in &self.stages {
             for i in 0..stage.repeats {
                 let stride = if i == 0 { stage.stride } else { 1 };
-                blocks.push(Block::new(channels, stride, stage, &mut draw, device));
+                blocks.push(Block::new(channels, stride, stage, self.convention, &mut draw, device));
                 channels = stage.channels;
             }
         }
-        let top = ConvNorm::new([self.embedding, channels, 1, 1], slide(1), EPSILON, &mut draw, device);
+        let top = conv([self.embedding, channels, 1, 1], 1, 1, self.convention, &mut draw, device);
         let weight = parameter(vec![0.0; self.embedding * self.n_classes], [self.embedding, self.n_classes], device);
         let head = linear(weight, Some(constant(0.0, self.n_classes, device)));
         InvertedResidualNet { stem, blocks, top, head }
@@ -83,6 +82,15 @@ impl InvertedResidualNet {
     #[must_use]
     pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         self.classify(self.embedding(x))
+    }
+
+    /// Whose padding and epsilon it has.
+    #[must_use]
+    pub fn convention(&self) -> Convention {
+        match self.stem.slide.padding {
+            Padding::Same => Convention::Tensorflow,
+            Padding::Even(_) => Convention::Pytorch,
+        }
     }
 
     /// Length of the embedding.

@@ -7,6 +7,7 @@
 
 mod backbone;
 mod conv_norm;
+mod count;
 mod head;
 mod import;
 mod initialise;
@@ -18,9 +19,9 @@ mod weights;
 
 pub use backbone::{Backbone, BackboneForm, BitConfig, BitResNet, GroupNorm, StdConv, standardise};
 pub use head::{Classifier, ClassifierHead, ProjectionHead, linear};
-pub use import::{ImportError, efficientnet_classes, import_efficientnet};
+pub use import::{Head, ImportError, Importable, WeightFile, efficientnet_classes, import, import_efficientnet};
 pub use initialise::Initialiser;
-pub use inverted_residual::{InvertedResidualConfig, InvertedResidualNet, StageConfig};
+pub use inverted_residual::{Convention, InvertedResidualConfig, InvertedResidualNet, StageConfig};
 pub use layer::{Activation, BatchNormParts, Layer, Padding};
 pub use student::{Stem, Student, StudentConfig};
 pub use weights::{Values, Weights};

@@ -13,6 +13,7 @@ use remedis_ops::{self as ops, Activation, Outside, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::conv_norm::ConvNorm;
+use crate::count::Count;
 use crate::head::linear;
 use crate::initialise::{Initialiser, constant};
 use block::Block;
@@ -25,6 +26,15 @@ pub enum Stem {
     Three,
     /// 7x7, stride 2: ResNet-18's.
     Seven,
+}
+
+impl Stem {
+    fn kernel(self) -> usize {
+        match self {
+            Self::Three => 3,
+            Self::Seven => 7,
+        }
+    }
 }
 
 /// Everything that decides the form of a student.
@@ -62,6 +72,40 @@ impl StudentConfig {
         8 * self.width
     }
 
+    /// Number of trained parameters, classifier included, without allocating any.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.count(1).parameters
+    }
+
+    /// Multiply-accumulates of one square image of `size_px` pixels, classifier included.
+    #[must_use]
+    pub fn macs(&self, size_px: usize) -> u64 {
+        self.count(size_px).macs
+    }
+
+    fn count(&self, size_px: usize) -> Count {
+        let mut count = Count::of_images(size_px);
+        count.conv_norm(self.channels, self.width, self.stem.kernel(), 2);
+        count.pool(2);
+        let mut channels = self.width;
+        for (group, blocks) in self.blocks.into_iter().enumerate() {
+            let out = self.width << group;
+            for i in 0..blocks {
+                let stride = if i == 0 && group > 0 { 2 } else { 1 };
+                if stride != 1 || channels != out {
+                    count.shortcut(channels, out, 1, stride);
+                    count.norm(out);
+                }
+                count.conv_norm(channels, out, 3, stride);
+                count.conv_norm(out, out, 3, 1);
+                channels = out;
+            }
+        }
+        count.linear(self.embedding_size(), self.n_classes);
+        count
+    }
+
     /// A network with first weights drawn from `seed`; the classifier starts at zero.
     ///
     /// # Panics
@@ -71,11 +115,7 @@ impl StudentConfig {
         let numbers = [self.channels, self.width, self.n_classes];
         assert!(numbers.iter().chain(&self.blocks).all(|&n| n > 0), "{self:?} holds a 0");
         let mut draw = Initialiser::new(seed);
-        let kernel = match self.stem {
-            Stem::Three => 3,
-            Stem::Seven => 7,
-        };
-        let stem = block::conv(self.channels, self.width, kernel, 2, &mut draw, device);
+        let stem = block::conv(self.channels, self.width, self.stem.kernel(), 2, &mut draw, device);
         let mut channels = self.width;
         let mut group = |group: usize| -> Vec<Block> {
             let out = self.width << group;
@@ -154,5 +194,27 @@ impl Student {
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
         [&self.group1, &self.group2, &self.group3, &self.group4].into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::trained;
+
+    // torchvision's ResNet18_Weights: 11,689,512 parameters with 1000 classes, 1.814 GMAC at 224 pixels.
+    #[test]
+    fn resnet_18_is_as_large_as_published() {
+        let config = StudentConfig::resnet18(1000);
+        assert_eq!(config.parameters(), 11_689_512);
+        assert_eq!((config.macs(224) as f64 / 1e6).round(), 1814.0);
+    }
+
+    #[test]
+    fn the_count_is_that_of_the_network_itself() {
+        let deep = StudentConfig { channels: 1, stem: Stem::Seven, blocks: [2, 1, 3, 1], width: 4, n_classes: 5 };
+        for config in [StudentConfig::small(3), deep] {
+            assert_eq!(trained(&config.init(&Device::flex(), 1)), config.parameters());
+        }
     }
 }

@@ -4,8 +4,8 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use remedis_model::{
-    Activation, BatchNormParts, InvertedResidualConfig, InvertedResidualNet, Layer, Padding, StageConfig, Stem,
-    Student, StudentConfig, Weights,
+    Activation, BatchNormParts, Convention, InvertedResidualConfig, InvertedResidualNet, Layer, Padding, StageConfig,
+    Stem, Student, StudentConfig, Weights,
 };
 
 /// `[channel, height, width]` of one image.
@@ -198,7 +198,14 @@ fn inverted_residuals_are_their_layers_at_any_size() {
     let stage =
         |repeats, kernel, stride, expansion, channels| StageConfig { repeats, kernel, stride, expansion, channels };
     let stages = vec![stage(1, 3, 1, 1, 8), stage(2, 5, 2, 3, 12), stage(1, 3, 2, 2, 16)];
-    let config = InvertedResidualConfig { channels: 3, stem: 8, stages, embedding: 24, n_classes: 5 };
+    let config = InvertedResidualConfig {
+        channels: 3,
+        stem: 8,
+        stages,
+        embedding: 24,
+        n_classes: 5,
+        convention: Convention::Tensorflow,
+    };
     for size in [[3, 32, 32], [3, 27, 34], [3, 9, 5]] {
         check(|device| config.init(device, 3), size);
     }

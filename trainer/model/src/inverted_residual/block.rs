@@ -4,13 +4,22 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use remedis_ops::{self as ops, Activation};
 
-use super::StageConfig;
+use super::{Convention, StageConfig};
 use crate::conv_norm::{ConvNorm, Slide};
 use crate::initialise::Initialiser;
-use crate::layer::Padding;
 
-/// Added to the variance of each channel, as TensorFlow has it.
-pub(super) const EPSILON: f64 = 1e-3;
+/// A convolution of `[out, in / groups, height, width]` as `convention` pads and normalises it.
+pub(super) fn conv(
+    shape: [usize; 4],
+    stride: usize,
+    groups: usize,
+    convention: Convention,
+    draw: &mut Initialiser,
+    device: &Device,
+) -> ConvNorm {
+    let slide = Slide { stride, padding: convention.padding(shape[2]), groups };
+    ConvNorm::new(shape, slide, convention.epsilon(), draw, device)
+}
 
 /// Expand with a 1x1 convolution, filter each channel by itself, project with a 1x1 convolution; the input is added where
 /// shapes allow it. No activation follows the projection.
@@ -30,15 +39,15 @@ impl Block {
         channels: usize,
         stride: usize,
         stage: &StageConfig,
+        convention: Convention,
         draw: &mut Initialiser,
         device: &Device,
     ) -> Self {
         let inner = channels * stage.expansion;
-        let point = Slide { stride: 1, padding: Padding::Same, groups: 1 };
-        let mut conv = |shape, slide| ConvNorm::new(shape, slide, EPSILON, draw, device);
-        let expand = (stage.expansion > 1).then(|| conv([inner, channels, 1, 1], point));
-        let depthwise = conv([inner, 1, stage.kernel, stage.kernel], Slide { stride, groups: inner, ..point });
-        let project = conv([stage.channels, inner, 1, 1], point);
+        let mut conv = |shape, stride, groups| conv(shape, stride, groups, convention, draw, device);
+        let expand = (stage.expansion > 1).then(|| conv([inner, channels, 1, 1], 1, 1));
+        let depthwise = conv([inner, 1, stage.kernel, stage.kernel], stride, inner);
+        let project = conv([stage.channels, inner, 1, 1], 1, 1);
         Self { expand, depthwise, project, is_residual: stride == 1 && channels == stage.channels }
     }
 
