@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `cargo xtask check` uses when it is there and names as skipped when it is not:
 #   an ARM emulator (Debian), the Python test peers (PyPI), cargo-deny (the crate registry), the ARM cross toolchain,
-#   nightly Rust and a C++ compiler for the sanitizer and for fuzzing.
+#   nightly Rust and a C++ compiler for the sanitizer and for fuzzing, MPI for training by several processes.
 # CI runs it; on a Debian machine you may too. Running it again installs only what is missing.
 set -euo pipefail
 here="$(cd "$(dirname "$0")/.." && pwd)"
@@ -13,6 +13,7 @@ if ! command -v qemu-aarch64-static >/dev/null || ! command -v c++ >/dev/null; t
   $sudo apt-get install -y -qq qemu-user-static g++ </dev/null
 fi
 rustup toolchain list | grep -Eq '^nightly(-[^2]|$| )' || rustup toolchain install nightly --profile minimal
+bash "$here/install/mpi.sh"
 bash "$here/peers/install-peers.sh" "$cache/peers"
 # A debug build of cargo-deny compiles in a third of the time and checks a licence list just as well.
 command -v cargo-deny >/dev/null || cargo install --quiet --locked --debug cargo-deny --version 0.20.2 --target-dir "$cache/deny-build"

@@ -1,5 +1,6 @@
 //! `cargo xtask check`: what CI runs, in its order, each step named and timed.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -49,6 +50,7 @@ fn must(command: Result<std::process::Command>) -> Result<Outcome> {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut steps = Steps { only: args.only.as_deref(), skipped: vec![], timings: vec![] };
     let tiny = step::target()?.join("tiny");
+    let with_mpi = step::target()?.join("ranks/remedis-train");
     steps.step("format", || {
         must(cargo(&["fmt", "--all", "--check"]))?
             .then(|| must(cargo(&["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"])))
@@ -60,11 +62,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     })?;
     steps.step("clippy", || must(cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
     steps.step("devices of the trainer", devices)?;
+    steps.step("ranks of the trainer", || ranks(&with_mpi))?;
     steps.step("build", || must(cargo(&["build", "--workspace", "--bins"])))?;
     steps.step("tiny recipe end to end", || demo::tiny(&tiny).map(|()| Outcome::Passed))?;
     steps.step("tests", || {
         let mut command = cargo(&["test", "--workspace", "--no-fail-fast"])?;
-        command.env("REMEDIS_TINY", &tiny);
+        command.env("REMEDIS_TINY", &tiny).env("REMEDIS_RANKS", &with_mpi);
         must(Ok(command))
     })?;
     steps.step("docs", || {
@@ -103,6 +106,21 @@ fn devices() -> Result<Outcome> {
         outcome = must(Ok(command))?;
     }
     Ok(outcome)
+}
+
+/// The trainer that processes of an MPI launcher share, at `to`: the plain build replaces it where cargo puts it.
+fn ranks(to: &Path) -> Result<Outcome> {
+    if !["mpirun", "mpicc"].iter().all(|program| step::is_installed(program)) {
+        return Ok(Outcome::skipped("no MPI is installed (tools/install/mpi.sh)"));
+    }
+    must(cargo(&["build", "-q", "-p", "remedis-command", "--features", "mpi"]))?.then(|| {
+        let built = step::target()?.join("debug/remedis-train");
+        std::fs::create_dir_all(to.parent().context("a folder for it")?)?;
+        // A new file: the old one may be running.
+        let _ = std::fs::remove_file(to);
+        std::fs::copy(&built, to).with_context(|| format!("copying {} to {}", built.display(), to.display()))?;
+        Ok(Outcome::Passed)
+    })
 }
 
 fn licences() -> Result<Outcome> {

@@ -19,6 +19,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("remedis-data", &["remedis-imaging", "remedis-bundle"]),
     ("remedis-metrics", &[]),
     ("remedis-ops", &[]),
+    ("remedis-ranks", &[]),
     ("remedis-model", &["remedis-ops"]),
     ("remedis-views", &["remedis-imaging"]),
     (
@@ -26,6 +27,7 @@ const DOORS: &[(&str, &[&str])] = &[
         &[
             "remedis-model",
             "remedis-ops",
+            "remedis-ranks",
             "remedis-views",
             "remedis-imaging",
             "remedis-bundle",
@@ -44,6 +46,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "remedis-metrics",
             "remedis-model",
             "remedis-ops",
+            "remedis-ranks",
             "remedis-views",
             "remedis-imaging",
         ],

@@ -27,9 +27,14 @@ pub(crate) enum Verb {
     Bench(BenchArguments),
     /// Time the making of contrastive pairs from JPEG files, side by side with torchvision where it is given
     BenchInput(BenchInputArguments),
+    /// Time contrastive steps shared by processes of an MPI launcher, side by side with one process of as many threads
+    BenchRanks(BenchRanksArguments),
     /// One side of a bench, in a process of its own so that its memory is its own
     #[command(hide = true)]
     BenchSteps(BenchStepsArguments),
+    /// One side of `bench-ranks`
+    #[command(hide = true)]
+    BenchRankSteps(BenchRankStepsArguments),
 }
 
 #[derive(Args)]
@@ -95,6 +100,57 @@ pub(crate) struct BenchInputArguments {
 }
 
 #[derive(Args)]
+pub(crate) struct BenchRanksArguments {
+    /// Processes on this machine, one thread each
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) ranks: u16,
+    /// What starts them
+    #[arg(long, value_name = "PROGRAM", default_value = "mpirun")]
+    pub(crate) launcher: PathBuf,
+    #[command(flatten)]
+    pub(crate) steps: RankSteps,
+    /// Rounds; each runs both sides once, one after the other
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) rounds: u16,
+    /// Print one JSON object as the last line, instead of sentences
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct BenchRankStepsArguments {
+    #[arg(long)]
+    pub(crate) threads: u16,
+    #[command(flatten)]
+    pub(crate) steps: RankSteps,
+}
+
+/// The contrastive steps that are timed.
+#[derive(Args)]
+pub(crate) struct RankSteps {
+    /// Backbone
+    #[arg(long, value_enum, default_value = "bit-small")]
+    pub(crate) backbone: RankBackbone,
+    /// Pairs in a step, of all ranks together
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) pairs: u16,
+    /// Side of the views in pixels
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(32..=1024))]
+    pub(crate) size: u16,
+    /// Steps of a round, the first of which is not counted
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..))]
+    pub(crate) count: u16,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RankBackbone {
+    /// The small BiT of the demo
+    BitSmall,
+    /// BiT ResNet-50x1
+    BitR50x1,
+}
+
+#[derive(Args)]
 pub(crate) struct BenchStepsArguments {
     #[arg(value_enum)]
     pub(crate) network: BenchNetworkName,
@@ -135,7 +191,7 @@ pub(crate) struct RunArguments {
     /// Labelled natural images to start from [default: start from noise]
     #[arg(long, value_name = "SET")]
     pub(crate) natural: Option<PathBuf>,
-    /// Weights that others trained, to start from instead of natural images: safetensors for the plan's backbone
+    /// Weights for the plan's backbone to start from instead of natural images: safetensors, PyTorch's .pth, BiT's .npz, or a checkpoint
     #[arg(long, value_name = "FILE", conflicts_with = "natural")]
     pub(crate) start: Option<PathBuf>,
     /// Folder for everything the run writes

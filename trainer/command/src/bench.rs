@@ -1,6 +1,7 @@
 //! Training steps timed side by side: our kernels, Burn's operations that they replace, and PyTorch.
 
 pub(crate) mod input;
+pub(crate) mod ranks;
 
 use std::io::Write;
 use std::path::Path;

@@ -38,7 +38,9 @@ fn main() -> ExitCode {
         Verb::Report(arguments) => report::rewrite(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
         Verb::BenchInput(arguments) => bench::input::run(&arguments),
+        Verb::BenchRanks(arguments) => bench::ranks::run(&arguments),
         Verb::BenchSteps(arguments) => bench::steps(&arguments),
+        Verb::BenchRankSteps(arguments) => bench::ranks::steps(&arguments),
     };
     match outcome {
         Ok(run::Outcome::Done) => ExitCode::SUCCESS,

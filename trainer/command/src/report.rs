@@ -2,6 +2,7 @@
 
 mod curves;
 mod svg;
+mod watch;
 mod whiskers;
 
 use std::path::Path;
@@ -56,7 +57,11 @@ fn render(results: &serde_json::Value, metrics: &str, plan: &str, views: &[u8]) 
             results => Value::from(Serde(results)),
             plan => plan,
             views => Value::from_safe_string(picture),
-            curves => curves::panels(metrics).into_iter().map(Value::from_safe_string).collect::<Vec<_>>(),
+            curves => curves::panels(metrics)
+                .into_iter()
+                .chain(watch::panels(metrics))
+                .map(Value::from_safe_string)
+                .collect::<Vec<_>>(),
             accuracy_chart => Value::from_safe_string(whiskers::chart(results, "balanced_accuracy")),
             auroc_chart => Value::from_safe_string(whiskers::chart(results, "macro_auroc")),
         })

@@ -27,7 +27,7 @@ use std::path::Path;
 
 use burn::module::Module;
 
-use crate::backbone::BitResNet;
+use crate::backbone::{Backbone, BitResNet};
 use crate::head::Classifier;
 use crate::inverted_residual::{Convention, InvertedResidualNet};
 use crate::student::Student;
@@ -47,9 +47,18 @@ impl Importable for BitResNet {
     }
 }
 
+impl Importable for Backbone {
+    fn convention(&self) -> Option<Convention> {
+        match self {
+            Self::Bit(network) => Importable::convention(network),
+            Self::InvertedResidual(network) => Importable::convention(network),
+        }
+    }
+}
+
 impl Importable for Classifier {
     fn convention(&self) -> Option<Convention> {
-        None
+        self.backbone.convention()
     }
 }
 

@@ -8,13 +8,14 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use remedis_imaging::{Channels, DecodeError, Preprocessing, Resize, decode};
-use remedis_model::{BitConfig, Classifier, InvertedResidualConfig, StudentConfig};
+use remedis_model::{BackboneForm, BitConfig, Classifier, InvertedResidualConfig, StudentConfig};
+use remedis_ranks::Ranks;
 use remedis_views::{Key, Policy, view};
 
 use crate::checkpoint::floats;
 use crate::loss::cross_entropy;
 use crate::optimiser;
-use crate::stage::{AHEAD, among_threads, send_batches};
+use crate::stage::{AHEAD, Contrastive, Share, Sight, among_threads, send_batches};
 
 /// Length of the logits.
 const CLASSES: usize = 100;
@@ -134,6 +135,41 @@ fn times<M: Module + Sync>(
             optimiser.step(0.01, network, gradients)
         });
         times.push(StepTime { waited, took: began.elapsed() });
+    }
+    times
+}
+
+/// Length of the projections of contrastive steps, `SimCLR`'s.
+const PROJECTION: usize = 128;
+
+/// Runs whole contrastive steps of a BiT backbone, each shared by `ranks`, and says how long each took: this rank's views forward,
+/// embeddings gathered, NT-Xent over all of them, backward, gradients summed, LARS.
+///
+/// `steps.batch` counts pairs, of all ranks together. The views are noise.
+///
+/// # Panics
+/// If the pairs cannot be shared evenly, or the loss is not finite.
+#[must_use]
+pub fn contrastive_times(config: &BitConfig, steps: Steps, ranks: &Ranks, device: &Device) -> Vec<StepTime> {
+    assert!(steps.batch.is_multiple_of(ranks.count()), "{} pairs for {} ranks", steps.batch, ranks.count());
+    let device = &device.clone().autodiff();
+    let mut network = Contrastive::new(BackboneForm::Bit(*config).init(device, 1), PROJECTION, 1, device);
+    let share = Share { ranks, at_once: 0, sight: Sight::AllPairs, device };
+    let mut optimiser = optimiser::lars(1e-6);
+    let shape = [2 * steps.batch / ranks.count(), config.channels, steps.size_px, steps.size_px];
+    let mut chance = Key { sample: ranks.rank() as u64, ..Key::new(1, "bench") }.chance();
+    let noise: Vec<f32> = (0..shape.iter().product()).map(|_| chance.uniform(-1.0, 1.0)).collect();
+    let mut times = Vec::new();
+    for _ in 0..steps.count {
+        let began = Instant::now();
+        network = among_threads(|| {
+            let both = Tensor::<4>::from_data(TensorData::new(noise.clone(), shape), device);
+            let judged = network.judge(both, &share, 0.2);
+            let loss = ranks.sum(vec![judged.loss as f32])[0];
+            assert!(loss.is_finite(), "the loss is {loss}");
+            optimiser.step(0.01, network, judged.gradients)
+        });
+        times.push(StepTime { waited: Duration::ZERO, took: began.elapsed() });
     }
     times
 }

@@ -73,8 +73,14 @@ pub enum BackbonePreset {
     Small,
     /// BiT R50x1, 23.5 M parameters.
     R50x1,
+    /// BiT R101x1, 42.5 M parameters.
+    R101x1,
+    /// BiT R101x3, 382 M parameters.
+    R101x3,
     /// BiT R152x2, 232 M parameters.
     R152x2,
+    /// BiT R152x4, 928 M parameters.
+    R152x4,
     /// EfficientNet-Lite0, 3.4 M parameters; batch normalisation, for weights that others trained.
     EfficientnetLite0,
 }

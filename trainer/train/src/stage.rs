@@ -12,6 +12,8 @@ mod pretrain;
 mod run;
 mod watch;
 
+pub(crate) use contrast::Contrastive;
+pub(crate) use gradients::{Share, Sight};
 pub(crate) use run::{AHEAD, among_threads, send_batches};
 
 pub use contrast::contrast;

@@ -5,7 +5,6 @@ use burn::tensor::{Device, Tensor};
 
 use super::{BitConfig, BitResNet};
 use crate::inverted_residual::{InvertedResidualConfig, InvertedResidualNet};
-use crate::weights::Weights;
 
 /// From image to embedding.
 #[derive(Module, Debug)]
@@ -47,9 +46,6 @@ impl BackboneForm {
         }
     }
 }
-
-/// Prefix of the tensors of a network's own classifier.
-const CLASSIFIER: &str = "head.";
 
 impl Backbone {
     /// The embedding of each image.
@@ -109,24 +105,12 @@ impl Backbone {
             }
         }
     }
-
-    /// This network with `weights`, whatever classifier they are of.
-    ///
-    /// # Errors
-    /// In words, if a tensor is missing or has another shape.
-    pub fn with_weights(self, weights: &Weights) -> Result<Self, String> {
-        let own = Weights::of(&self);
-        let is_classifier = |name: &str| name.starts_with(CLASSIFIER);
-        let owned = |(name, values): (&str, &crate::weights::Values)| (name.to_owned(), values.clone());
-        let body = weights.tensors().filter(|(name, _)| !is_classifier(name)).map(owned);
-        let head = own.tensors().filter(|(name, _)| is_classifier(name)).map(owned);
-        body.chain(head).collect::<Weights>().apply(self)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::weights::Weights;
     use burn::tensor::TensorData;
 
     fn image(device: &Device) -> Tensor<4> {
@@ -149,18 +133,6 @@ mod tests {
             let last = last.reshape(whole.dims());
             assert_eq!(whole.into_data(), last.into_data());
         }
-    }
-
-    #[test]
-    fn weights_come_from_a_network_with_another_classifier() {
-        let device = Device::flex();
-        let trained = InvertedResidualConfig::mobilenet_v2(7).init(&device, 1);
-        let form = BackboneForm::InvertedResidual(InvertedResidualConfig::mobilenet_v2(1));
-        let backbone = form.init(&device, 2).with_weights(&Weights::of(&trained)).unwrap();
-        assert_eq!(backbone.forward(image(&device)).into_data(), trained.embedding(image(&device)).into_data());
-        let other = BackboneForm::Bit(BitConfig::small()).init(&device, 1);
-        let error = other.with_weights(&Weights::of(&trained)).unwrap_err();
-        assert!(error.contains("has the shape") || error.starts_with("it holds no "), "{error}");
     }
 
     #[test]

@@ -112,17 +112,44 @@ pub(crate) fn backward(
     // dx = scale * (g - mean(g) - normal * mean(g * normal)), with normal = (x - mean) * inverse.
     let count = rows.max(1) as f64;
     let mut gamma = vec![0.0; channels];
-    let mut slope = vec![0.0; channels];
-    let mut offset = vec![0.0; channels];
+    let mut line = [vec![0.0; channels], vec![0.0; channels], vec![0.0; channels]];
     for c in 0..channels {
-        let [inverse, scale] = [inverse[c], scale[c]].map(f64::from);
+        let [inverse, wide, mean] = [inverse[c], scale[c], mean[c]].map(f64::from);
         let along = moments[c] * inverse;
         gamma[c] = along as f32;
-        slope[c] = (-scale * inverse * along / count) as f32;
-        offset[c] = (-scale * beta[c] / count) as f32;
+        let slope = -wide * inverse * along / count;
+        (line[0][c], line[1][c], line[2][c]) = (wide, slope, -wide * beta[c] / count - slope * mean);
     }
-    let dx = input_gradients(x, affine, norm.activation, [mean, &slope, &offset], gradient);
+    let size = piece(x.len(), channels);
+    let mut dx = vec![0.0; x.len()];
+    dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(gradient.par_chunks(size)).for_each(|((dx, x), gradient)| {
+        with_activation!(norm.activation, A => vectorised(|| input_gradient_wide::<A>(x, gradient, affine, &line, dx)));
+    });
     [dx, gamma, narrow(beta)]
+}
+
+/// What passes the activation times the scale, and what the statistics add: `x * slope + offset`, of the line's scale, slope and offset.
+///
+/// In 64 bits until the last rounding. A channel's gradients add up to nothing but for what roundings leave: one that all of its pixels
+/// share, as that of a 32-bit offset, would not cancel where layers before this one add them up.
+#[inline(always)]
+fn input_gradient_wide<A: Activate>(
+    x: &[f32],
+    gradient: &[f32],
+    [scale, shift]: [&[f32]; 2],
+    [wide, slope, offset]: &[Vec<f64>; 3],
+    dx: &mut [f32],
+) {
+    let channels = scale.len();
+    let (shift, wide) = (&shift[..channels], &wide[..channels]);
+    let (slope, offset) = (&slope[..channels], &offset[..channels]);
+    let rows = x.chunks_exact(channels).zip(gradient.chunks_exact(channels)).zip(dx.chunks_exact_mut(channels));
+    for ((x, gradient), dx) in rows {
+        for c in 0..channels {
+            let g = A::gradient(x[c].mul_add(scale[c], shift[c]), gradient[c]);
+            dx[c] = f64::from(g).mul_add(wide[c], f64::from(x[c]).mul_add(slope[c], offset[c])) as f32;
+        }
+    }
 }
 
 /// Gradients of `x`, `scale` and `shift` for [`affine`].

@@ -16,7 +16,7 @@ const COMMENTS: &[(&str, &str)] = &[
     ("backbone", "The teacher: BiT ResNet-v2, GroupNorm and weight standardisation (Kolesnikov et al. 2020), or others' network."),
     (
         "backbone.preset",
-        "\"small\" trains on two CPU cores; \"r50x1\" and \"r152x2\" are those of the paper and want a GPU; \"efficientnet_lite0\" is for --start.",
+        "\"small\" trains on two CPU cores; \"r50x1\" and \"r152x2\" are the paper's and want GPUs, as do \"r101x1\", \"r101x3\" and \"r152x4\"; \"efficientnet_lite0\" is for --start.",
     ),
     ("student", "The device's network: ResNet-18 form with BatchNorm and ReLU, which folds and quantises well."),
     ("student.blocks", "Blocks in each of the four groups; [2, 2, 2, 2] is ResNet-18."),

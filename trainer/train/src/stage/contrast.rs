@@ -6,11 +6,11 @@
 
 use burn::module::Module;
 use burn::optim::AdamWConfig;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use remedis_model::{Backbone, ProjectionHead, Weights};
 use remedis_views::Key;
 
-use super::gradients::{Headed, Share, Sight, judge};
+use super::gradients::{Headed, Judged, Share, Sight, judge};
 use super::network;
 use super::pairs::{Pair, Units};
 use super::run::{Course, finish, finished, place, run};
@@ -24,9 +24,27 @@ use crate::session::{Session, TrainError};
 
 /// What is trained: the backbone, and a head that is thrown away afterwards.
 #[derive(Module, Debug)]
-pub(super) struct Contrastive {
+pub(crate) struct Contrastive {
     pub(super) backbone: Backbone,
     pub(super) projection: ProjectionHead,
+}
+
+impl Contrastive {
+    /// A new head, for projections of this length, on `backbone`.
+    pub(crate) fn new(backbone: Backbone, projection: usize, seed: u64, device: &Device) -> Self {
+        let projection = network::projection(&backbone, projection, seed, device);
+        Self { backbone, projection }
+    }
+
+    /// Loss and gradients of this rank's first views and, in the same order, second views.
+    pub(crate) fn judge(&self, both: Tensor<4>, share: &Share, temperature: f64) -> Judged {
+        judge(self, both, share, |network: &Self, embedding| {
+            let projected = loss::unit_length(network.projection.forward(embedding));
+            let [view_a, view_b]: [Tensor<2>; 2] =
+                projected.chunk(2, 0).try_into().expect("a batch of pairs has two halves of one size");
+            loss::nt_xent(view_a, view_b, temperature)
+        })
+    }
 }
 
 impl Headed for Contrastive {
@@ -75,7 +93,6 @@ pub fn contrast(
     let backbone = Weights::of(&start)
         .apply(network::backbone(session.plan, seed, &device))
         .unwrap_or_else(|wrong| panic!("contrastive training from another network: {wrong}"));
-    let projection = network::projection(&backbone, config.projection, seed, &device);
 
     let preprocessing = session.plan.input.preprocessing();
     let (views, key) = (config.augment.views(), Key::new(session.plan.seed, "contrast"));
@@ -95,15 +112,10 @@ pub fn contrast(
         ContrastOptimiser::Lars => optimiser::lars(config.weight_decay),
         ContrastOptimiser::AdamW => AdamWConfig::new().with_weight_decay(config.weight_decay as f32).init(),
     };
-    let start = Contrastive { backbone, projection };
+    let start = Contrastive::new(backbone, config.projection, seed, &device);
     let share = Share { ranks: &ranks, at_once: config.at_once, sight: Sight::AllPairs, device: &device };
     let step = |network: &Contrastive, both: Vec<f32>| {
-        judge(network, to_tensor(both, &preprocessing, &device), &share, |network, embedding| {
-            let projected = loss::unit_length(network.projection.forward(embedding));
-            let [view_a, view_b]: [Tensor<2>; 2] =
-                projected.chunk(2, 0).try_into().expect("a batch of pairs has two halves of one size");
-            loss::nt_xent(view_a, view_b, config.temperature)
-        })
+        network.judge(to_tensor(both, &preprocessing, &device), &share, config.temperature)
     };
     let mut watcher = ranks.is_first().then(|| Watcher::new(session, &course, pool, watch));
     let trained = run(session, &course, start, optimiser, draw, step, &mut |done, network, observer| {

@@ -16,11 +16,11 @@ use remedis_ranks::{Pending, Ranks};
 use crate::checkpoint::floats;
 
 /// What a forward and backward pass say of one batch.
-pub(super) struct Judged {
+pub(crate) struct Judged {
     /// This rank's part of the loss; the parts of all ranks add up to it.
-    pub(super) loss: f64,
+    pub(crate) loss: f64,
     /// Of the whole batch, all ranks' shares included.
-    pub(super) gradients: GradientsParams,
+    pub(crate) gradients: GradientsParams,
 }
 
 impl Judged {
@@ -45,7 +45,7 @@ impl Headed for Classifier {
 
 /// Which embeddings a head must see to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(crate) enum Sight {
     /// Those of this rank: the loss of an image does not depend on the others.
     Own,
     /// Those of all ranks: each rank's first half are first views, the second half the second views of the same images.
@@ -53,13 +53,13 @@ pub(super) enum Sight {
 }
 
 /// How one batch is computed.
-pub(super) struct Share<'a> {
-    pub(super) ranks: &'a Ranks,
+pub(crate) struct Share<'a> {
+    pub(crate) ranks: &'a Ranks,
     /// Images that go through the backbone at once; 0 for all of them.
-    pub(super) at_once: usize,
-    pub(super) sight: Sight,
+    pub(crate) at_once: usize,
+    pub(crate) sight: Sight,
     /// With autodiff.
-    pub(super) device: &'a Device,
+    pub(crate) device: &'a Device,
 }
 
 /// Loss and gradients of this rank's images, and the sum over all ranks.

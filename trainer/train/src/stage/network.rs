@@ -33,7 +33,10 @@ fn form(plan: &Plan) -> BackboneForm {
     match plan.backbone.preset {
         BackbonePreset::Small => bit(BitConfig::small()),
         BackbonePreset::R50x1 => bit(BitConfig::r50x1()),
+        BackbonePreset::R101x1 => bit(BitConfig::r101x1()),
+        BackbonePreset::R101x3 => bit(BitConfig::r101x3()),
         BackbonePreset::R152x2 => bit(BitConfig::r152x2()),
+        BackbonePreset::R152x4 => bit(BitConfig::r152x4()),
         BackbonePreset::EfficientnetLite0 => BackboneForm::InvertedResidual(InvertedResidualConfig {
             channels,
             ..InvertedResidualConfig::efficientnet_lite0(1)

@@ -1,0 +1,167 @@
+//! Processes of an MPI launcher share every batch: what they learn is what one process learns, and the death of one ends the run, which
+//! goes on from its checkpoint.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail there")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use remedis_e2e::{Tiny, say};
+use serde_json::Value;
+
+/// Contrastive steps that are compared.
+const STEPS: usize = 20;
+/// How soon after one rank the others must have ended.
+const SOON: Duration = Duration::from_secs(10);
+
+/// `remedis-train` built with MPI, which `cargo xtask check` names; `None`, saying so, without.
+fn program() -> Option<PathBuf> {
+    let found = std::env::var_os("REMEDIS_RANKS").map(PathBuf::from).filter(|at| at.is_file());
+    if found.is_none() {
+        eprintln!("skipped: REMEDIS_RANKS does not name a remedis-train with MPI; `cargo xtask check` builds one where MPI is");
+    }
+    found
+}
+
+/// The tiny plan with enough contrastive steps, whose optimiser does not magnify rounding.
+fn plan(train: &Path, folder: &Path) -> PathBuf {
+    let said = say(train, &[&"plan", &"--recipe", &"tiny"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let mut section = String::new();
+    let changed = said.out.lines().map(|line| {
+        if line.starts_with('[') {
+            line.clone_into(&mut section);
+        }
+        match (section.as_str(), line.split_once(" = ").map(|(key, _)| key)) {
+            ("[contrast]", Some("epochs")) => "epochs = 8".to_owned(),
+            ("[contrast]", Some("optimiser")) => "optimiser = \"lars\"".to_owned(),
+            ("[contrast]", Some("learning_rate_per_sqrt_batch")) => "learning_rate_per_sqrt_batch = 0.075".to_owned(),
+            ("[contrast]", Some("warm_up")) => "warm_up = 0.5".to_owned(),
+            _ => line.to_owned(),
+        }
+    });
+    let text: Vec<String> = changed.collect();
+    let path = folder.join("plan.toml");
+    std::fs::write(&path, text.join("\n")).unwrap();
+    path
+}
+
+/// The command line of a run as `ranks` processes; without a launcher for one.
+fn command(train: &Path, tiny: &Tiny, plan: &Path, out: &Path, ranks: usize) -> Command {
+    let mut command = if ranks == 1 {
+        Command::new(train)
+    } else {
+        let mut command = Command::new("mpirun");
+        command.args(["-n", &ranks.to_string(), "--oversubscribe", "--bind-to", "none"]).arg(train);
+        command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+        command.env("OMPI_MCA_mpi_yield_when_idle", "1");
+        command
+    };
+    command
+        .args(["run".as_ref(), plan.as_os_str()])
+        .args(["--save-every", "0", "--threads", "1"])
+        .args(["--data".as_ref(), tiny.set("cells_a").as_os_str()])
+        .args(["--shifted".as_ref(), tiny.set("cells_b").as_os_str()])
+        .args(["--natural".as_ref(), tiny.set("natural").as_os_str()])
+        .args(["--out".as_ref(), out.as_os_str()]);
+    command
+}
+
+/// The numbers `key` of every step of `stage`, in order.
+fn steps(out: &Path, stage: &str, key: &str) -> Vec<f64> {
+    let text = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let of_stage = lines.filter(|line| line["stage"] == stage && line["step"].is_u64());
+    of_stage.map(|line| line[key].as_f64().unwrap()).collect()
+}
+
+#[test]
+fn two_and_four_ranks_learn_what_one_process_learns() {
+    let (Some(tiny), Some(train)) = (Tiny::find(), program()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(&train, folder.path());
+    let run = |ranks: usize| {
+        let out = folder.path().join(ranks.to_string());
+        let output = command(&train, &tiny, &plan, &out, ranks).output().unwrap();
+        assert!(output.status.success(), "{ranks} ranks: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(out.join("bundle.remedis").is_file() && out.join("report.html").is_file());
+        out
+    };
+    let alone = run(1);
+    let (loss, norm) = (steps(&alone, "contrast", "loss"), steps(&alone, "contrast", "gradient_norm"));
+    assert!(loss.len() > STEPS, "{} steps", loss.len());
+    for ranks in [2, 4] {
+        let out = run(ranks);
+        for (key, expected) in [("loss", &loss), ("gradient_norm", &norm)] {
+            let found = steps(&out, "contrast", key);
+            assert_eq!(found.len(), expected.len());
+            let off = |(found, expected): (&f64, &f64)| (found - expected).abs() / expected.abs();
+            let each: Vec<f64> = found.iter().zip(expected).take(STEPS).map(off).collect();
+            let worst = each.iter().copied().fold(0.0, f64::max);
+            eprintln!("{ranks} ranks, {STEPS} steps: {key} off by at most {worst:.1e}");
+            assert!(worst <= 1e-5, "{ranks} ranks, {key}: {each:?}");
+        }
+    }
+}
+
+/// Children of `launcher`, by their process number.
+fn ranks_of(launcher: &Child) -> Vec<i32> {
+    let path = format!("/proc/{0}/task/{0}/children", launcher.id());
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().map(|number| number.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_killed_rank_ends_the_run_with_a_word_and_the_run_goes_on_from_its_checkpoint() {
+    let (Some(tiny), Some(train)) = (Tiny::find(), program()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(&train, folder.path());
+    let out = folder.path().join("out");
+    let mut launcher =
+        command(&train, &tiny, &plan, &out, 2).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    let mut lines = BufReader::new(launcher.stderr.take().unwrap()).lines().map_while(Result::ok);
+    // The first look at the network is before the first contrastive step.
+    let begun = lines.by_ref().any(|line| {
+        said += &format!("{line}\n");
+        line.starts_with("contrast 0/")
+    });
+    assert!(begun, "{said}");
+    let partial = out.join("checkpoints/contrast.partial");
+    let ranks = ranks_of(&launcher);
+    assert_eq!(ranks.len(), 2, "{ranks:?}");
+    let began = Instant::now();
+    while !partial.is_file() && began.elapsed() < SOON {
+        // A file has no event that this test could wait for without a dependency.
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let killed = Command::new("kill").args(["-KILL", &ranks[1].to_string()]).status().unwrap();
+    assert!(killed.success());
+    let fell = Instant::now();
+    said.extend(lines.map(|line| line + "\n"));
+    let status = launcher.wait().unwrap();
+    let took = fell.elapsed();
+    assert!(!status.success(), "{status}");
+    assert!(took < SOON, "the launcher ended {took:?} after the rank");
+    assert!(said.contains("signal 9") || said.contains("Killed"), "{said}");
+    eprintln!("a run of two ranks ended {took:.1?} after one was killed");
+
+    let again = command(&train, &tiny, &plan, &out, 2).output().unwrap();
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success(), "{said}");
+    assert!(said.contains("contrast: going on after step"), "{said}");
+}
+
+#[test]
+fn a_program_without_mpi_refuses_to_be_one_of_several() {
+    let Some(train) = remedis_e2e::program("remedis-train") else { return };
+    let output = Command::new(train)
+        .args(["run", "--data", "nowhere", "--shifted", "nowhere", "--out", "nowhere"])
+        .env("OMPI_COMM_WORLD_SIZE", "2")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("one of 2 processes") && said.contains("--features mpi"), "{said}");
+}
