@@ -13,6 +13,7 @@ pub mod checkpoint;
 mod evaluate;
 mod loader;
 pub mod loss;
+pub mod neighbours;
 pub mod optimiser;
 mod plan;
 mod pool;
