@@ -4,16 +4,22 @@ mod classify;
 mod contrast;
 mod distil;
 mod finetune;
+mod grid;
 mod labels;
 mod network;
 mod pairs;
 mod pretrain;
+mod probe;
 mod run;
+mod self_distil;
 
 pub(crate) use run::{AHEAD, among_threads, send_batches};
 
 pub use contrast::contrast;
 pub use distil::distil;
 pub use finetune::{Start, finetune};
+pub use grid::{Grid, GridCell, finetune_grid};
 pub use labels::draw_labels;
 pub use pretrain::pretrain;
+pub use probe::{Probe, Sample, probe};
+pub use self_distil::self_distil;

@@ -1,12 +1,12 @@
 //! Stage 4: the teacher's answers, learned by a network small enough for the device.
 //!
 //! Source: Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent" (`FunMatch`): teacher and student
-//! see the same view, the teacher answers online, no labels. Without their mixup, and with a pull on the embedding, so that the
-//! student keeps a space in which a new head can be trained.
+//! see the same view or mixture of views, the teacher answers online, no labels. With a pull on the embedding, so that the student
+//! keeps a space in which a new head can be trained.
 
 use burn::module::Module;
 use remedis_model::{Classifier, Student, Weights};
-use remedis_views::Key;
+use remedis_views::{Key, roll_mixup};
 
 use super::network::{self, Adapter};
 use super::run::{Course, finish, finished, place, run};
@@ -61,9 +61,12 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
 
     let preprocessing = session.plan.input.preprocessing();
     let (views, key) = (config.augment.views(), Key::new(session.plan.seed, "distil"));
+    let mixing = Key::new(session.plan.seed, "distil mixup");
     let draw = |step| {
         let draws = draw_batch(key, pool.len(), config.batch, step);
-        views_of(pool, &draws, 0, &views, key, &preprocessing)
+        let mut batch = views_of(pool, &draws, 0, &views, key, &preprocessing);
+        mix(&mut batch, draws.len(), config.mixup, Key { epoch: step, ..mixing });
+        batch
     };
     let optimiser = optimiser::sgd(config.weight_decay);
     let start = Pupil { student, adapter };
@@ -77,4 +80,11 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
         (answers + places.mul_scalar(config.embedding_weight)).into()
     })?;
     Ok(finish(&course, &trained.student)?)
+}
+
+/// Mixes each of `n` views with the one before it, by one weight that `key` draws; an `alpha` of 0 leaves them as they are.
+pub(super) fn mix(views: &mut [f32], n: usize, alpha: f32, key: Key) {
+    if alpha > 0.0 {
+        roll_mixup(views, n, key.chance().beta(alpha));
+    }
 }
