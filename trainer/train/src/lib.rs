@@ -33,6 +33,6 @@ pub use plan::{
 pub use pool::{Detail, LoadPoolError, Pool};
 pub use session::{Observer, Session, Silent, StepRecord, TrainError};
 pub use stage::{
-    Grid, GridCell, Probe, Sample, Start, contrast, distil, draw_labels, finetune, finetune_grid, pretrain, probe,
-    self_distil,
+    Grid, GridCell, Probe, Sample, Start, Stored, contrast, distil, draw_labels, finetune, finetune_grid, pretrain,
+    probe, quantisation_aware, self_distil,
 };

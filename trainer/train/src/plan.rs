@@ -272,6 +272,10 @@ pub struct QuantiseConfig {
     pub n_calibration_images: usize,
     /// Share of activation magnitudes a range must hold, in percent, above 90 to 100.
     pub percentile: f64,
+    /// Passes of training in eight bits afterwards, with the views and temperature of `distil`; 0 leaves it out.
+    pub qat_epochs: usize,
+    /// Peak learning rate of these.
+    pub qat_learning_rate: f64,
 }
 
 /// Why a plan cannot be used.
@@ -408,6 +412,7 @@ impl Plan {
         )?;
         within("evaluate.resamples", self.evaluate.resamples, self.evaluate.resamples >= 200, "200 or more")?;
         steps("quantise.n_calibration_images", self.quantise.n_calibration_images, 1)?;
+        positive("quantise.qat_learning_rate", self.quantise.qat_learning_rate)?;
         let percentile = self.quantise.percentile;
         within("quantise.percentile", percentile, percentile > 90.0 && percentile <= 100.0, "above 90 and at most 100")
     }

@@ -122,7 +122,7 @@ mod tests {
         for batch in [3_usize, 8, 16] {
             let values: Vec<f32> = (0..2 * batch * 5).map(|_| chance.uniform(-1.0, 1.0)).collect();
             let bits = |loss: fn(Tensor<2>, Tensor<2>, f64) -> Tensor<1>| {
-                let rows = rows(&values, 5).to_device(&Device::flex().autodiff()).require_grad();
+                let rows = rows(&values, 5).autodiff().require_grad();
                 let [a, b]: [Tensor<2>; 2] = unit_length(rows.clone()).chunk(2, 0).try_into().unwrap();
                 let loss = loss(a, b, 0.2);
                 let gradient = rows.grad(&loss.backward()).unwrap();

@@ -151,6 +151,11 @@ const COMMENTS: &[(&str, &str)] = &[
         "quantise.percentile",
         "Share of magnitudes inside a range; the tail beyond it saturates. 100 is the plain maximum.",
     ),
+    (
+        "quantise.qat_epochs",
+        "Passes of training in eight bits, against the teacher; 0 leaves it out. For students that lose more than 0.01.",
+    ),
+    ("quantise.qat_learning_rate", "Near where distillation ended; the student has only the rounding to make up for."),
 ];
 
 /// The plan as TOML with a comment over each key.
@@ -240,6 +245,9 @@ mod tests {
 
     #[test]
     fn a_key_like_no_other_gets_the_list_of_its_section() {
-        assert_eq!(hint("quantise.zzz"), "keys there are: quantise.n_calibration_images, quantise.percentile");
+        assert_eq!(
+            hint("quantise.zzz"),
+            "keys there are: quantise.n_calibration_images, quantise.percentile, quantise.qat_epochs, quantise.qat_learning_rate"
+        );
     }
 }

@@ -96,7 +96,12 @@ impl Plan {
                 augment: Policy::Microscopy,
                 mixup: 0.0,
             },
-            quantise: QuantiseConfig { n_calibration_images: 256, percentile: 99.99 },
+            quantise: QuantiseConfig {
+                n_calibration_images: 256,
+                percentile: 99.99,
+                qat_epochs: 0,
+                qat_learning_rate: 0.001,
+            },
         }
     }
 

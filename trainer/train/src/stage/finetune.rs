@@ -108,3 +108,24 @@ pub(super) fn finetune_with(
     let trained = classify(session, &course, start, pool, &settings)?;
     Ok(finish(&course, &trained)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_the_plans_or_the_rules_and_never_a_grid() {
+        let mut plan = Plan::demo();
+        plan.finetune.grid_rates = vec![0.1];
+        let settled_by = |rule| {
+            let mut plan = plan.clone();
+            plan.finetune.rule = rule;
+            settled(&plan, &Pool::default())
+        };
+        let by_plan = settled_by(FinetuneRule::Plan);
+        assert_eq!((by_plan.steps, by_plan.learning_rate), (80, 0.1));
+        let by_rule = settled_by(FinetuneRule::HyperRule);
+        assert_eq!((by_rule.steps, by_rule.learning_rate), (500, 0.003));
+        assert!(by_plan.grid_rates.is_empty() && by_rule.grid_rates.is_empty());
+    }
+}
