@@ -103,12 +103,11 @@ mod tests {
     fn a_bowl_ten_thousand_times_steeper_one_way_is_walked_to_its_bottom() {
         let steep: Vec<f64> = (0..20).map(|i| 10_f64.powf(f64::from(i) * 4.0 / 19.0)).collect();
         let found = minimise(vec![1.0; 20], 1e-9, 1000, |x, gradient| {
-            for i in 0..20 {
-                gradient[i] = steep[i] * (x[i] - i as f64);
-            }
-            (0..20).map(|i| 0.5 * steep[i] * (x[i] - i as f64).powi(2)).sum()
+            let off: Vec<f64> = x.iter().zip(0..20).map(|(x, i)| x - f64::from(i)).collect();
+            gradient.iter_mut().zip(&steep).zip(&off).for_each(|((gradient, steep), off)| *gradient = steep * off);
+            steep.iter().zip(&off).map(|(steep, off)| 0.5 * steep * off * off).sum()
         });
-        let off = (0..20).map(|i| (found[i] - i as f64).abs()).fold(0.0, f64::max);
+        let off = found.iter().zip(0..20).map(|(x, i)| (x - f64::from(i)).abs()).fold(0.0, f64::max);
         assert!(off < 1e-8, "{off}");
     }
 

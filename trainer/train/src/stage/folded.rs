@@ -243,11 +243,11 @@ mod tests {
 
     /// The first `n` layers of a student, under a head of noise.
     fn beginning(layers: &[Layer], n: usize) -> Vec<Layer> {
-        let convolutions = layers[..n].iter().filter_map(|layer| match layer {
+        let mut convolutions = layers[..n].iter().filter_map(|layer| match layer {
             Layer::Conv { shape, .. } => Some(shape[0]),
             _ => None,
         });
-        let channels = convolutions.last().unwrap();
+        let channels = convolutions.next_back().unwrap();
         let mut layers = layers[..n].to_vec();
         layers.push(Layer::GlobalAveragePool { name: "mean".into(), input: n });
         let (weight, bias, shape) = (noise(5 * channels, "head"), vec![0.1; 5], [5, channels]);
