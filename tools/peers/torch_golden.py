@@ -116,6 +116,44 @@ def nt_xent():
     return {"temperature": temperature, "loss": rounded([loss])[0], "gradient": rounded(rows.grad.flatten())}
 
 
+def decoupled():
+    """Yeh et al. 2022, equation 6, on rows brought to unit length."""
+    rows, temperature = noise(1, 24, 16).requires_grad_(), 0.1
+    unit = F.normalize(rows)
+    similarities = unit @ unit.T / temperature
+    partners = (torch.arange(24) + 12) % 24
+    positive = similarities[torch.arange(24), partners]
+    negatives = similarities.masked_fill(torch.eye(12, dtype=torch.bool).repeat(2, 2), -math.inf)
+    loss = (torch.logsumexp(negatives, 1) - positive).mean()
+    loss.backward()
+    return {"temperature": temperature, "loss": rounded([loss])[0], "gradient": rounded(rows.grad.flatten())}
+
+
+def vicreg():
+    """Bardes et al. 2022, equation 6 with the mean squared distance of algorithm 1; half of the axes are wide enough."""
+    rows = (noise(1, 24, 16) * torch.tensor([0.5, 6.0]).double().repeat(8)).detach().requires_grad_()
+    a, b = rows.chunk(2)
+
+    def narrow(z):
+        return F.relu(1 - torch.sqrt(z.var(0) + 1e-4)).mean()
+
+    def correlated(z):
+        squares = torch.cov(z.T) ** 2
+        return (squares.sum() - squares.diagonal().sum()) / 16
+
+    loss = 25 * F.mse_loss(a, b) + 25 * (narrow(a) + narrow(b)) + correlated(a) + correlated(b)
+    loss.backward()
+    return {"loss": rounded([loss])[0], "gradient": rounded(rows.grad.flatten())}
+
+
+def sigmoid_cross_entropy():
+    """A sum over classes and a mean over images, as google-research/big_vision; targets from 0 to 1."""
+    logits, targets = (noise(6, 12, 7) * 8).requires_grad_(), (noise(7, 12, 7) + 1) / 2
+    loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / 12
+    loss.backward()
+    return {"loss": rounded([loss])[0], "gradient": rounded(logits.grad.flatten())}
+
+
 def distillation():
     """Hinton et al. 2015, section 2."""
     student, teacher, temperature = (noise(2, 12, 7) * 3).requires_grad_(), noise(3, 12, 7) * 3, 2.0
@@ -146,6 +184,9 @@ def main():
         "classes": CLASSES,
         "steps": [step(name) for name in NETWORKS],
         "nt_xent": nt_xent(),
+        "decoupled": decoupled(),
+        "vicreg": vicreg(),
+        "sigmoid_cross_entropy": sigmoid_cross_entropy(),
         "distillation": distillation(),
         "lars": lars(),
     }

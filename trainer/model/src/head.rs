@@ -23,6 +23,18 @@ impl ClassifierHead {
         Self { linear: linear(weight, Some(constant(0.0, n_classes, device))) }
     }
 
+    /// A head of these numbers: `weight` is `[embedding, class]`, row-major, and `bias` one number a class.
+    ///
+    /// # Panics
+    /// If there is no class or `weight` is not one row of classes after the other.
+    #[must_use]
+    pub fn of(weight: Vec<f32>, bias: Vec<f32>, device: &Device) -> Self {
+        let (values, n_classes) = (weight.len(), bias.len());
+        assert!(n_classes > 0 && values.is_multiple_of(n_classes), "{values} weights for {n_classes} classes");
+        let weight = parameter(weight, [values / n_classes, n_classes], device);
+        Self { linear: linear(weight, Some(parameter(bias, [n_classes], device))) }
+    }
+
     /// # Shapes
     /// - `embedding`: `[batch, embedding]`
     /// - returns: `[batch, class]`
@@ -124,6 +136,15 @@ mod tests {
         let logits = classifier.forward(Tensor::ones([2, 3, 32, 32], &device));
         assert_eq!(logits.into_data().try_to_vec::<f32>().unwrap(), [0.0; 6]);
         assert_eq!(classifier.n_classes(), 3);
+    }
+
+    // [1, 2] times columns [1, 3] and [2, -1], plus [0.5, -10].
+    #[test]
+    fn a_head_of_given_numbers_maps_an_embedding_by_its_columns() {
+        let device = Device::flex();
+        let head = ClassifierHead::of(vec![1.0, 2.0, 3.0, -1.0], vec![0.5, -10.0], &device);
+        let logits = head.forward(Tensor::from_data([[1.0, 2.0]], &device));
+        assert_eq!(logits.into_data().try_to_vec::<f32>().unwrap(), [7.5, -10.0]);
     }
 
     #[test]

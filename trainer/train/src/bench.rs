@@ -13,7 +13,7 @@ use remedis_ranks::Ranks;
 use remedis_views::{Key, Policy, view};
 
 use crate::checkpoint::floats;
-use crate::loss::cross_entropy;
+use crate::loss::{Objective, cross_entropy};
 use crate::optimiser;
 use crate::stage::{AHEAD, Contrastive, Share, Sight, among_threads, send_batches};
 
@@ -164,7 +164,7 @@ pub fn contrastive_times(config: &BitConfig, steps: Steps, ranks: &Ranks, device
         let began = Instant::now();
         network = among_threads(|| {
             let both = Tensor::<4>::from_data(TensorData::new(noise.clone(), shape), device);
-            let judged = network.judge(both, &share, 0.2);
+            let judged = network.judge(both, &share, Objective::NtXent, 0.2);
             let loss = ranks.sum(vec![judged.loss as f32])[0];
             assert!(loss.is_finite(), "the loss is {loss}");
             optimiser.step(0.01, network, judged.gradients)

@@ -11,6 +11,8 @@
 pub mod bench;
 pub mod checkpoint;
 mod evaluate;
+mod hyper_rule;
+mod lbfgs;
 mod loader;
 pub mod loss;
 pub mod neighbours;
@@ -22,10 +24,15 @@ mod session;
 mod stage;
 
 pub use evaluate::{embeddings, logits, student_logits};
+pub use hyper_rule::{HyperRule, hyper_rule, remedis_grid};
 pub use plan::{
     BackboneConfig, BackbonePreset, ContrastConfig, ContrastOptimiser, DistilConfig, EvaluateConfig, FinetuneConfig,
-    InputConfig, Plan, PlanError, PretrainConfig, QuantiseConfig, StudentConfig,
+    FinetuneRule, HeadLoss, InputConfig, Plan, PlanError, PretrainConfig, QuantiseConfig, Schedule, SelfDistilConfig,
+    StudentConfig,
 };
 pub use pool::{Detail, LoadPoolError, Pool};
 pub use session::{Observer, Session, Silent, StepRecord, TrainError, WatchRecord};
-pub use stage::{Start, Watch, backbone, contrast, distil, draw_labels, finetune, pretrain};
+pub use stage::{
+    Grid, GridCell, Probe, Sample, Start, Stored, Watch, backbone, contrast, distil, draw_labels, finetune, finetune_grid,
+    pretrain, probe, quantisation_aware, self_distil,
+};

@@ -1,12 +1,22 @@
-//! Losses: pure functions of tensors, each a mean over the batch in nats.
+//! Losses: pure functions of tensors, each a mean over the batch; in nats, but for [`vicreg`](vicreg()). Those whose names end in
+//! `_of` are sums over a part of the batch.
 
 mod cross_entropy;
+mod decoupled;
 mod distillation;
 mod nt_xent;
+mod objective;
+mod sigmoid_cross_entropy;
+mod similarity;
+mod vicreg;
 
 pub use cross_entropy::{cross_entropy, smoothed_cross_entropy};
+pub use decoupled::{decoupled, decoupled_of};
 pub use distillation::{distillation, embedding_distance};
-pub use nt_xent::{nt_xent, unit_length};
+pub use nt_xent::{nt_xent, nt_xent_of, unit_length};
+pub use objective::Objective;
+pub use sigmoid_cross_entropy::{SIGMOID_BIAS, one_hot, sigmoid_cross_entropy};
+pub use vicreg::vicreg;
 
 #[cfg(test)]
 mod check {

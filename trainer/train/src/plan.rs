@@ -3,12 +3,17 @@
 //! Paths, the device and verbosity are arguments of the program. A plan is a TOML file in which every number is written
 //! out with its reason, so a run can be read, changed and repeated; no key has a silent default.
 
+mod choices;
 mod comments;
 mod recipe;
+
+pub use choices::{FinetuneRule, HeadLoss, Schedule};
 
 use remedis_imaging::{Channels, Preprocessing, Resize};
 use remedis_views::Policy;
 use serde::{Deserialize, Serialize};
+
+use crate::loss::Objective;
 
 /// Everything that decides the outcome of one run of the whole chain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +35,8 @@ pub struct Plan {
     pub finetune: FinetuneConfig,
     /// How label efficiency is measured.
     pub evaluate: EvaluateConfig,
+    /// Between stages 3 and 4, the teacher to itself.
+    pub self_distil: SelfDistilConfig,
     /// Stage 4, teacher to student.
     pub distil: DistilConfig,
     /// Post-training quantisation of the student.
@@ -111,8 +118,14 @@ pub struct PretrainConfig {
     pub epochs: usize,
     /// Images in a step.
     pub batch: usize,
+    /// What the head minimises.
+    pub loss: HeadLoss,
     /// Peak learning rate of SGD with momentum 0.9.
     pub learning_rate: f64,
+    /// How the learning rate falls.
+    pub schedule: Schedule,
+    /// Shares of the steps at which the rate falls to a tenth, rising, where `schedule` says so.
+    pub decay_at: Vec<f64>,
     /// Added to the gradient as `weight_decay * weight`, kernels only.
     pub weight_decay: f64,
     /// Share of all steps in which the learning rate rises linearly, 0 to 0.5.
@@ -145,6 +158,8 @@ pub struct ContrastConfig {
     pub batch: usize,
     /// Views that go through the backbone at once, 0 for all: bounds the memory, not the batch. BiT backbones only.
     pub at_once: usize,
+    /// Which loss.
+    pub objective: Objective,
     /// Which optimiser.
     pub optimiser: ContrastOptimiser,
     /// Peak learning rate is this times the square root of `batch`.
@@ -171,12 +186,18 @@ pub struct ContrastConfig {
 pub struct FinetuneConfig {
     /// Labels used, drawn evenly over the classes and by whole patients; 0 uses every label.
     pub n_labels: usize,
+    /// Who sets steps, batch, rate, schedule, weight decay and mixup.
+    pub rule: FinetuneRule,
     /// Optimiser steps.
     pub steps: usize,
     /// Images in a step.
     pub batch: usize,
     /// Peak learning rate of SGD with momentum 0.9.
     pub learning_rate: f64,
+    /// How the learning rate falls.
+    pub schedule: Schedule,
+    /// Shares of the steps at which the rate falls to a tenth, rising, where `schedule` says so.
+    pub decay_at: Vec<f64>,
     /// Weight decay, kernels only.
     pub weight_decay: f64,
     /// Share of all steps in which the learning rate rises linearly, 0 to 0.5.
@@ -185,6 +206,12 @@ pub struct FinetuneConfig {
     pub clip_norm: f64,
     /// Which views are drawn.
     pub augment: Policy,
+    /// Alpha of the beta distribution that mixup's weights come from, 0 (no mixup) to 1.
+    pub mixup: f32,
+    /// Learning rates tried instead of `learning_rate`; the validation split of the source site chooses. None: no grid.
+    pub grid_rates: Vec<f64>,
+    /// Weight decays tried with each of them instead of `weight_decay`.
+    pub grid_decays: Vec<f64>,
 }
 
 /// How label efficiency is measured.
@@ -195,6 +222,30 @@ pub struct EvaluateConfig {
     pub fractions: Vec<f64>,
     /// Resamples of the bootstrap that gives the intervals.
     pub resamples: usize,
+}
+
+/// Between stages 3 and 4: the teacher to a network of its own form.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SelfDistilConfig {
+    /// Passes over the pool, labelled and unlabelled together; 0 leaves the stage out.
+    pub epochs: usize,
+    /// Images in a step.
+    pub batch: usize,
+    /// Peak learning rate of SGD with momentum 0.9.
+    pub learning_rate: f64,
+    /// Weight decay, kernels only.
+    pub weight_decay: f64,
+    /// Share of all steps in which the learning rate rises linearly, 0 to 0.5.
+    pub warm_up: f64,
+    /// Softmax temperature of teacher and pupil alike; 1 leaves the logits as they are.
+    pub temperature: f64,
+    /// Largest global gradient norm.
+    pub clip_norm: f64,
+    /// Which views are drawn; teacher and pupil see the same one.
+    pub augment: Policy,
+    /// Alpha of the beta distribution that mixup's weights come from, 0 (no mixup) to 1.
+    pub mixup: f32,
 }
 
 /// Stage 4: teacher to student.
@@ -219,6 +270,8 @@ pub struct DistilConfig {
     pub clip_norm: f64,
     /// Which views are drawn; teacher and student see the same one.
     pub augment: Policy,
+    /// Alpha of the beta distribution that mixup's weights come from, 0 (no mixup) to 1; both see the same mixture.
+    pub mixup: f32,
 }
 
 /// Post-training quantisation of the student.
@@ -229,6 +282,10 @@ pub struct QuantiseConfig {
     pub n_calibration_images: usize,
     /// Share of activation magnitudes a range must hold, in percent, above 90 to 100.
     pub percentile: f64,
+    /// Passes of training in eight bits afterwards, with the views and temperature of `distil`; 0 leaves it out.
+    pub qat_epochs: usize,
+    /// Peak learning rate of these.
+    pub qat_learning_rate: f64,
 }
 
 /// Why a plan cannot be used.
@@ -313,7 +370,7 @@ impl Plan {
             ["pretrain.learning_rate", "pretrain.weight_decay", "pretrain.warm_up", "pretrain.clip_norm"],
             [p.learning_rate, p.weight_decay, p.warm_up, p.clip_norm],
         )?;
-        within("pretrain.mixup", p.mixup, (0.0..=1.0).contains(&p.mixup), "a number from 0 to 1")?;
+        choices::check_pretrain(p)?;
         let c = &self.contrast;
         steps("contrast.batch", c.batch, 2)?;
         steps("contrast.projection", c.projection, 1)?;
@@ -334,6 +391,15 @@ impl Plan {
             ["finetune.learning_rate", "finetune.weight_decay", "finetune.warm_up", "finetune.clip_norm"],
             [f.learning_rate, f.weight_decay, f.warm_up, f.clip_norm],
         )?;
+        choices::check_finetune(f)?;
+        let s = &self.self_distil;
+        steps("self_distil.batch", s.batch, 1)?;
+        positive("self_distil.temperature", s.temperature)?;
+        choices::alpha("self_distil.mixup", s.mixup)?;
+        rates(
+            ["self_distil.learning_rate", "self_distil.weight_decay", "self_distil.warm_up", "self_distil.clip_norm"],
+            [s.learning_rate, s.weight_decay, s.warm_up, s.clip_norm],
+        )?;
         let d = &self.distil;
         steps("distil.batch", d.batch, 2)?;
         steps("distil.epochs", d.epochs, 1)?;
@@ -343,6 +409,7 @@ impl Plan {
             ["distil.learning_rate", "distil.weight_decay", "distil.warm_up", "distil.clip_norm"],
             [d.learning_rate, d.weight_decay, d.warm_up, d.clip_norm],
         )?;
+        choices::alpha("distil.mixup", d.mixup)?;
 
         let fractions = &self.evaluate.fractions;
         let rising = fractions.windows(2).all(|pair| pair[0] < pair[1]);
@@ -355,6 +422,7 @@ impl Plan {
         )?;
         within("evaluate.resamples", self.evaluate.resamples, self.evaluate.resamples >= 200, "200 or more")?;
         steps("quantise.n_calibration_images", self.quantise.n_calibration_images, 1)?;
+        positive("quantise.qat_learning_rate", self.quantise.qat_learning_rate)?;
         let percentile = self.quantise.percentile;
         within("quantise.percentile", percentile, percentile > 90.0 && percentile <= 100.0, "above 90 and at most 100")
     }
@@ -401,7 +469,8 @@ mod tests {
         let error = Plan::from_toml(&text).unwrap_err().to_string();
         assert_eq!(
             error,
-            "the plan has no key contrast.temprature; similar keys are: contrast.temperature, distil.temperature"
+            "the plan has no key contrast.temprature; similar keys are: contrast.temperature, self_distil.temperature, \
+             distil.temperature"
         );
     }
 
@@ -428,5 +497,20 @@ mod tests {
         let mut plan = Plan::tiny();
         plan.evaluate.fractions = vec![0.5, 0.1];
         assert!(plan.check().unwrap_err().to_string().starts_with("evaluate.fractions is [0.5, 0.1]"));
+        let mut plan = Plan::tiny();
+        plan.finetune.decay_at = vec![0.4, 1.0];
+        assert_eq!(
+            plan.check().unwrap_err().to_string(),
+            "finetune.decay_at is [0.4, 1.0], expected a rising list of numbers between 0 and 1"
+        );
+        let mut plan = Plan::tiny();
+        plan.finetune.grid_rates = vec![0.1, 0.0];
+        assert_eq!(
+            plan.check().unwrap_err().to_string(),
+            "finetune.grid_rates is [0.1, 0.0], expected a list of positive numbers, or none"
+        );
+        let mut plan = Plan::tiny();
+        plan.self_distil.mixup = 1.5;
+        assert_eq!(plan.check().unwrap_err().to_string(), "self_distil.mixup is 1.5, expected a number from 0 to 1");
     }
 }

@@ -5,7 +5,9 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use remedis_model::{BitConfig, Classifier, InvertedResidualConfig, StudentConfig};
-use remedis_train::loss::{cross_entropy, distillation, nt_xent, unit_length};
+use remedis_train::loss::{
+    cross_entropy, decoupled, distillation, nt_xent, sigmoid_cross_entropy, unit_length, vicreg,
+};
 use remedis_train::optimiser::lars;
 use serde::Deserialize;
 
@@ -19,6 +21,9 @@ struct Golden {
     classes: usize,
     steps: Vec<Step>,
     nt_xent: Loss,
+    decoupled: Loss,
+    vicreg: Loss,
+    sigmoid_cross_entropy: Loss,
     distillation: Loss,
     lars: Lars,
 }
@@ -48,6 +53,7 @@ struct Parameter {
 
 #[derive(Deserialize)]
 struct Loss {
+    #[serde(default)]
     temperature: f64,
     loss: f64,
     gradient: Vec<f64>,
@@ -218,6 +224,35 @@ fn nt_xent_is_pytorchs() {
         let views = unit_length(rows).chunk(2, 0);
         nt_xent(views[0].clone(), views[1].clone(), golden.temperature)
     });
+}
+
+#[test]
+fn decoupled_contrastive_learning_is_pytorchs() {
+    let golden = golden().decoupled;
+    let rows = tensor(noise(1, 24 * 16), [24, 16], &Device::flex().autodiff());
+    check_loss(&golden, rows, |rows| {
+        let views = unit_length(rows).chunk(2, 0);
+        decoupled(views[0].clone(), views[1].clone(), golden.temperature)
+    });
+}
+
+#[test]
+fn vicreg_is_pytorchs() {
+    let device = Device::flex().autodiff();
+    let widths = tensor([0.5, 6.0].repeat(8), [1, 16], &device);
+    let rows = (tensor(noise(1, 24 * 16), [24, 16], &device) * widths).detach();
+    check_loss(&golden().vicreg, rows, |rows| {
+        let views = rows.chunk(2, 0);
+        vicreg(views[0].clone(), views[1].clone())
+    });
+}
+
+#[test]
+fn the_sigmoid_cross_entropy_is_pytorchs() {
+    let device = Device::flex().autodiff();
+    let [logits, targets] = [6, 7].map(|seed| tensor(noise(seed, 12 * 7), [12, 7], &device));
+    let (logits, targets) = ((logits * 8.0).detach(), (targets + 1.0) / 2.0);
+    check_loss(&golden().sigmoid_cross_entropy, logits, |logits| sigmoid_cross_entropy(logits, targets.clone()));
 }
 
 #[test]

@@ -9,12 +9,13 @@ use std::time::Duration;
 use burn::module::Module;
 use burn::tensor::Device;
 use remedis_imaging::{Channels, Image};
-use remedis_model::Weights;
+use remedis_model::{Backbone, Classifier, Weights};
 use remedis_ranks::Ranks;
-use remedis_model::{Backbone, Classifier};
+use remedis_train::loss::Objective;
 use remedis_train::{
-    ContrastOptimiser, Observer, Plan, Pool, Session, Start, StepRecord, TrainError, Watch, WatchRecord, contrast, distil,
-    finetune, logits, pretrain, student_logits,
+    ContrastOptimiser, FinetuneRule, HeadLoss, Observer, Plan, Pool, Sample, Schedule, Session, Start, StepRecord, TrainError, Watch,
+    WatchRecord, contrast, distil, embeddings, finetune, finetune_grid, logits, pretrain, probe, self_distil,
+    student_logits,
 };
 
 /// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own; two images a patient.
@@ -124,6 +125,17 @@ fn pretraining_resumes_bit_for_bit_with_and_without_mixup() {
 }
 
 #[test]
+fn pretraining_with_sigmoids_resumes_bit_for_bit_and_begins_with_every_class_unlikely() {
+    let mut plan = plan();
+    (plan.pretrain.loss, plan.pretrain.mixup) = (HeadLoss::Sigmoid, 0.4);
+    check_resume(&plan, |session| pretrain(session, &pool()));
+    let folder = tempfile::tempdir().unwrap();
+    let (_, steps, _) = stage(folder.path(), &plan, None, |session| pretrain(session, &pool()));
+    // Two classes with biases of -10: the one that is there costs 10.000045, the other 0.000045.
+    assert!((steps[0].loss - 10.000_09).abs() < 1e-4, "{}", steps[0].loss);
+}
+
+#[test]
 fn contrastive_training_resumes_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let start = backbone(folder.path());
@@ -132,6 +144,36 @@ fn contrastive_training_resumes_bit_for_bit() {
         plan.contrast.optimiser = optimiser;
         check_resume(&plan, |session| contrast(session, start.clone(), &pool(), None));
     }
+}
+
+#[test]
+fn every_objective_trains_and_resumes_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = backbone(folder.path());
+    for objective in [Objective::Decoupled, Objective::Vicreg] {
+        let mut plan = plan();
+        plan.contrast.objective = objective;
+        check_resume(&plan, |session| contrast(session, start.clone(), &pool(), None));
+    }
+}
+
+#[test]
+fn steps_fall_to_a_tenth_where_the_plan_says_and_under_bit_hyper_rule_where_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (start, mut plan) = (Start::Backbone(backbone(folder.path())), plan());
+    plan.finetune.steps = 10;
+    plan.finetune.warm_up = 0.2;
+    plan.finetune.schedule = Schedule::Steps;
+    plan.finetune.decay_at = vec![0.4, 0.8];
+    let (_, steps, _) = stage(folder.path(), &plan, None, |session| finetune(session, "t", start.clone(), &pool(), 2));
+    let rates: Vec<_> = steps.iter().map(|step| (step.learning_rate * 1e6).round() / 1e6).collect();
+    assert_eq!(rates, [0.05, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.001, 0.001]);
+    // 512 images of 32 pixels a step: two steps are enough to see what was asked.
+    plan.finetune.rule = FinetuneRule::HyperRule;
+    let (_, steps, _) =
+        stage(folder.path(), &plan, Some(2), |session| finetune(session, "h", start.clone(), &pool(), 2));
+    let seen: Vec<_> = steps.iter().map(|step| (step.total, (step.learning_rate * 1e7).round() / 1e7)).collect();
+    assert_eq!(seen, [(500, 0.000_03), (500, 0.000_06)]);
 }
 
 #[test]
@@ -148,6 +190,83 @@ fn distillation_resumes_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let teacher = classifier(folder.path());
     check_resume(&plan(), |session| distil(session, &teacher, &pool()));
+}
+
+#[test]
+fn distillation_of_mixtures_resumes_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (teacher, mut plan) = (classifier(folder.path()), plan());
+    plan.distil.mixup = 1.0;
+    check_resume(&plan, |session| distil(session, &teacher, &pool()));
+}
+
+#[test]
+fn self_distillation_resumes_bit_for_bit_and_is_left_out_without_passes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (start, teacher, mut plan) = (backbone(folder.path()), classifier(folder.path()), plan());
+    let (out, silent, _) = stage(folder.path(), &plan, None, |session| {
+        self_distil(session, &teacher, Start::Backbone(start.clone()), &pool())
+    });
+    assert_eq!(Weights::of(&out.unwrap()).sha256(), Weights::of(&teacher).sha256());
+    assert!(silent.is_empty());
+    (plan.self_distil.epochs, plan.self_distil.batch, plan.self_distil.mixup) = (3, 8, 0.5);
+    check_resume(&plan, |session| self_distil(session, &teacher, Start::Backbone(start.clone()), &pool()));
+}
+
+#[test]
+fn a_grid_takes_the_cell_that_validation_prefers_and_passes_over_one_that_diverges() {
+    let folder = tempfile::tempdir().unwrap();
+    let (start, mut plan) = (Start::Backbone(backbone(folder.path())), plan());
+    plan.finetune.steps = 40;
+    (plan.finetune.grid_rates, plan.finetune.grid_decays) = (vec![1e30, 1e-9, 0.1], vec![1e-3, 1e-4]);
+    let grid = |session: &mut Session| finetune_grid(session, "teacher", &start, &pool(), &pool(), 2);
+    let (found, ..) = stage(folder.path(), &plan, None, grid);
+    let found = found.unwrap();
+    let accuracies: Vec<_> = found.cells.iter().map(|cell| cell.balanced_accuracy).collect();
+    assert_eq!(accuracies[..2], [None, None]);
+    assert_eq!(accuracies[4..], [Some(1.0); 2]);
+    // At a rate of nearly nothing the classes stay equally likely: ln 2.
+    assert!(found.cells[2..4].iter().all(|cell| cell.loss > Some(0.69)), "{:?}", found.cells);
+    let better = if found.cells[5].loss < found.cells[4].loss { 5 } else { 4 };
+    assert_eq!(found.chosen, better);
+    // The same classifier as fine-tuning with that cell's numbers alone, which is found finished.
+    let cell = &found.cells[found.chosen];
+    plan.finetune.grid_rates = vec![cell.learning_rate];
+    plan.finetune.grid_decays = vec![cell.weight_decay];
+    let (alone, steps, _) = stage(folder.path(), &plan, None, grid);
+    assert!(steps.is_empty());
+    assert_eq!(Weights::of(&alone.unwrap().classifier).sha256(), Weights::of(&found.classifier).sha256());
+}
+
+#[test]
+fn a_grid_of_cells_that_all_diverge_is_an_error_and_validation_needs_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let (start, mut plan) = (Start::Backbone(backbone(folder.path())), plan());
+    plan.finetune.grid_rates = vec![1e30, 1e31];
+    let grid = |session: &mut Session| finetune_grid(session, "teacher", &start, &pool(), &pool(), 2);
+    let error = stage(folder.path(), &plan, None, grid).0.unwrap_err().to_string();
+    assert!(error.starts_with("teacher_rate_1000000000000000000000000000000_decay_0.0001 diverged"), "{error}");
+    let mut unlabelled = pool();
+    unlabelled.labels.fill(None);
+    let grid = |session: &mut Session| finetune_grid(session, "teacher", &start, &pool(), &unlabelled, 2);
+    let error = stage(folder.path(), &plan, None, grid).0.unwrap_err().to_string();
+    assert_eq!(error, "teacher needs at least 1 labelled validation images, found 0");
+}
+
+#[test]
+fn a_probe_on_a_backbone_tells_red_from_blue() {
+    let folder = tempfile::tempdir().unwrap();
+    let (backbone, pool) = (backbone(folder.path()), pool());
+    let embeddings = embeddings(&backbone, &pool, &plan().input.preprocessing(), &Device::flex());
+    let labels: Vec<_> = pool.labels.iter().flatten().copied().collect();
+    let sample = Sample { embeddings: &embeddings, labels: &labels };
+    let found = probe(sample, sample, 2).unwrap();
+    assert_eq!(found.validation.balanced_accuracy, Some(1.0));
+    let head = found.head(&Device::flex());
+    let answers = logits(&Classifier { backbone, head }, &pool, &plan().input.preprocessing(), &Device::flex());
+    let pairs = answers.into_iter().flatten().zip(found.logits(&embeddings).concat());
+    let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(off < 1e-3, "{off}");
 }
 
 #[test]

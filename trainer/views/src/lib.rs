@@ -27,7 +27,7 @@ pub use colour::{brightness, contrast, grey, hue, saturation};
 pub use elastic::Elastic;
 pub use equalise::equalise;
 pub use frame::Frame;
-pub use mixup::mixup;
+pub use mixup::{mixup, roll_mixup};
 pub use planes::Planes;
 pub use policy::{Policy, Views};
 pub use stain::{Stain, stain};

@@ -25,11 +25,17 @@ const COMMENTS: &[(&str, &str)] = &[
     ("pretrain.epochs", "Passes over the images. BiT uses 90 on ImageNet; small sets stop gaining earlier."),
     ("pretrain.batch", "Images in a step; GroupNorm works at any size."),
     (
+        "pretrain.loss",
+        "\"softmax\" where an image shows one class; \"sigmoid\" as BiT on ImageNet-21k, whose images may show several.",
+    ),
+    (
         "pretrain.learning_rate",
         "Peak, SGD momentum 0.9. BiT's 0.1 * batch / 256 is for 90 epochs; short runs want more.",
     ),
+    ("pretrain.schedule", "\"cosine\" to 0, or \"steps\" of a tenth at decay_at, as BiT."),
+    ("pretrain.decay_at", "Shares of the steps, used by \"steps\" alone; BiT falls after 30, 60 and 80 of 90 epochs."),
     ("pretrain.weight_decay", "On kernels only, as in BiT."),
-    ("pretrain.warm_up", "Share of the steps in which the rate rises; the rest follows a half cosine to 0."),
+    ("pretrain.warm_up", "Share of the steps in which the rate rises; then it falls by the schedule."),
     ("pretrain.clip_norm", "BiT clips the global gradient norm at 1."),
     ("pretrain.augment", "\"natural\": crop of 25 to 100 % of the area and horizontal flip."),
     (
@@ -45,6 +51,10 @@ const COMMENTS: &[(&str, &str)] = &[
     (
         "contrast.at_once",
         "Views through the backbone at once; 0 is all. Fewer need less memory and a third more time, for the same gradients.",
+    ),
+    (
+        "contrast.objective",
+        "\"nt_xent\" as SimCLR; \"decoupled\" for small batches; \"vicreg\" needs no negatives and no temperature.",
     ),
     (
         "contrast.optimiser",
@@ -72,19 +82,50 @@ const COMMENTS: &[(&str, &str)] = &[
         "Stage 3: all weights, few labels, short (after BiT-HyperRule, which uses 500 steps below 20,000 images).",
     ),
     ("finetune.n_labels", "Labels used, even over classes, by whole patients; 0 uses every label."),
+    (
+        "finetune.rule",
+        "\"plan\": the numbers below. \"hyper_rule\": BiT's, by the number of labels, for steps, batch, rate, fall, decay, mixup.",
+    ),
     ("finetune.steps", "Optimiser steps; not epochs, so that few labels train as long as many."),
     ("finetune.batch", "Images in a step."),
     ("finetune.learning_rate", "Peak, SGD momentum 0.9. BiT's 0.003 is for R50 and up; small networks want more."),
+    ("finetune.schedule", "\"cosine\" to 0, or \"steps\" of a tenth at decay_at, as BiT-HyperRule."),
+    ("finetune.decay_at", "Shares of the steps, used by \"steps\" alone; BiT-HyperRule: 200, 300 and 400 of 500."),
     ("finetune.weight_decay", "BiT-HyperRule uses none; a little helps networks trained for minutes."),
     ("finetune.warm_up", "Spares the backbone while the zero-initialised head finds its direction."),
     ("finetune.clip_norm", "Stops a bad batch of few labels from undoing the pretraining."),
     ("finetune.augment", "\"microscopy_mild\" (or \"radiology_mild\"): large crops, flips and turns, little colour."),
+    ("finetune.mixup", "Alpha of mixup; BiT-HyperRule takes 0.1 from 20,000 labels on, 0 below."),
+    (
+        "finetune.grid_rates",
+        "Rates to choose from by validation here, [] for none; REMEDIS: 0.000316, 0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316.",
+    ),
+    (
+        "finetune.grid_decays",
+        "Weight decays to try with each of them; REMEDIS: 0, 0.00001, 0.0001, 0.001. Costs their product.",
+    ),
     ("evaluate", "The label-efficiency curve, and the bootstrap behind every interval."),
     (
         "evaluate.fractions",
         "Shares of the new site's labels, rising; 0 is zero-shot. Each non-zero one is two fine-tunings.",
     ),
     ("evaluate.resamples", "Bootstrap resamples of whole patients; 2000 makes the ends of a 95 % interval steady."),
+    (
+        "self_distil",
+        "Between stages 3 and 4: the teacher's answers on all images to a network of its form (SimCLRv2, Chen et al. 2020).",
+    ),
+    ("self_distil.epochs", "Passes over labelled and unlabelled images; 0 leaves the stage out."),
+    ("self_distil.batch", "Images in a step; GroupNorm works at any size."),
+    (
+        "self_distil.learning_rate",
+        "Peak, SGD momentum 0.9; the pupil starts from the contrastive weights, as fine-tuning does.",
+    ),
+    ("self_distil.weight_decay", "Kernels only."),
+    ("self_distil.warm_up", "Spares the backbone while the zero-initialised head finds its direction."),
+    ("self_distil.temperature", "SimCLRv2 takes 1 where the teacher saw few labels."),
+    ("self_distil.clip_norm", "As in fine-tuning."),
+    ("self_distil.augment", "Teacher and pupil see the same view."),
+    ("self_distil.mixup", "Alpha of mixup, 0 for none; both see the same mixture."),
     ("distil", "Stage 4: teacher to student on the same views, no labels needed (FunMatch, Beyer et al. 2022)."),
     ("distil.epochs", "Passes over labelled and unlabelled images; patience pays more than any other setting."),
     ("distil.batch", "Images in a step; the student's BatchNorm wants 32 or more."),
@@ -101,6 +142,10 @@ const COMMENTS: &[(&str, &str)] = &[
     ),
     ("distil.clip_norm", "As in FunMatch."),
     ("distil.augment", "Teacher and student see the same view, so strong crops are safe."),
+    (
+        "distil.mixup",
+        "Alpha of mixup, both see the same mixture; FunMatch takes 1 and hundreds of passes, short runs do without.",
+    ),
     ("quantise", "int8 student: weights per output channel, activations per tensor."),
     (
         "quantise.n_calibration_images",
@@ -110,6 +155,11 @@ const COMMENTS: &[(&str, &str)] = &[
         "quantise.percentile",
         "Share of magnitudes inside a range; the tail beyond it saturates. 100 is the plain maximum.",
     ),
+    (
+        "quantise.qat_epochs",
+        "Passes of training in eight bits, against the teacher; 0 leaves it out. For students that lose more than 0.01.",
+    ),
+    ("quantise.qat_learning_rate", "Near where distillation ended; the student has only the rounding to make up for."),
 ];
 
 /// The plan as TOML with a comment over each key.
@@ -199,6 +249,9 @@ mod tests {
 
     #[test]
     fn a_key_like_no_other_gets_the_list_of_its_section() {
-        assert_eq!(hint("quantise.zzz"), "keys there are: quantise.n_calibration_images, quantise.percentile");
+        assert_eq!(
+            hint("quantise.zzz"),
+            "keys there are: quantise.n_calibration_images, quantise.percentile, quantise.qat_epochs, quantise.qat_learning_rate"
+        );
     }
 }

@@ -5,8 +5,10 @@ use remedis_views::Policy;
 
 use super::{
     BackboneConfig, BackbonePreset, ContrastConfig, ContrastOptimiser, DistilConfig, EvaluateConfig, FinetuneConfig,
-    InputConfig, Plan, PretrainConfig, QuantiseConfig, StudentConfig,
+    FinetuneRule, HeadLoss, InputConfig, Plan, PretrainConfig, QuantiseConfig, Schedule, SelfDistilConfig,
+    StudentConfig,
 };
+use crate::loss::Objective;
 
 impl Plan {
     /// The demo: 2,000 natural images, 2,000 cells of one site and 600 of another, all synthetic, on two CPU cores.
@@ -30,7 +32,10 @@ impl Plan {
             pretrain: PretrainConfig {
                 epochs: 4,
                 batch: 32,
+                loss: HeadLoss::Softmax,
                 learning_rate: 0.2,
+                schedule: Schedule::Cosine,
+                decay_at: vec![0.33, 0.67, 0.89],
                 weight_decay: 1e-4,
                 warm_up: 0.1,
                 clip_norm: 1.0,
@@ -41,6 +46,7 @@ impl Plan {
                 epochs: 15,
                 batch: 64,
                 at_once: 0,
+                objective: Objective::NtXent,
                 optimiser: ContrastOptimiser::AdamW,
                 learning_rate_per_sqrt_batch: 0.000_25,
                 weight_decay: 1e-6,
@@ -53,15 +59,32 @@ impl Plan {
             },
             finetune: FinetuneConfig {
                 n_labels: 160,
+                rule: FinetuneRule::Plan,
                 steps: 80,
                 batch: 32,
                 learning_rate: 0.1,
+                schedule: Schedule::Cosine,
+                decay_at: vec![0.4, 0.6, 0.8],
                 weight_decay: 1e-4,
                 warm_up: 0.1,
                 clip_norm: 1.0,
                 augment: Policy::MicroscopyMild,
+                mixup: 0.0,
+                grid_rates: vec![],
+                grid_decays: vec![],
             },
             evaluate: EvaluateConfig { fractions: vec![0.0, 0.1, 0.33, 1.0], resamples: 2000 },
+            self_distil: SelfDistilConfig {
+                epochs: 0,
+                batch: 32,
+                learning_rate: 0.1,
+                weight_decay: 1e-4,
+                warm_up: 0.1,
+                temperature: 1.0,
+                clip_norm: 1.0,
+                augment: Policy::Microscopy,
+                mixup: 0.0,
+            },
             distil: DistilConfig {
                 epochs: 6,
                 batch: 32,
@@ -72,8 +95,14 @@ impl Plan {
                 embedding_weight: 0.5,
                 clip_norm: 1.0,
                 augment: Policy::Microscopy,
+                mixup: 0.0,
             },
-            quantise: QuantiseConfig { n_calibration_images: 256, percentile: 99.99 },
+            quantise: QuantiseConfig {
+                n_calibration_images: 256,
+                percentile: 99.99,
+                qat_epochs: 0,
+                qat_learning_rate: 0.001,
+            },
         }
     }
 

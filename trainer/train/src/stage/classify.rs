@@ -1,7 +1,7 @@
 //! Supervised training of a classifier, shared by pretraining and fine-tuning.
 
 use burn::tensor::{Device, Int, Tensor};
-use remedis_model::Classifier;
+use remedis_model::{Classifier, ClassifierHead};
 use remedis_ranks::Ranks;
 use remedis_views::{Key, Policy, mixup};
 
@@ -11,11 +11,13 @@ use super::run::{Course, run, unwatched};
 use crate::loader::{Draw, draw_batch, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
+use crate::plan::HeadLoss;
 use crate::pool::Pool;
 use crate::session::{Session, TrainError};
 
 /// What both supervised stages set.
 pub(super) struct Classify {
+    pub(super) loss: HeadLoss,
     pub(super) weight_decay: f64,
     pub(super) batch: usize,
     pub(super) augment: Policy,
@@ -28,6 +30,18 @@ pub(super) struct Classify {
 pub(super) fn classifier(session: &Session, n_classes: usize, stage: &str, device: &Device) -> Classifier {
     let seed = Key::new(session.plan.seed, stage);
     network::classifier(session.plan, n_classes, network::seed(seed), device)
+}
+
+/// `classifier` with a head that begins as this loss wants it: at zero, or finding every class unlikely.
+pub(super) fn begin_head(classifier: Classifier, loss: HeadLoss, device: &Device) -> Classifier {
+    match loss {
+        HeadLoss::Softmax => classifier,
+        HeadLoss::Sigmoid => {
+            let (embedding, n_classes) = (classifier.backbone.embedding_size(), classifier.n_classes());
+            let (weight, bias) = (vec![0.0; embedding * n_classes], vec![loss::SIGMOID_BIAS; n_classes]);
+            Classifier { head: ClassifierHead::of(weight, bias, device), ..classifier }
+        }
+    }
 }
 
 /// One batch: prepared views and their classes.
@@ -93,11 +107,16 @@ pub(super) fn classify(
         judge(network, x, &share, |network, embedding| {
             let classes = Tensor::<1, Int>::from_data(batch.classes.as_slice(), &device);
             let logits = network.head.forward(embedding);
-            let loss = loss::cross_entropy(logits.clone(), classes.clone());
+            let against = |logits, classes| match settings.loss {
+                HeadLoss::Softmax => loss::cross_entropy(logits, classes),
+                HeadLoss::Sigmoid => loss::sigmoid_cross_entropy(logits, loss::one_hot(classes, settings.n_classes)),
+            };
+            let loss = against(logits.clone(), classes.clone());
             match batch.own {
                 None => loss,
+                // Either loss is linear in its targets, so this is the loss against the mixed ones.
                 Some(own) => {
-                    let partners = loss::cross_entropy(logits, classes.flip([0]));
+                    let partners = against(logits, classes.flip([0]));
                     loss.mul_scalar(own) + partners.mul_scalar(1.0 - own)
                 }
             }

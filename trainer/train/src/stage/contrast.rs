@@ -16,10 +16,11 @@ use super::pairs::{Pair, Units};
 use super::run::{Course, finish, finished, place, run};
 use super::watch::{Watch, Watcher};
 use crate::loader::{Draw, to_tensor, views_of};
-use crate::loss;
+use crate::loss::{self, Objective};
 use crate::optimiser;
 use crate::plan::{ContrastConfig, ContrastOptimiser};
 use crate::pool::Pool;
+use crate::schedule::Fall;
 use crate::session::{Session, TrainError};
 
 /// What is trained: the backbone, and a head that is thrown away afterwards.
@@ -37,12 +38,13 @@ impl Contrastive {
     }
 
     /// Loss and gradients of this rank's first views and, in the same order, second views.
-    pub(crate) fn judge(&self, both: Tensor<4>, share: &Share, temperature: f64) -> Judged {
+    pub(crate) fn judge(&self, both: Tensor<4>, share: &Share, objective: Objective, temperature: f64) -> Judged {
         judge(self, both, share, |network: &Self, embedding| {
-            let projected = loss::unit_length(network.projection.forward(embedding));
+            let projected = network.projection.forward(embedding);
+            let projected = if objective.takes_unit_length() { loss::unit_length(projected) } else { projected };
             let [view_a, view_b]: [Tensor<2>; 2] =
                 projected.chunk(2, 0).try_into().expect("a batch of pairs has two halves of one size");
-            loss::nt_xent(view_a, view_b, temperature)
+            objective.loss(view_a, view_b, temperature)
         })
     }
 }
@@ -115,7 +117,7 @@ pub fn contrast(
     let start = Contrastive::new(backbone, config.projection, seed, &device);
     let share = Share { ranks: &ranks, at_once: config.at_once, sight: Sight::AllPairs, device: &device };
     let step = |network: &Contrastive, both: Vec<f32>| {
-        network.judge(to_tensor(both, &preprocessing, &device), &share, config.temperature)
+        network.judge(to_tensor(both, &preprocessing, &device), &share, config.objective, config.temperature)
     };
     let mut watcher = ranks.is_first().then(|| Watcher::new(session, &course, pool, watch));
     let trained = run(session, &course, start, optimiser, draw, step, &mut |done, network, observer| {
@@ -151,6 +153,7 @@ fn course(session: &Session, config: &ContrastConfig, batch: usize, pool: &Pool,
         images_per_step: 2 * batch,
         learning_rate: config.learning_rate_per_sqrt_batch * (batch as f64).sqrt(),
         warm_up: config.warm_up,
+        fall: Fall::Cosine,
         clip_norm: config.clip_norm,
         place: place(session, "contrast", config, &[&pool.sha256(), &Weights::of(start).sha256()]),
     }

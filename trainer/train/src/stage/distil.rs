@@ -1,12 +1,12 @@
 //! Stage 4: the teacher's answers, learned by a network small enough for the device.
 //!
 //! Source: Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent" (`FunMatch`): teacher and student
-//! see the same view, the teacher answers online, no labels. Without their mixup, and with a pull on the embedding, so that the
-//! student keeps a space in which a new head can be trained.
+//! see the same view or mixture of views, the teacher answers online, no labels. With a pull on the embedding, so that the student
+//! keeps a space in which a new head can be trained.
 
 use burn::module::Module;
 use remedis_model::{Classifier, Student, Weights};
-use remedis_views::Key;
+use remedis_views::{Key, roll_mixup};
 
 use super::network::{self, Adapter};
 use super::gradients::Judged;
@@ -15,6 +15,7 @@ use crate::loader::{draw_batch, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
 use crate::pool::Pool;
+use crate::schedule::Fall;
 use crate::session::{Session, TrainError};
 
 /// What is trained: the student, and a linear map to the teacher's embedding that is thrown away afterwards.
@@ -46,6 +47,7 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
         images_per_step: config.batch,
         learning_rate: config.learning_rate,
         warm_up: config.warm_up,
+        fall: Fall::Cosine,
         clip_norm: config.clip_norm,
         place: place(
             session,
@@ -64,9 +66,12 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
 
     let preprocessing = session.plan.input.preprocessing();
     let (views, key) = (config.augment.views(), Key::new(session.plan.seed, "distil"));
+    let mixing = Key::new(session.plan.seed, "distil mixup");
     let draw = |step| {
         let draws = draw_batch(key, pool.len(), config.batch, step);
-        views_of(pool, &draws, 0, &views, key, &preprocessing)
+        let mut batch = views_of(pool, &draws, 0, &views, key, &preprocessing);
+        mix(&mut batch, draws.len(), config.mixup, Key { epoch: step, ..mixing });
+        batch
     };
     let optimiser = optimiser::sgd(config.weight_decay);
     let start = Pupil { student, adapter };
@@ -81,4 +86,11 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
     };
     let trained = run(session, &course, start, optimiser, draw, step, &mut unwatched)?;
     finish(&course, &trained.student)
+}
+
+/// Mixes each of `n` views with the one before it, by one weight that `key` draws; an `alpha` of 0 leaves them as they are.
+pub(super) fn mix(views: &mut [f32], n: usize, alpha: f32, key: Key) {
+    if alpha > 0.0 {
+        roll_mixup(views, n, key.chance().beta(alpha));
+    }
 }

@@ -1,12 +1,14 @@
 //! Stage 3: all weights, few labels, a short schedule.
 //!
 //! After BiT-HyperRule (Kolesnikov et al. 2020): a fixed number of steps whatever the number of labels, SGD momentum 0.9,
-//! a zero-initialised head. Cosine instead of steps, as the runs are shorter than its 500.
+//! a zero-initialised head. With the plan's own numbers a cosine instead of steps, as the runs are shorter than its 500.
 
 use remedis_model::{Backbone, Classifier, Weights};
 
 use super::classify::{Classify, classifier, classify};
 use super::run::{Course, finish, finished, place};
+use crate::hyper_rule::hyper_rule;
+use crate::plan::{FinetuneConfig, FinetuneRule, HeadLoss, Plan};
 use crate::pool::Pool;
 use crate::session::{Session, TrainError};
 
@@ -21,7 +23,7 @@ pub enum Start {
 
 impl Start {
     /// The classifier fine-tuning starts from: `fresh`, with these weights in it.
-    fn into_classifier(self, mut fresh: Classifier) -> Result<Classifier, String> {
+    pub(super) fn into_classifier(self, mut fresh: Classifier) -> Result<Classifier, String> {
         match self {
             Self::Backbone(backbone) => {
                 fresh.backbone = Weights::of(&backbone).apply(fresh.backbone)?;
@@ -31,7 +33,7 @@ impl Start {
         }
     }
 
-    fn sha256(&self) -> String {
+    pub(super) fn sha256(&self) -> String {
         match self {
             Self::Backbone(backbone) => Weights::of(backbone).sha256(),
             Self::Classifier(classifier) => Weights::of(classifier).sha256(),
@@ -56,7 +58,28 @@ pub fn finetune(
     pool: &Pool,
     n_classes: usize,
 ) -> Result<Classifier, TrainError> {
-    let config = session.plan.finetune.clone();
+    let config = settled(session.plan, pool);
+    finetune_with(session, &config, name, start, pool, n_classes)
+}
+
+/// The numbers of one fine-tuning on `pool`, without a grid: the plan's, or those of the rule that the plan names.
+pub(super) fn settled(plan: &Plan, pool: &Pool) -> FinetuneConfig {
+    let config = FinetuneConfig { grid_rates: vec![], grid_decays: vec![], ..plan.finetune.clone() };
+    match config.rule {
+        FinetuneRule::Plan => config,
+        FinetuneRule::HyperRule => hyper_rule(pool.labelled().len(), [plan.input.size_px; 2]).apply(&config),
+    }
+}
+
+/// [`finetune`] with numbers that need not be the plan's.
+pub(super) fn finetune_with(
+    session: &mut Session,
+    config: &FinetuneConfig,
+    name: &str,
+    start: Start,
+    pool: &Pool,
+    n_classes: usize,
+) -> Result<Classifier, TrainError> {
     let course = Course {
         name: name.to_owned(),
         section: "finetune",
@@ -64,8 +87,9 @@ pub fn finetune(
         images_per_step: config.batch,
         learning_rate: config.learning_rate,
         warm_up: config.warm_up,
+        fall: config.schedule.fall(&config.decay_at),
         clip_norm: config.clip_norm,
-        place: place(session, name, &(&config, n_classes), &[&pool.sha256(), &start.sha256()]),
+        place: place(session, name, &(config, n_classes), &[&pool.sha256(), &start.sha256()]),
     };
     let fresh = classifier(session, n_classes, "finetune", &session.device);
     if let Some(done) = finished(session, &course, fresh)? {
@@ -75,12 +99,34 @@ pub fn finetune(
     let start =
         start.into_classifier(fresh).unwrap_or_else(|wrong| panic!("fine-tuning from another network: {wrong}"));
     let settings = Classify {
+        loss: HeadLoss::Softmax,
         weight_decay: config.weight_decay,
         batch: config.batch,
         augment: config.augment,
-        mixup: 0.0,
+        mixup: config.mixup,
         n_classes,
     };
     let trained = classify(session, &course, start, pool, &settings)?;
     finish(&course, &trained)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_the_plans_or_the_rules_and_never_a_grid() {
+        let mut plan = Plan::demo();
+        plan.finetune.grid_rates = vec![0.1];
+        let settled_by = |rule| {
+            let mut plan = plan.clone();
+            plan.finetune.rule = rule;
+            settled(&plan, &Pool::default())
+        };
+        let by_plan = settled_by(FinetuneRule::Plan);
+        assert_eq!((by_plan.steps, by_plan.learning_rate), (80, 0.1));
+        let by_rule = settled_by(FinetuneRule::HyperRule);
+        assert_eq!((by_rule.steps, by_rule.learning_rate), (500, 0.003));
+        assert!(by_plan.grid_rates.is_empty() && by_rule.grid_rates.is_empty());
+    }
 }

@@ -1,11 +1,12 @@
 //! Stage 1: supervised on natural images.
 //!
-//! Source: Kolesnikov et al. 2020, "Big Transfer (BiT)", with the schedule shortened: SGD momentum 0.9, warm-up and cosine,
-//! global clipping at 1, cross-entropy over all classes, crops and mirrors.
+//! Source: Kolesnikov et al. 2020, "Big Transfer (BiT)", with the schedule shortened: SGD momentum 0.9, warm-up, then cosine (as
+//! google-research/big_vision trains it) or steps (as the paper), global clipping at 1, softmax over all classes or a sigmoid of
+//! each, crops and mirrors.
 
 use remedis_model::{Backbone, Classifier};
 
-use super::classify::{Classify, classifier, classify};
+use super::classify::{Classify, begin_head, classifier, classify};
 use super::run::{Course, finish, finished, place};
 use crate::pool::Pool;
 use crate::session::{Session, TrainError};
@@ -25,6 +26,7 @@ pub fn pretrain(session: &mut Session, pool: &Pool) -> Result<Backbone, TrainErr
         images_per_step: config.batch,
         learning_rate: config.learning_rate,
         warm_up: config.warm_up,
+        fall: config.schedule.fall(&config.decay_at),
         clip_norm: config.clip_norm,
         place: place(session, "pretrain", &config, &[&pool.sha256()]),
     };
@@ -33,13 +35,15 @@ pub fn pretrain(session: &mut Session, pool: &Pool) -> Result<Backbone, TrainErr
         return Ok(backbone);
     }
     let settings = Classify {
+        loss: config.loss,
         weight_decay: config.weight_decay,
         batch: config.batch,
         augment: config.augment,
         mixup: config.mixup,
         n_classes,
     };
-    let start = classifier(session, n_classes.max(1), "pretrain", &session.device.clone().autodiff());
+    let device = session.device.clone().autodiff();
+    let start = begin_head(classifier(session, n_classes.max(1), "pretrain", &device), config.loss, &device);
     let trained = classify(session, &course, start, pool, &settings)?;
     finish(&course, &trained.backbone)
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::gradients::Judged;
 use crate::checkpoint::{Finished, Place, floats};
-use crate::schedule;
+use crate::schedule::Fall;
 use crate::session::{Observer, Session, StepRecord, TrainError};
 
 /// Batches made ahead of the step that uses them.
@@ -32,6 +32,7 @@ pub(super) struct Course {
     pub(super) learning_rate: f64,
     /// Share of the steps.
     pub(super) warm_up: f64,
+    pub(super) fall: Fall,
     pub(super) clip_norm: f64,
     pub(super) place: Place,
 }
@@ -194,8 +195,7 @@ pub(crate) fn among_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
 }
 
 fn learning_rate(course: &Course, step: u64) -> f64 {
-    let warm_up = (course.total as f64 * course.warm_up).round() as u64;
-    schedule::warm_up_cosine(step, course.total, warm_up, course.learning_rate)
+    course.fall.rate(step, course.total, course.warm_up, course.learning_rate)
 }
 
 /// Scales all gradients down to a global norm of at most `limit`; returns the norm before.
