@@ -13,18 +13,20 @@ pub mod checkpoint;
 mod evaluate;
 mod loader;
 pub mod loss;
+pub mod memory;
 pub mod optimiser;
 mod plan;
 mod pool;
 pub mod schedule;
 mod session;
 mod stage;
+pub mod storage;
 
 pub use evaluate::{embeddings, logits, student_logits};
 pub use plan::{
     BackboneConfig, BackbonePreset, ContrastConfig, ContrastOptimiser, DistilConfig, EvaluateConfig, FinetuneConfig,
     InputConfig, Plan, PlanError, PretrainConfig, QuantiseConfig, StudentConfig,
 };
-pub use pool::{Detail, LoadPoolError, Pool};
+pub use pool::{BadRow, Detail, Pool};
 pub use session::{Observer, Session, Silent, StepRecord, TrainError};
 pub use stage::{Start, contrast, distil, draw_labels, finetune, pretrain};

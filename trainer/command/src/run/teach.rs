@@ -9,6 +9,7 @@ use remedis_train::{BackbonePreset, Plan, Pool, Session, Start, contrast, draw_l
 use super::evaluate::{LEAST_TEST_IMAGES, Measures, Scored};
 use super::folder::Folder;
 use super::sets::Pools;
+use super::until::Until;
 use crate::results::{Difference, Evaluation};
 
 /// The two arms of the comparison.
@@ -28,6 +29,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) pools: &'a Pools,
     pub(crate) classes: &'a [String],
     pub(crate) warnings: &'a mut Vec<String>,
+    /// After which stage to end.
+    pub(crate) until: Until,
 }
 
 /// Names of the fine-tunings at the new site, in order.
@@ -40,14 +43,20 @@ fn adaptation(method: &str, fraction: f64) -> String {
     format!("adapt_{method}_{}", (100.0 * fraction).round())
 }
 
-/// Trains both arms on the same labels and measures them in distribution and at the new site.
-pub(crate) fn teach(session: &mut Session, bench: &mut Bench) -> Result<Taught> {
+/// Trains both arms on the same labels and measures them in distribution and at the new site; `None` where the run ends before.
+pub(crate) fn teach(session: &mut Session, bench: &mut Bench) -> Result<Option<Taught>> {
     let (plan, pools, n_classes) = (session.plan, bench.pools, bench.classes.len());
     let pretrained = match &pools.natural {
         Some(natural) => pretrain(session, natural)?,
         None => from_noise(plan, &session.device),
     };
+    if bench.until == Until::Pretrain {
+        return Ok(None);
+    }
     let contrasted = contrast(session, pretrained.clone(), &pools.unlabelled)?;
+    if bench.until == Until::Contrast {
+        return Ok(None);
+    }
     let few = pools.train.subset(&draw_labels(&pools.train, plan.finetune.n_labels, n_classes, plan.seed));
     let arms = [
         finetune(session, "finetune_baseline", Start::Backbone(pretrained), &few, n_classes)?,
@@ -57,7 +66,8 @@ pub(crate) fn teach(session: &mut Session, bench: &mut Bench) -> Result<Taught> 
     let (mut evaluation, mut differences) = (Vec::new(), Vec::new());
     let here = Place { site: "in_distribution", fraction: None, n_labels: few.len() };
     measure(session, bench, &here, &pools.test, &arms, &mut evaluation, &mut differences)?;
-    for &fraction in &plan.evaluate.fractions {
+    let fractions: &[f64] = if pools.has_new_site() { &plan.evaluate.fractions } else { &[] };
+    for &fraction in fractions {
         let (adapted, n_labels) = adapt(session, bench, &arms, fraction)?;
         let there = Place { site: "shifted", fraction: Some(fraction), n_labels };
         if let Some(adapted) = adapted {
@@ -65,7 +75,7 @@ pub(crate) fn teach(session: &mut Session, bench: &mut Bench) -> Result<Taught> 
         }
     }
     let [_, teacher] = arms;
-    Ok(Taught { teacher, evaluation, differences })
+    Ok(Some(Taught { teacher, evaluation, differences }))
 }
 
 /// Both arms after a share of the new site's labels; `None` (and a warning) when that is no label at all.
@@ -153,7 +163,8 @@ pub(crate) fn bootstrap(plan: &Plan) -> BootstrapConfig {
     BootstrapConfig { resamples: u32::try_from(plan.evaluate.resamples).unwrap_or(u32::MAX), seed: plan.seed }
 }
 
-fn from_noise(plan: &Plan, device: &Device) -> BitResNet {
+/// A new backbone.
+pub(crate) fn from_noise(plan: &Plan, device: &Device) -> BitResNet {
     let config = match plan.backbone.preset {
         BackbonePreset::Small => BitConfig::small(),
         BackbonePreset::R50x1 => BitConfig::r50x1(),
