@@ -1,9 +1,13 @@
 //! What can be typed. Whatever decides a result is in the plan; here are only paths, the device and how to speak.
 
+mod training;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use training::{CheckArguments, DoctorArguments, Given, ProgressForm, RunArguments};
 
 /// Train with REMEDIS: natural images, unlabelled medical images, few labels, a new site, a small int8 model in a signed bundle.
 #[derive(Parser)]
@@ -15,8 +19,24 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
+    /// Say what this machine offers: processor, memory, disk, devices, a measured rate
+    Doctor(DoctorArguments),
+    /// Audit the image sets and the plan, estimate memory and time; trains nothing, exits 1 on leaks
+    Check(CheckArguments),
     /// Run every stage into a folder; the same command resumes what was interrupted
+    #[command(mut_arg("shifted", |shifted| shifted.required(true)))]
     Run(RunArguments),
+    /// As run, but end after the supervised stage on natural images
+    #[command(mut_arg("natural", |natural| natural.required(true)))]
+    Pretrain(RunArguments),
+    /// As run, but end after the contrastive stage on unlabelled images
+    Contrast(RunArguments),
+    /// As run, but end after fine-tuning on few labels (and, with --shifted, on the new site's)
+    Finetune(RunArguments),
+    /// As run, but end after the student has learned from its teacher
+    Distill(RunArguments),
+    /// As run, but end with float.onnx, int8.onnx and the signed bundle: no results.json, no report
+    Export(RunArguments),
     /// Write a recipe as a plan file, every number with its reason, to read and change
     Plan(PlanArguments),
     /// Bring weights that others trained to eight bits, and say how often they still decide the same
@@ -178,49 +198,6 @@ pub(crate) enum BenchNetworkName {
 }
 
 #[derive(Args)]
-pub(crate) struct RunArguments {
-    /// Plan file (see `remedis-train plan`); instead of --recipe
-    #[arg(conflicts_with = "recipe")]
-    pub(crate) plan: Option<PathBuf>,
-    /// Images of the hospital with labels: a folder with labels.csv, a folder per class, or a zip
-    #[arg(long, value_name = "SET")]
-    pub(crate) data: PathBuf,
-    /// Images of another hospital, joined by class name
-    #[arg(long, value_name = "SET")]
-    pub(crate) shifted: PathBuf,
-    /// Labelled natural images to start from [default: start from noise]
-    #[arg(long, value_name = "SET")]
-    pub(crate) natural: Option<PathBuf>,
-    /// Weights for the plan's backbone to start from instead of natural images: safetensors, PyTorch's .pth, BiT's .npz, or a checkpoint
-    #[arg(long, value_name = "FILE", conflicts_with = "natural")]
-    pub(crate) start: Option<PathBuf>,
-    /// Folder for everything the run writes
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) out: PathBuf,
-    /// Which built-in plan
-    #[arg(long, value_enum, default_value = "demo")]
-    pub(crate) recipe: Recipe,
-    /// Where to compute: cpu, ndarray, cuda, cuda:N or wgpu (those that this program was built with)
-    #[arg(long, default_value = "cpu")]
-    pub(crate) device: DeviceName,
-    /// Threads; the result does not depend on it [default: one per core]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) threads: Option<u16>,
-    /// Overrides the plan's seed
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-    /// Longest time between two checkpoints, which is what a crash loses; 0 saves after every step
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    pub(crate) save_every: u32,
-    /// Secret key that signs the bundle [default: a new one in OUT/keys]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: Option<PathBuf>,
-    /// Print results.json to standard output at the end, instead of a table
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Args)]
 pub(crate) struct PlanArguments {
     /// Which built-in plan
     #[arg(long, value_enum, default_value = "demo")]
@@ -336,6 +313,19 @@ mod tests {
         for wrong in ["gpu", "cuda:", "cuda:-1", "cuda3", "CPU"] {
             let error = wrong.parse::<DeviceName>().unwrap_err();
             assert!(error.contains("cuda:N"), "{wrong}: {error}");
+        }
+    }
+
+    fn refusal(line: &str) -> Option<String> {
+        Arguments::try_parse_from(line.split(' ')).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_a_whole_run_needs_another_hospital_and_only_pretraining_natural_images() {
+        assert!(refusal("remedis-train run --data a --out c").is_some_and(|error| error.contains("--shifted")));
+        assert!(refusal("remedis-train pretrain --data a --out c").is_some_and(|error| error.contains("--natural")));
+        for verb in ["contrast", "finetune", "distill", "export"] {
+            assert_eq!(refusal(&format!("remedis-train {verb} --data a --out c")), None);
         }
     }
 

@@ -114,7 +114,7 @@ pub(crate) fn run(asked: &BenchArguments) -> Result<Outcome> {
         }
         rows.push(row(network, &times, asked));
     }
-    progress.close()?;
+    progress.close(true)?;
     if asked.json {
         println!("{}", serde_json::to_string(&rows)?);
     } else {

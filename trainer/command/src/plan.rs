@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use remedis_train::Plan;
 
-use crate::arguments::{PlanArguments, Recipe, RunArguments};
+use crate::arguments::{Given, PlanArguments, Recipe};
 use crate::run::Outcome;
 
 /// `remedis-train plan`.
@@ -24,13 +24,13 @@ pub(crate) fn write(arguments: &PlanArguments) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The plan that `run` was asked for, its seed overridden where asked, checked.
-pub(crate) fn resolve(arguments: &RunArguments) -> Result<Plan> {
-    let mut plan = match &arguments.plan {
+/// The plan that was asked for, its seed overridden where asked, checked.
+pub(crate) fn resolve(given: &Given) -> Result<Plan> {
+    let mut plan = match &given.plan {
         Some(path) => read(path)?,
-        None => recipe(arguments.recipe),
+        None => recipe(given.recipe),
     };
-    if let Some(seed) = arguments.seed {
+    if let Some(seed) = given.seed {
         plan.seed = seed;
     }
     plan.check().context("the plan cannot be run")?;

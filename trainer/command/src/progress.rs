@@ -1,17 +1,28 @@
-//! Progress: one redrawn block on a terminal, a plain line every ten seconds elsewhere, and `metrics.jsonl` always.
+//! Progress: one redrawn block on a terminal, a plain line every ten seconds elsewhere or JSON lines where asked; and always
+//! `metrics.jsonl` and TensorBoard's event files.
+//!
+//! Nothing here panics when standard error is gone: a terminal that closes must not cost what was not saved yet.
+
+mod left;
+mod metrics;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use remedis_train::storage::WriteError;
 use remedis_train::{Observer, StepRecord, WatchRecord};
 use serde::Serialize;
+use serde_json::json;
 
+use crate::arguments::ProgressForm;
 use crate::run::folder::write_atomic;
+use metrics::Metrics;
+
+pub(crate) use left::Planned;
 
 /// How often a plain line is written when nobody watches.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -21,8 +32,9 @@ const TEMPLATE: &str = "{prefix}\n{bar:48.cyan/blue} {pos}/{len}  {percent} %  a
 /// Shows and records what the stages do.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    metrics: Option<File>,
-    planned: Vec<String>,
+    is_json: bool,
+    metrics: Option<Metrics>,
+    planned: Vec<Planned>,
     stage: String,
     stage_began: Instant,
     first_step: Option<(u64, Instant)>,
@@ -31,23 +43,33 @@ pub(crate) struct Progress {
     /// Balanced accuracy of the neighbours' last vote.
     last_knn: Option<f64>,
     timings: BTreeMap<String, f64>,
-    /// First failure to write `metrics.jsonl`, reported when the stage is over: observers cannot fail.
-    failure: Option<std::io::Error>,
+    /// First failure to write metrics, reported when the stage is over: observers cannot fail.
+    failure: Option<WriteError>,
+}
+
+/// A line on standard error, if anybody listens.
+pub(crate) fn tell(line: &str) {
+    // A closed terminal or pipe is no reason to stop.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Progress {
-    /// Appends to `metrics.jsonl` of a run folder; `planned` names all stages in order. A half-written last line of a killed run is dropped.
-    pub(crate) fn open(out: &Path, planned: Vec<String>) -> Result<Self> {
-        let path = out.join("metrics.jsonl");
-        let metrics = open_at_whole_line(&path).with_context(|| format!("opening {}", path.display()))?;
+    /// Appends to `metrics.jsonl` of a run folder and begins an event file beside it; `planned` names all stages in order.
+    pub(crate) fn open(out: &Path, planned: Vec<Planned>, form: ProgressForm) -> Result<Self> {
         let timings = std::fs::read(out.join("timings.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        Ok(Self { metrics: Some(metrics), timings: timings.unwrap_or_default(), ..Self::spoken(planned)? })
+        let metrics = Some(Metrics::open(out)?);
+        Ok(Self { metrics, planned, timings: timings.unwrap_or_default(), ..Self::shown(form)? })
     }
 
     /// Progress that is only told, for verbs without a run folder.
     pub(crate) fn spoken(planned: Vec<String>) -> Result<Self> {
+        let planned = planned.into_iter().map(Planned::untrained).collect();
+        Ok(Self { planned, ..Self::shown(ProgressForm::Auto)? })
+    }
+
+    fn shown(form: ProgressForm) -> Result<Self> {
         let style = ProgressStyle::with_template(TEMPLATE).context("the progress template")?;
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = (form == ProgressForm::Auto && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
             bar.set_style(style);
             bar
@@ -55,8 +77,9 @@ impl Progress {
         let now = Instant::now();
         Ok(Self {
             bar,
+            is_json: form == ProgressForm::Json,
             metrics: None,
-            planned,
+            planned: Vec::new(),
             stage: String::new(),
             stage_began: now,
             first_step: None,
@@ -79,34 +102,40 @@ impl Progress {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         } else if self.spoke.elapsed() >= PLAIN_EVERY {
+            self.spoke = Instant::now();
             self.say(&format!("{} {done}/{total}", self.heading()));
         }
     }
 
-    /// Ends the running stage and fails if its metrics could not be written.
-    pub(crate) fn end_stage(&mut self) -> Result<()> {
+    /// Ends the running stage, says so where it is done, and fails if its metrics could not be written.
+    fn end_stage(&mut self, is_done: bool) -> Result<()> {
         if !self.stage.is_empty() {
             let seconds = self.stage_began.elapsed();
-            let ending = self.last.as_ref().map(|r| format!(", loss {:.4}", r.loss)).unwrap_or_default();
-            self.say(&format!("{} done in {}{ending}", self.heading(), HumanDuration(seconds)));
+            if is_done && self.is_json {
+                tell(&json!({"stage": self.stage, "seconds": seconds.as_secs_f64()}).to_string());
+            } else if is_done {
+                let ending = self.last.as_ref().map(|r| format!(", loss {:.4}", r.loss)).unwrap_or_default();
+                self.say(&format!("{} done in {}{ending}", self.heading(), HumanDuration(seconds)));
+            }
             *self.timings.entry(std::mem::take(&mut self.stage)).or_default() += seconds.as_secs_f64();
         }
         match self.failure.take() {
-            Some(error) => Err(error).context("writing metrics.jsonl; is the disk full?"),
+            Some(error) => Err(error.into()),
             None => Ok(()),
         }
     }
 
-    /// Writes how long each stage took, resumed parts added up, and clears the block.
-    pub(crate) fn finish(&mut self, out: &Path) -> Result<()> {
-        let ended = self.close();
+    /// Writes how long each stage took, resumed parts added up, and clears the block. `is_done` says whether the last one was not
+    /// interrupted.
+    pub(crate) fn finish(&mut self, out: &Path, is_done: bool) -> Result<()> {
+        let ended = self.close(is_done);
         write_atomic(&out.join("timings.json"), &serde_json::to_vec_pretty(&self.timings)?)?;
         ended
     }
 
-    /// Ends the running stage and clears the block.
-    pub(crate) fn close(&mut self) -> Result<()> {
-        let ended = self.end_stage();
+    /// Ends the running stage, which was not interrupted where `is_done`, and clears the block.
+    pub(crate) fn close(&mut self, is_done: bool) -> Result<()> {
+        let ended = self.end_stage(is_done);
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -114,48 +143,46 @@ impl Progress {
     }
 
     fn heading(&self) -> String {
-        match self.planned.iter().position(|name| *name == self.stage) {
+        match self.planned.iter().position(|planned| planned.name == self.stage) {
             Some(place) => format!("[{}/{}] {}", place + 1, self.planned.len(), self.stage),
             None => self.stage.clone(),
         }
     }
 
     /// A line that stays.
-    fn say(&mut self, line: &str) {
+    fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
-        }
-        self.spoke = Instant::now();
-    }
-
-    fn record(&mut self, record: &impl Serialize) {
-        let Some(metrics) = &mut self.metrics else { return };
-        let mut line = serde_json::to_vec(record).expect("a record holds only numbers and a name");
-        line.push(b'\n');
-        if let Err(error) = metrics.write_all(&line)
-            && self.failure.is_none()
-        {
-            self.failure = Some(error);
+            Some(bar) => bar.suspend(|| tell(line)),
+            None if self.is_json => tell(&json!({"note": line}).to_string()),
+            None => tell(line),
         }
     }
 
-    /// Time left in the stage, from the steps done since this process began it.
-    fn left(&self, record: &StepRecord) -> Option<Duration> {
+    fn record(&mut self, line: &impl Serialize, stage: &str, step: u64, values: &[(&str, f64)]) {
+        if let Some(Err(error)) = self.metrics.as_mut().map(|metrics| metrics.record(line, stage, step, values)) {
+            self.failure.get_or_insert(error);
+        }
+    }
+
+    /// Time left in the stage and in the run, from the steps done since this process began the stage.
+    fn left(&self, record: &StepRecord) -> Option<(Duration, Option<Duration>)> {
         let (step, at) = self.first_step?;
         let done = record.step.checked_sub(step).filter(|&done| done > 0)?;
-        let left = record.total.saturating_sub(record.step);
-        Some(at.elapsed().mul_f64(left as f64 / done as f64))
+        let a_step = at.elapsed().div_f64(done as f64);
+        let stage = a_step.mul_f64(record.total.saturating_sub(record.step) as f64);
+        let later = left::later(&self.planned, &record.stage, a_step.mul_f64(record.total as f64));
+        Some((stage, later.map(|later| stage + later)))
     }
 }
 
 impl Observer for Progress {
     fn stage(&mut self, name: &str, total_steps: u64) {
-        if let Err(error) = self.end_stage() {
+        if let Err(error) = self.end_stage(true) {
             self.say(&format!("warning: {error:#}"));
         }
         name.clone_into(&mut self.stage);
         (self.stage_began, self.first_step, self.last) = (Instant::now(), None, None);
+        self.spoke = self.stage_began;
         match &self.bar {
             Some(bar) => {
                 bar.reset();
@@ -163,13 +190,28 @@ impl Observer for Progress {
                 bar.set_prefix(self.heading());
                 bar.set_message("");
             }
+            None if self.is_json => tell(&json!({"stage": name, "total": total_steps}).to_string()),
             None => self.say(&self.heading()),
         }
     }
 
     fn step(&mut self, record: &StepRecord) {
-        self.record(record);
-        self.first_step.get_or_insert((record.step, Instant::now()));
+        let values = [
+            ("loss", record.loss),
+            ("learning_rate", record.learning_rate),
+            ("gradient_norm", record.gradient_norm),
+            ("images_per_second", record.images_per_second),
+            ("waiting_share", record.waiting_share),
+        ];
+        self.record(record, &record.stage, record.step, &values);
+        if self.first_step.is_none() {
+            self.first_step = Some((record.step, Instant::now()));
+            if let Some(bar) = &self.bar {
+                // A resumed stage has not done its first steps just now.
+                bar.set_position(record.step);
+                bar.reset_eta();
+            }
+        }
         let state = format!(
             "loss {:.4}  learning rate {:.4}  gradient norm {:.3}  {:.0} images/s  waiting {:.0} %",
             record.loss,
@@ -178,11 +220,25 @@ impl Observer for Progress {
             record.images_per_second,
             100.0 * record.waiting_share
         );
+        let left = self.left(record);
         if let Some(bar) = &self.bar {
             bar.set_position(record.step);
-            bar.set_message(state);
+            let run = left.and_then(|(_, run)| run);
+            bar.set_message(match run {
+                Some(run) => format!("{state}\nabout {} left to train in the whole run", HumanDuration(run)),
+                None => state,
+            });
+        } else if self.is_json {
+            tell(&serde_json::to_string(record).expect("a record holds only numbers and a name"));
         } else if self.spoke.elapsed() >= PLAIN_EVERY {
-            let left = self.left(record).map(|d| format!("  about {} left", HumanDuration(d))).unwrap_or_default();
+            self.spoke = Instant::now();
+            let left = match left {
+                Some((stage, Some(run))) => {
+                    format!("  about {} left, {} in the whole run", HumanDuration(stage), HumanDuration(run))
+                }
+                Some((stage, None)) => format!("  about {} left", HumanDuration(stage)),
+                None => String::new(),
+            };
             self.say(&format!("{} {}/{}  {state}{left}", self.heading(), record.step, record.total));
         }
         self.last = Some(record.clone());
@@ -193,8 +249,14 @@ impl Observer for Progress {
     }
 
     fn watch(&mut self, record: &WatchRecord) {
-        self.record(record);
-        self.say(&watched(record, self.last_knn));
+        let mut values = vec![("spread", record.spread), ("dimensions", record.dimensions)];
+        values.extend(record.knn.map(|knn| ("knn", knn)));
+        self.record(record, &record.stage, record.watched_step, &values);
+        if self.is_json {
+            tell(&serde_json::to_string(record).expect("a record holds only numbers and words"));
+        } else {
+            self.say(&watched(record, self.last_knn));
+        }
         self.last_knn = record.knn.or(self.last_knn);
     }
 }
@@ -212,17 +274,6 @@ fn watched(record: &WatchRecord, before: Option<f64>) -> String {
     )
 }
 
-fn open_at_whole_line(path: &Path) -> std::io::Result<File> {
-    let written = match std::fs::read(path) {
-        Ok(bytes) => bytes.iter().rposition(|&b| b == b'\n').map_or(0, |place| place + 1),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(error),
-    };
-    let file = File::options().append(true).create(true).open(path)?;
-    file.set_len(written as u64)?;
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +289,11 @@ mod tests {
             images_per_second: 100.0,
             waiting_share: 0.25,
         }
+    }
+
+    fn open(folder: &Path) -> Progress {
+        let planned = vec![Planned { name: "contrast".to_owned(), images: 320 }];
+        Progress::open(folder, planned, ProgressForm::Plain).unwrap()
     }
 
     #[test]
@@ -262,7 +318,7 @@ mod tests {
     #[test]
     fn a_killed_runs_half_line_is_dropped_and_the_rest_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let mut progress = Progress::open(folder.path(), vec!["contrast".to_owned()]).unwrap();
+        let mut progress = open(folder.path());
         progress.stage("contrast", 10);
         progress.step(&record(1));
         drop(progress);
@@ -270,10 +326,10 @@ mod tests {
         let mut torn = std::fs::read_to_string(&path).unwrap();
         torn.push_str(r#"{"stage":"contr"#);
         std::fs::write(&path, torn).unwrap();
-        let mut progress = Progress::open(folder.path(), vec!["contrast".to_owned()]).unwrap();
+        let mut progress = open(folder.path());
         progress.stage("contrast", 10);
         progress.step(&record(2));
-        progress.finish(folder.path()).unwrap();
+        progress.finish(folder.path(), true).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let steps: Vec<u64> = text
             .lines()

@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &QuantizeArguments) -> Result<Outcome> {
     });
     progress.begin("compare");
     let comparison = Comparison::of(&float, &int8, &evaluation, &preprocessing, &mut progress);
-    progress.close()?;
+    progress.close(true)?;
     let results = Quantised {
         architecture: arguments.architecture.name(),
         input: float.input,
@@ -151,8 +151,11 @@ fn pools(arguments: &QuantizeArguments, preprocessing: &Preprocessing) -> Result
             bail!("{} needs {needs} split, found {found} images; change its labels.csv", path.display());
         }
         let rows: Vec<usize> = evenly(rows.len(), wanted as usize).into_iter().map(|at| rows[at]).collect();
-        Pool::load(&index, &rows, preprocessing, Detail::Input, &[])
-            .with_context(|| format!("loading {}", path.display()))
+        let (pool, bad) = Pool::load(&index, &rows, preprocessing, Detail::Input, &[]);
+        match bad.first() {
+            Some(bad) => bail!("loading {}: {bad}; remove the row or repair the file", path.display()),
+            None => Ok(pool),
+        }
     };
     Ok([load(false, arguments.calibration)?, load(true, arguments.evaluation)?])
 }

@@ -118,7 +118,7 @@ mod tests {
         json!({
             "format": 1, "plan_sha256": "0123456789abcdef", "seed": 7,
             "sets": [{"role": "data", "name": "<b>cells", "sha256": "ff00ff00ff00ff00", "n_images": 9,
-                "n_split": [5, 2, 2], "n_patients": 3, "n_classes": 2}],
+                "n_split": [5, 2, 2], "n_quarantined": 4, "n_patients": 3, "n_classes": 2}],
             "classes": ["a", "b"],
             "evaluation": [row("baseline", "in_distribution"), row("remedis", "shifted")],
             "differences": [{"site": "shifted", "fraction": 0.1, "balanced_accuracy": known, "macro_auroc": unknown}],
@@ -150,6 +150,7 @@ mod tests {
             html.contains("0.800 (0.700 to 0.900)") && html.contains("undefined") && html.contains("basophil left out")
         );
         assert!(html.contains("data:image/png;base64,cG5n") && html.contains("<svg"));
+        assert!(html.contains(r#"<td class="n">4</td><td class="n">3</td>"#), "unreadable images before patients");
     }
 
     #[test]

@@ -46,8 +46,10 @@ pub(crate) struct SetSummary {
     pub(crate) sha256: String,
     /// All rows.
     pub(crate) n_images: usize,
-    /// Rows of the train, val and test split.
+    /// Rows of the train, val and test split whose files can be used.
     pub(crate) n_split: [usize; 3],
+    /// Rows whose files cannot be used: nothing saw them.
+    pub(crate) n_quarantined: usize,
     /// Distinct patients named.
     pub(crate) n_patients: usize,
     /// Number of classes.

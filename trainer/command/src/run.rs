@@ -1,13 +1,16 @@
-//! `remedis-train run`: all stages into one folder, resumable with the same command.
+//! `remedis-train run`: all stages into one folder, resumable with the same command; and the verbs that end earlier.
 
+pub(crate) mod courses;
 mod evaluate;
+pub(crate) mod fits;
 pub(crate) mod folder;
 mod ranks;
-mod sets;
+pub(crate) mod sets;
 pub(crate) mod ship;
 mod start;
 mod table;
-mod teach;
+pub(crate) mod teach;
+mod until;
 mod views;
 
 use std::sync::atomic::AtomicBool;
@@ -19,62 +22,81 @@ use remedis_ranks::Ranks;
 use remedis_train::{Observer, Plan, Session, Silent, TrainError};
 
 use crate::arguments::{DeviceName, RunArguments};
-use crate::progress::Progress;
+use crate::progress::{Progress, tell};
 use crate::results::{FORMAT, Results};
-use crate::{report, stop};
+use crate::{machine, report, stop};
 use folder::Folder;
 use sets::Sets;
 use teach::Bench;
+
+pub(crate) use until::Until;
 
 /// How a verb ended, when it could run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done,
+    /// What was looked at is not as it should be; the program has said what.
+    Failed,
     Interrupted,
 }
 
-/// `remedis-train run`.
-pub(crate) fn run(arguments: &RunArguments) -> Result<Outcome> {
+/// What a run, or its beginning, has found.
+struct Ended {
+    table: String,
+    /// Only of a whole run.
+    results: Option<Results>,
+}
+
+/// `remedis-train run`, and the verbs that end after a stage of it.
+pub(crate) fn run(arguments: &RunArguments, until: Until) -> Result<Outcome> {
     let ranks = remedis_ranks::join()?;
     let guard = ranks::Guard::of(&ranks);
-    let outcome = run_as(arguments, ranks);
+    let outcome = run_as(arguments, until, ranks);
     guard.release(&outcome);
     outcome
 }
 
-fn run_as(arguments: &RunArguments, ranks: Ranks) -> Result<Outcome> {
-    let plan = crate::plan::resolve(arguments)?;
-    set_threads(arguments)?;
+fn run_as(arguments: &RunArguments, until: Until, ranks: Ranks) -> Result<Outcome> {
+    let given = &arguments.given;
+    let plan = crate::plan::resolve(given)?;
+    set_threads(given.threads)?;
     let stop = stop::on_signals()?;
     if !ranks.is_first() {
-        let sets = Sets::open(arguments)?;
+        let sets = Sets::open(given)?;
         let folder = Folder::of_another_rank(&arguments.out, &plan);
-        return ended(stages(arguments, &plan, sets, &folder, ranks, &mut Silent, &stop), &folder, |_| Ok(()));
+        let outcome = stages(arguments, until, &plan, sets, &folder, ranks, &mut Silent, &stop);
+        return ended(outcome, &folder, |_| Ok(()));
     }
-    eprintln!("checking the image sets");
-    let sets = Sets::open(arguments)?;
+    tell("checking the image sets");
+    let sets = Sets::open(given)?;
+    if !arguments.ignore_memory {
+        fits::refuse(&fits::estimate(&plan, &sets), given.device, machine::available_memory())?;
+    }
     let folder = Folder::claim(&arguments.out, &plan, &sets)?;
-    let mut progress = Progress::open(folder.path(), planned(&plan, &sets))?;
-    let outcome = stages(arguments, &plan, sets, &folder, ranks, &mut progress, &stop);
-    let written = progress.finish(folder.path());
-    ended(outcome, &folder, |results| {
+    let planned = courses::planned(&plan, &sets, until);
+    let mut progress = Progress::open(folder.path(), planned, arguments.progress)?;
+    let outcome = stages(arguments, until, &plan, sets, &folder, ranks, &mut progress, &stop);
+    let written = progress.finish(folder.path(), outcome.is_ok());
+    ended(outcome, &folder, |ended| {
         written?;
-        report::write(folder.path())?;
-        results.map_or(Ok(()), |results| speak(arguments, &folder, &results))
+        if ended.results.is_some() {
+            report::write(folder.path())?;
+        }
+        speak(arguments, until, &folder, &ended)
     })
 }
 
-/// How a run ended, `finish` called where it is done.
+/// How a run ended; `finish` is called where it is done.
 fn ended(
-    outcome: Result<Option<Results>>,
+    outcome: Result<Ended>,
     folder: &Folder,
-    finish: impl FnOnce(Option<Results>) -> Result<()>,
+    finish: impl FnOnce(Ended) -> Result<()>,
 ) -> Result<Outcome> {
     match outcome {
-        Ok(results) => finish(results).map(|()| Outcome::Done),
+        Ok(ended) => finish(ended).map(|()| Outcome::Done),
         Err(error) => match error.downcast_ref::<TrainError>() {
             Some(TrainError::Interrupted { .. }) => {
-                eprintln!("{error}; everything so far is saved in {}", folder.path().display());
+                tell(&format!("{error}; everything so far is saved in {}", folder.path().display()));
                 Ok(Outcome::Interrupted)
             }
             _ => Err(error),
@@ -82,33 +104,47 @@ fn ended(
     }
 }
 
-/// All stages; the results, from the first rank.
+#[expect(clippy::too_many_arguments, reason = "what a run is made of, handed on once")]
 fn stages(
     arguments: &RunArguments,
+    until: Until,
     plan: &Plan,
     mut sets: Sets,
     folder: &Folder,
     ranks: Ranks,
     observer: &mut dyn Observer,
     stop: &AtomicBool,
-) -> Result<Option<Results>> {
+) -> Result<Ended> {
     observer.stage("load", 0);
     let pools = sets.load(&plan.input.preprocessing())?;
+    folder.write("quarantine.jsonl", sets.quarantine().as_bytes())?;
     folder.write("views.png", &views::picture(plan, &pools.unlabelled))?;
     let mut warnings = sets.warnings.clone();
-    let mut bench = Bench { folder, pools: &pools, classes: &sets.classes, warnings: &mut warnings };
+    let mut bench = Bench { folder, pools: &pools, classes: &sets.classes, warnings: &mut warnings, until };
     let save_every = Duration::from_secs(arguments.save_every.into());
-    let device = device(arguments.device, ranks.local_rank())?;
+    let device = device(arguments.given.device, ranks.local_rank())?;
+    let start = arguments.given.start.as_deref().map(|path| start::read(path, plan, &device)).transpose()?;
     let mut session = Session { plan, out: folder.path(), device, ranks, observer, save_every, stop };
-    let start = arguments.start.as_deref().map(|path| start::read(path, plan, &session.device)).transpose()?;
     let taught = teach::teach(&mut session, &mut bench, start)?;
     // The student's batch normalisation must see whole batches: what is left is for one process.
     let is_first = session.ranks.is_first();
-    session.ranks = session.ranks.leave();
-    if !is_first {
-        return Ok(None);
+    session.ranks = session.ranks.clone().leave();
+    let Some(taught) = taught.filter(|_| is_first) else {
+        return Ok(Ended { table: table::notes(&warnings), results: None });
+    };
+    let beginning = |taught: &teach::Taught, warnings: &[String]| Ended {
+        table: table::text(&taught.evaluation, &[], warnings),
+        results: None,
+    };
+    if until == Until::Finetune {
+        return Ok(beginning(&taught, &warnings));
     }
     let shipped = ship::ship(&mut session, &mut bench, &sets, &taught.teacher, arguments.key.as_deref())?;
+    let Some(shipped) = shipped else { return Ok(beginning(&taught, &warnings)) };
+    let table = table::text(&taught.evaluation, &shipped.student, &warnings);
+    if until == Until::Export {
+        return Ok(Ended { table, results: None });
+    }
     let results = Results {
         format: FORMAT,
         plan_sha256: folder.plan_sha256().to_owned(),
@@ -127,23 +163,12 @@ fn stages(
     let mut text = serde_json::to_vec_pretty(&results).context("writing results.json")?;
     text.push(b'\n');
     folder.write("results.json", &text)?;
-    Ok(Some(results))
+    Ok(Ended { table, results: Some(results) })
 }
 
-/// Every stage of this run in order, by the name that it announces itself with.
-fn planned(plan: &Plan, sets: &Sets) -> Vec<String> {
-    let mut names = vec!["load"];
-    names.extend(sets.natural.as_ref().map(|_| "pretrain"));
-    names.extend((plan.contrast.epochs > 0).then_some("contrast"));
-    names.extend(["finetune_baseline", "finetune_remedis"]);
-    let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    names.extend(teach::adaptations(plan));
-    names.extend(["distil", "quantise", "compare", "bundle", "report"].map(str::to_owned));
-    names
-}
-
-fn set_threads(arguments: &RunArguments) -> Result<()> {
-    arguments.threads.map_or(Ok(()), use_threads)
+/// Has everything compute on as many threads as were asked for.
+pub(crate) fn set_threads(threads: Option<u16>) -> Result<()> {
+    threads.map_or(Ok(()), use_threads)
 }
 
 /// Has everything compute on this many threads.
@@ -153,7 +178,7 @@ pub(crate) fn use_threads(threads: u16) -> Result<()> {
 
 /// The device of this name, where this program was built with its back end; of several GPUs that of this rank on its host.
 #[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "without CUDA there are no GPUs to choose between"))]
-fn device(name: DeviceName, local_rank: usize) -> Result<Device> {
+pub(crate) fn device(name: DeviceName, local_rank: usize) -> Result<Device> {
     match name {
         DeviceName::Cpu => Ok(Device::flex()),
         #[cfg(feature = "ndarray")]
@@ -180,16 +205,25 @@ fn missing(feature: &str) -> Result<Device> {
     )
 }
 
-fn speak(arguments: &RunArguments, folder: &Folder, results: &Results) -> Result<()> {
-    if arguments.json {
+fn speak(arguments: &RunArguments, until: Until, folder: &Folder, ended: &Ended) -> Result<()> {
+    if let (true, Some(results)) = (arguments.json, &ended.results) {
         println!("{}", serde_json::to_string_pretty(results)?);
         return Ok(());
     }
-    print!("{}", table::text(results));
+    print!("{}", ended.table);
     let out = folder.path();
-    println!("\nreport: {}", out.join("report.html").display());
-    println!("bundle: {}", out.join("bundle.remedis").display());
-    let key = arguments.key.as_ref().map_or(out.join("keys/signing.pub"), |key| key.with_extension("pub"));
-    println!("next:   remedis bundle verify {} --key {}", out.join("bundle.remedis").display(), key.display());
+    println!();
+    if ended.results.is_some() {
+        println!("report: {}", out.join("report.html").display());
+    }
+    if until >= Until::Export {
+        println!("bundle: {}", out.join("bundle.remedis").display());
+        let key = arguments.key.as_ref().map_or(out.join("keys/signing.pub"), |key| key.with_extension("pub"));
+        let verb = if until == Until::End { "next:  " } else { "verify:" };
+        println!("{verb} remedis bundle verify {} --key {}", out.join("bundle.remedis").display(), key.display());
+    }
+    if until < Until::End {
+        println!("next:   {}", until.next_command(std::env::args_os()));
+    }
     Ok(())
 }

@@ -212,7 +212,8 @@ fn patients(index: &Index, report: &mut Audit) {
 fn copies(index: &Index, looks: &[Option<Look>], report: &mut Audit) {
     let mut same: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
     for (row, look) in looks.iter().enumerate() {
-        if let Some(look) = look.as_ref().filter(|look| look.length > 0) {
+        // Files that are no picture are told of as such; web servers send the same error page for many of them.
+        if let Some(look) = look.as_ref().filter(|look| look.picture.is_some()) {
             same.entry(look.digest).or_default().push(row);
         }
     }

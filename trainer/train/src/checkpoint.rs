@@ -19,6 +19,8 @@ use file::{Entry, read, write};
 use remedis_model::Weights;
 use remedis_ranks::Ranks;
 
+use crate::storage::WriteError;
+
 /// Why a checkpoint could not be read or written. `file` is a file name, never a path.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -33,6 +35,9 @@ pub enum CheckpointError {
         /// Why not.
         source: std::io::Error,
     },
+    /// It could not be written; the checkpoint before it is still whole.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The content is not what a checkpoint of this network holds.
     #[error("checkpoint {file} is damaged: {found}; delete it to run its stage again")]
     Damaged {

@@ -15,6 +15,7 @@ mod hyper_rule;
 mod lbfgs;
 mod loader;
 pub mod loss;
+pub mod memory;
 pub mod neighbours;
 pub mod optimiser;
 mod plan;
@@ -22,6 +23,7 @@ mod pool;
 pub mod schedule;
 mod session;
 mod stage;
+pub mod storage;
 
 pub use evaluate::{embeddings, logits, student_logits};
 pub use hyper_rule::{HyperRule, hyper_rule, remedis_grid};
@@ -30,7 +32,7 @@ pub use plan::{
     FinetuneRule, HeadLoss, InputConfig, Plan, PlanError, PretrainConfig, QuantiseConfig, Schedule, SelfDistilConfig,
     StudentConfig,
 };
-pub use pool::{Detail, LoadPoolError, Pool};
+pub use pool::{BadRow, Detail, Pool};
 pub use session::{Observer, Session, Silent, StepRecord, TrainError, WatchRecord};
 pub use stage::{
     Grid, GridCell, Probe, Sample, Start, Stored, Watch, backbone, contrast, distil, draw_labels, finetune, finetune_grid,

@@ -1,5 +1,7 @@
 //! Decoded images, held in memory as bytes: what the stages draw from.
 
+use std::error::Error as _;
+
 use rayon::prelude::*;
 use remedis_data::Index;
 use remedis_imaging::{Image, Preprocessing, prepare, resize};
@@ -29,46 +31,57 @@ pub enum Detail {
     Twice,
 }
 
-/// Why a pool could not be loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadPoolError {
-    /// A row could not be read, decoded or resized.
-    #[error("row {row} of the index cannot be used: {message}; remove the row or repair the file")]
-    Row {
-        /// Row of the index, from 0.
-        row: usize,
-        /// What went wrong; names no file.
-        message: String,
-    },
+/// A row of an index whose file cannot be used, and why. Names no file and no patient; its words count rows from 1, as tables do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("row {} cannot be used: {reason}", .row + 1)]
+pub struct BadRow {
+    /// Row of the index, from 0.
+    pub row: usize,
+    /// What is wrong with its file.
+    pub reason: String,
+}
+
+impl BadRow {
+    /// Why the picture of `row` cannot be had; `None` where it can.
+    #[must_use]
+    pub fn find(index: &Index, row: usize) -> Option<Self> {
+        picture(index, row).err()
+    }
 }
 
 impl Pool {
     /// Decodes and resizes `rows` of `index` on all threads; the order of `rows` is kept.
     ///
-    /// A row whose label is not in `classes` becomes unlabelled.
-    ///
-    /// # Errors
-    /// The first row (in order) that cannot be read, decoded or resized.
+    /// A row whose label is not in `classes` becomes unlabelled. Rows that cannot be read, decoded or resized are left out and
+    /// returned, in order: the pool is the one that would be without them.
+    #[must_use]
     pub fn load(
         index: &Index,
         rows: &[usize],
         preprocessing: &Preprocessing,
         detail: Detail,
         classes: &[String],
-    ) -> Result<Self, LoadPoolError> {
+    ) -> (Self, Vec<BadRow>) {
         let images: Vec<_> = rows.par_iter().map(|&row| load_one(index, row, preprocessing, detail)).collect();
-        let mut pool = Self { images: images.into_iter().collect::<Result<_, _>>()?, ..Self::default() };
-        for &row in rows {
+        let (mut pool, mut bad) = (Self::default(), Vec::new());
+        for (&row, image) in rows.iter().zip(images) {
+            let image = match image {
+                Ok(image) => image,
+                Err(found) => {
+                    bad.push(found);
+                    continue;
+                }
+            };
             let entry = &index.rows[row];
             let label = entry.label.as_ref().and_then(|label| classes.iter().position(|class| class == label));
             let cluster = entry.patient.as_ref().or(entry.group.as_ref()).unwrap_or(&entry.file);
+            pool.images.push(image);
             pool.labels.push(label);
             pool.patients.push(entry.patient.clone());
             pool.clusters.push(cluster.clone());
             pool.rows.push(row);
         }
-        Ok(pool)
+        (pool, bad)
     }
 
     /// Number of images.
@@ -129,10 +142,21 @@ impl Pool {
     }
 }
 
-fn load_one(index: &Index, row: usize, input: &Preprocessing, detail: Detail) -> Result<Image, LoadPoolError> {
-    let refuse = |error: &dyn std::error::Error| LoadPoolError::Row { row, message: error.to_string() };
-    let image = index.image(row).map_err(|error| refuse(&error))?;
-    resize(&image, &at_detail(&image, input, detail)).map_err(|error| refuse(&error))
+fn load_one(index: &Index, row: usize, input: &Preprocessing, detail: Detail) -> Result<Image, BadRow> {
+    let image = picture(index, row)?;
+    resize(&image, &at_detail(&image, input, detail)).map_err(|error| BadRow { row, reason: error.to_string() })
+}
+
+fn picture(index: &Index, row: usize) -> Result<Image, BadRow> {
+    index.image(row).map_err(|error| {
+        // The outermost error only says which row it is.
+        let (mut causes, mut next) = (Vec::new(), error.source());
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        BadRow { row, reason: causes.join(": ") }
+    })
 }
 
 /// `input` with the size at which `image` is kept.
@@ -148,7 +172,7 @@ fn at_detail(image: &Image, input: &Preprocessing, detail: Detail) -> Preprocess
 
 #[cfg(test)]
 mod tests {
-    use remedis_imaging::{Channels, Resize};
+    use remedis_imaging::{Channels, Resize, encode_png};
 
     use super::*;
 
@@ -166,5 +190,39 @@ mod tests {
         assert_eq!(kept(96, 400, Detail::Twice), (96, 48));
         assert_eq!(kept(20, 20, Detail::Twice), (64, 32));
         assert_eq!(kept(400, 400, Detail::Input), (64, 32));
+    }
+
+    /// A folder of 16-pixel pictures, one a class; `broken` is no picture.
+    fn set(names: &[&str]) -> (tempfile::TempDir, Index) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut table = "file,label,split\n".to_owned();
+        for (number, name) in names.iter().enumerate() {
+            let pixels = (0..256).map(|at| ((at * 7) ^ (name.len() * 31)) as u8).collect();
+            let picture = encode_png(&Image { width: 16, height: 16, channels: Channels::Grey, pixels });
+            let bytes = if *name == "broken" { picture[..40].to_vec() } else { picture };
+            std::fs::write(folder.path().join(format!("{name}.png")), bytes).unwrap();
+            table += &format!("{name}.png,{},train\n", ["even", "odd"][(number + name.len()) % 2]);
+        }
+        std::fs::write(folder.path().join("labels.csv"), table).unwrap();
+        let index = Index::open(folder.path()).unwrap();
+        (folder, index)
+    }
+
+    #[test]
+    fn a_pool_with_a_bad_row_is_the_pool_without_that_row() {
+        let (mean, std) = (vec![0.5], vec![0.5]);
+        let input = Preprocessing { width: 8, height: 8, channels: Channels::Grey, resize: Resize::Stretch, mean, std };
+        let load = |index: &Index, rows: &[usize]| Pool::load(index, rows, &input, Detail::Input, &[]);
+        let (_folder, all) = set(&["a", "broken", "ccc", "dddd"]);
+        let (pool, bad) = load(&all, &[0, 1, 2, 3]);
+        let (whole, none) = load(&all, &[0, 2, 3]);
+        assert_eq!((pool.len(), pool.sha256(), pool.rows), (3, whole.sha256(), whole.rows));
+        assert!(none.is_empty());
+        assert_eq!(bad.iter().map(|bad| bad.row).collect::<Vec<_>>(), [1]);
+        let said = bad[0].to_string();
+        assert!(said.starts_with("row 2 cannot be used: cannot read the PNG: "), "{said}");
+        assert!(!said.contains("broken"), "{said}");
+        assert_eq!(BadRow::find(&all, 1).as_ref(), Some(&bad[0]));
+        assert_eq!(BadRow::find(&all, 0), None);
     }
 }

@@ -19,6 +19,7 @@ mod watch;
 
 pub(crate) use contrast::Contrastive;
 pub(crate) use gradients::{Share, Sight};
+pub(crate) use network::form;
 pub(crate) use run::{AHEAD, among_threads, send_batches};
 
 pub use contrast::contrast;

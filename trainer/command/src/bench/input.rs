@@ -74,7 +74,7 @@ pub(crate) fn run(asked: &BenchInputArguments) -> Result<Outcome> {
         }
     }
     let waiting = networks.iter().map(|&network| waits(network, &files, asked, &mut progress)).collect();
-    progress.close()?;
+    progress.close(true)?;
     let spread = |rates: &[f64]| [rates.iter().copied().fold(f64::INFINITY, f64::min), largest(rates)];
     let has_peer = !theirs.is_empty();
     let found = Found {

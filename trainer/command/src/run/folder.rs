@@ -18,12 +18,33 @@ pub(crate) struct Folder {
     lock: Option<File>,
 }
 
+/// The set that only some verbs need: it may join a run folder later.
+const NEW_SITE: &str = "shifted";
+
 /// What a run folder belongs to.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Owner {
     plan_sha256: String,
     /// Role and SHA-256 of each set.
     data: Vec<(String, String)>,
+}
+
+impl Owner {
+    /// The SHA-256 of the set of this role.
+    fn set(&self, role: &str) -> Option<&String> {
+        self.data.iter().find(|(known, _)| known == role).map(|(_, sha256)| sha256)
+    }
+
+    /// Keeps the new site of an earlier command where this one names none; whether this one names a new site first.
+    fn join(&mut self, earlier: &Self) -> bool {
+        match (earlier.set(NEW_SITE), self.set(NEW_SITE)) {
+            (Some(known), None) => {
+                self.data.push((NEW_SITE.to_owned(), known.clone()));
+                false
+            }
+            (known, named) => known.is_none() && named.is_some(),
+        }
+    }
 }
 
 impl Folder {
@@ -40,12 +61,15 @@ impl Folder {
         let text = plan.to_toml_commented();
         let plan_sha256 = sha256(text.as_bytes());
         let data = sets.all().map(|set| (set.role.to_owned(), set.sha256.clone())).collect();
-        let owner = Owner { plan_sha256: plan_sha256.clone(), data };
+        let mut owner = Owner { plan_sha256: plan_sha256.clone(), data };
         let file = path.join("run.json");
         match fs::read(&file) {
             Ok(bytes) => {
                 let found: Owner = serde_json::from_slice(&bytes).with_context(|| format!("in {}", file.display()))?;
                 refuse_other(path, &found, &owner)?;
+                if owner.join(&found) {
+                    write_atomic(&file, &serde_json::to_vec_pretty(&owner)?)?;
+                }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 write_atomic(&path.join("plan.toml"), text.as_bytes())?;
@@ -101,14 +125,11 @@ fn refuse_other(path: &Path, found: &Owner, wanted: &Owner) -> Result<()> {
     if found.plan_sha256 != wanted.plan_sha256 {
         differ.push("another plan or seed".to_owned());
     }
-    for (role, _) in found
-        .data
-        .iter()
-        .chain(&wanted.data)
-        .filter(|entry| !(found.data.contains(entry) && wanted.data.contains(entry)))
-    {
+    for (role, _) in found.data.iter().chain(&wanted.data) {
+        let (known, named) = (found.set(role), wanted.set(role));
+        let may_be_absent = role == NEW_SITE && (known.is_none() || named.is_none());
         let text = format!("other images as --{role}");
-        if !differ.contains(&text) {
+        if known != named && !may_be_absent && !differ.contains(&text) {
             differ.push(text);
         }
     }
@@ -129,10 +150,9 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes a file so that, whatever happens, either the old or the new one is there whole.
+/// Writes a file so that, whatever happens, either the old or the new one is there whole; a full disk is said in words.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    remedis_bundle::write_atomic(path, bytes)
-        .with_context(|| format!("cannot write {}; is the folder there and the disk not full?", path.display()))
+    Ok(remedis_train::storage::write_atomic(path, bytes)?)
 }
 
 #[cfg(test)]
@@ -161,6 +181,18 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("go on with that one") && error.contains("choose another --out"), "{error}");
+    }
+
+    #[test]
+    fn another_hospital_may_join_later_but_not_change() {
+        let without = owner("p", &[("data", "a")]);
+        let mut with = owner("p", &[("data", "a"), ("shifted", "b")]);
+        let other = owner("p", &[("data", "a"), ("shifted", "c")]);
+        assert!(refuse_other(Path::new("out"), &without, &with).is_ok() && with.join(&without));
+        assert!(refuse_other(Path::new("out"), &with, &other).is_err());
+        let mut back = owner("p", &[("data", "a")]);
+        assert!(refuse_other(Path::new("out"), &with, &back).is_ok() && !back.join(&with));
+        assert_eq!(back, with);
     }
 
     #[test]

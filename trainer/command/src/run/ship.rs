@@ -23,6 +23,7 @@ use super::evaluate::{Measures, Scored};
 use super::folder::Folder;
 use super::sets::{Pools, Sets};
 use super::teach::{Bench, bootstrap};
+use super::until::Until;
 use crate::results::{
     self, BundleSummary, ClassAtOperatingPoint, Estimate, OperatingPointResults, SetSummary, StudentForm, StudentSite,
 };
@@ -60,15 +61,18 @@ struct Exported {
     difference: f64,
 }
 
-/// Distils `teacher` and leaves `float.onnx`, `int8.onnx` and `bundle.remedis` in the run folder.
+/// Distils `teacher` and leaves `float.onnx`, `int8.onnx` and `bundle.remedis` in the run folder; `None` where the run ends before.
 pub(crate) fn ship(
     session: &mut Session,
     bench: &mut Bench,
     sets: &Sets,
     teacher: &Classifier,
     key: Option<&Path>,
-) -> Result<Shipped> {
+) -> Result<Option<Shipped>> {
     let student = distil(session, teacher, &bench.pools.unlabelled)?;
+    if bench.until == Until::Distill {
+        return Ok(None);
+    }
     session.observer.stage("quantise", 0);
     let exported = export(session, bench.folder, bench.pools, &student)?;
     session.observer.stage("compare", 0);
@@ -76,10 +80,10 @@ pub(crate) fn ship(
     let int8 = |pool: &Pool| Scored::new(pool, exported.int8.run_all(&pool.prepared(&input)));
     let float = |pool: &Pool| Scored::new(pool, exported.float.run_all(&pool.prepared(&input)));
     let (val, test) = (int8(&pools.val), int8(&pools.test));
+    let mut tested = vec![("in_distribution", &pools.test, test.clone())];
+    tested.extend(pools.has_new_site().then(|| ("shifted", &pools.shifted_test, int8(&pools.shifted_test))));
     let mut sites = Vec::new();
-    for (site, pool, int8) in
-        [("in_distribution", &pools.test, test.clone()), ("shifted", &pools.shifted_test, int8(&pools.shifted_test))]
-    {
+    for (site, pool, int8) in tested {
         let forms = [Scored::new(pool, logits(teacher, pool, &input, &session.device)), float(pool), int8];
         for (form, name) in forms.iter().zip(["teacher", "float", "int8"]) {
             form.save(bench.folder, &format!("student_{name}_{site}"), bench.classes)?;
@@ -93,7 +97,7 @@ pub(crate) fn ship(
     let operating_point = operating_point(&fit, &val, &test, bench)?;
     session.observer.stage("bundle", 0);
     let bundle = seal(session, bench, sets, &exported, &operating_point, fit.temperature, key)?;
-    Ok(Shipped { student: sites, probability_calibration, operating_point, bundle })
+    Ok(Some(Shipped { student: sites, probability_calibration, operating_point, bundle }))
 }
 
 fn export(session: &Session, folder: &Folder, pools: &Pools, student: &Student) -> Result<Exported> {

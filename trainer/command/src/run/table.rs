@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::results::{Estimate, Results};
+use crate::results::{Estimate, Evaluation, StudentSite};
 
 /// Method by site, balanced accuracy and macro AUROC, then float against int8.
-pub(crate) fn text(results: &Results) -> String {
+pub(crate) fn text(evaluation: &[Evaluation], student: &[StudentSite], warnings: &[String]) -> String {
     let mut out = format!(
         "{:<10} {:<16} {:>7} {:>6}  {:<22} {:<22}\n",
         "method", "site", "labels", "images", "balanced accuracy", "macro AUROC"
     );
-    for row in &results.evaluation {
+    for row in evaluation {
         let _ = writeln!(
             out,
             "{:<10} {:<16} {:>7} {:>6}  {:<22} {:<22}",
@@ -22,7 +22,7 @@ pub(crate) fn text(results: &Results) -> String {
             estimate(&row.macro_auroc)
         );
     }
-    for site in &results.student {
+    for site in student {
         for (name, form) in [("float", &site.float), ("int8", &site.int8)] {
             let _ = writeln!(
                 out,
@@ -36,10 +36,12 @@ pub(crate) fn text(results: &Results) -> String {
             );
         }
     }
-    for warning in &results.warnings {
-        let _ = writeln!(out, "note: {warning}");
-    }
-    out
+    out + &notes(warnings)
+}
+
+/// Warnings, one a line.
+pub(crate) fn notes(warnings: &[String]) -> String {
+    warnings.iter().map(|warning| format!("note: {warning}\n")).collect()
 }
 
 /// `0.812 (0.790-0.833)`, or `undefined`.

@@ -9,6 +9,7 @@ use super::evaluate::{LEAST_TEST_IMAGES, Measures, Scored};
 use super::folder::Folder;
 use super::sets::Pools;
 use super::ship::evenly;
+use super::until::Until;
 use crate::results::{Difference, Evaluation};
 
 /// Labelled images that vote while the contrastive stage is watched, and those that they vote on.
@@ -32,6 +33,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) pools: &'a Pools,
     pub(crate) classes: &'a [String],
     pub(crate) warnings: &'a mut Vec<String>,
+    /// After which stage to end.
+    pub(crate) until: Until,
 }
 
 /// Names of the fine-tunings at the new site, in order.
@@ -44,18 +47,24 @@ fn adaptation(method: &str, fraction: f64) -> String {
     format!("adapt_{method}_{}", (100.0 * fraction).round())
 }
 
-/// Trains both arms on the same labels and measures them in distribution and at the new site.
+/// Trains both arms on the same labels and measures them in distribution and at the new site; `None` where the run ends before.
 ///
 /// `start` takes the place of pretraining.
-pub(crate) fn teach(session: &mut Session, bench: &mut Bench, start: Option<Backbone>) -> Result<Taught> {
+pub(crate) fn teach(session: &mut Session, bench: &mut Bench, start: Option<Backbone>) -> Result<Option<Taught>> {
     let (plan, pools, n_classes) = (session.plan, bench.pools, bench.classes.len());
     let pretrained = match (start, &pools.natural) {
         (Some(start), _) => start,
         (None, Some(natural)) => pretrain(session, natural)?,
         (None, None) => backbone(plan, plan.seed, &session.device),
     };
+    if bench.until == Until::Pretrain {
+        return Ok(None);
+    }
     let watch = watch(pools, n_classes);
     let contrasted = contrast(session, pretrained.clone(), &pools.unlabelled, Some(&watch))?;
+    if bench.until == Until::Contrast {
+        return Ok(None);
+    }
     let few = pools.train.subset(&draw_labels(&pools.train, plan.finetune.n_labels, n_classes, plan.seed));
     let arms = [
         finetune(session, "finetune_baseline", Start::Backbone(pretrained), &few, n_classes)?,
@@ -65,7 +74,8 @@ pub(crate) fn teach(session: &mut Session, bench: &mut Bench, start: Option<Back
     let (mut evaluation, mut differences) = (Vec::new(), Vec::new());
     let here = Place { site: "in_distribution", fraction: None, n_labels: few.len() };
     measure(session, bench, &here, &pools.test, &arms, &mut evaluation, &mut differences)?;
-    for &fraction in &plan.evaluate.fractions {
+    let fractions: &[f64] = if pools.has_new_site() { &plan.evaluate.fractions } else { &[] };
+    for &fraction in fractions {
         let (adapted, n_labels) = adapt(session, bench, &arms, fraction)?;
         let there = Place { site: "shifted", fraction: Some(fraction), n_labels };
         if let Some(adapted) = adapted {
@@ -73,7 +83,7 @@ pub(crate) fn teach(session: &mut Session, bench: &mut Bench, start: Option<Back
         }
     }
     let [_, teacher] = arms;
-    Ok(Taught { teacher, evaluation, differences })
+    Ok(Some(Taught { teacher, evaluation, differences }))
 }
 
 /// Labelled images by whose neighbours the contrastive stage is watched, evenly from the training and validation splits.

@@ -109,3 +109,16 @@ fn seventeen_thousand_cells_are_audited_in_seconds() {
     );
     assert!(start.elapsed().as_secs() < 60);
 }
+
+#[test]
+fn the_same_error_page_in_place_of_two_pictures_is_no_copy_across_splits() {
+    let page = b"<html>404</html>".to_vec();
+    let report = audited(&[
+        ("a", "p1", "train", png(1, 0)),
+        ("b", "p2", "train", page.clone()),
+        ("a", "p3", "test", page),
+        ("b", "p4", "test", png(4, 0)),
+    ]);
+    assert_eq!(kinds(&report.errors), [FindingKind::UnreadableFile]);
+    assert_eq!(report.errors[0].rows, [1, 2]);
+}

@@ -8,6 +8,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::CheckpointError;
+use crate::storage::WriteError;
 
 /// One tensor of a file.
 #[derive(Clone, Debug)]
@@ -74,5 +75,5 @@ pub(super) fn write(
         std::fs::create_dir_all(folder)?;
         remedis_bundle::write_atomic(&folder.join(file), &bytes)
     };
-    write().map_err(|source| CheckpointError::File { action: "write", file: file.to_owned(), source })
+    write().map_err(|source| WriteError::new(format!("checkpoint {file}"), folder, bytes.len() as u64, source).into())
 }

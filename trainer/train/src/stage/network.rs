@@ -27,7 +27,8 @@ pub fn backbone(plan: &Plan, seed: u64, device: &Device) -> Backbone {
     form(plan).init(device, seed)
 }
 
-fn form(plan: &Plan) -> BackboneForm {
+/// The form of the plan's backbone.
+pub(crate) fn form(plan: &Plan) -> BackboneForm {
     let channels = plan.input.channels.count();
     let bit = |config: BitConfig| BackboneForm::Bit(config.with_channels(channels));
     match plan.backbone.preset {
