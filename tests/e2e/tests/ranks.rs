@@ -19,7 +19,9 @@ const SOON: Duration = Duration::from_secs(10);
 fn program() -> Option<PathBuf> {
     let found = std::env::var_os("REMEDIS_RANKS").map(PathBuf::from).filter(|at| at.is_file());
     if found.is_none() {
-        eprintln!("skipped: REMEDIS_RANKS does not name a remedis-train with MPI; `cargo xtask check` builds one where MPI is");
+        eprintln!(
+            "skipped: REMEDIS_RANKS does not name a remedis-train with MPI; `cargo xtask check` builds one where MPI is"
+        );
     }
     found
 }

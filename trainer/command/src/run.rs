@@ -87,11 +87,7 @@ fn run_as(arguments: &RunArguments, until: Until, ranks: Ranks) -> Result<Outcom
 }
 
 /// How a run ended; `finish` is called where it is done.
-fn ended(
-    outcome: Result<Ended>,
-    folder: &Folder,
-    finish: impl FnOnce(Ended) -> Result<()>,
-) -> Result<Outcome> {
+fn ended(outcome: Result<Ended>, folder: &Folder, finish: impl FnOnce(Ended) -> Result<()>) -> Result<Outcome> {
     match outcome {
         Ok(ended) => finish(ended).map(|()| Outcome::Done),
         Err(error) => match error.downcast_ref::<TrainError>() {
@@ -177,7 +173,10 @@ pub(crate) fn use_threads(threads: u16) -> Result<()> {
 }
 
 /// The device of this name, where this program was built with its back end; of several GPUs that of this rank on its host.
-#[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "without CUDA there are no GPUs to choose between"))]
+#[cfg_attr(
+    not(feature = "cuda"),
+    expect(unused_variables, reason = "without CUDA there are no GPUs to choose between")
+)]
 pub(crate) fn device(name: DeviceName, local_rank: usize) -> Result<Device> {
     match name {
         DeviceName::Cpu => Ok(Device::flex()),

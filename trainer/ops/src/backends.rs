@@ -1,13 +1,16 @@
 //! The CPU back ends: from their tensors to slices and back.
 
-#![cfg_attr(feature = "ndarray", expect(deprecated, reason = "burn-ndarray is given; its users are told by Burn itself"))]
+#![cfg_attr(
+    feature = "ndarray",
+    expect(deprecated, reason = "burn-ndarray is given; its users are told by Burn itself")
+)]
 
 use std::borrow::Cow;
 
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Flex, TensorMetadata};
 #[cfg(feature = "ndarray")]
 use burn::backend::{BackendTypes, NdArray};
-use burn::backend::{Backend, Flex, TensorMetadata};
 use burn::tensor::TensorData;
 
 use crate::cpu::batch_norm::Channels;

@@ -4,7 +4,10 @@
 //! are no gradients of gradients.
 
 #![expect(clippy::too_many_arguments, reason = "the macro takes tensors as arguments only")]
-#![cfg_attr(feature = "ndarray", expect(deprecated, reason = "burn-ndarray is given; its users are told by Burn itself"))]
+#![cfg_attr(
+    feature = "ndarray",
+    expect(deprecated, reason = "burn-ndarray is given; its users are told by Burn itself")
+)]
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};

@@ -64,7 +64,9 @@ fn main() {
             4.0 * VIEWS * config.embedding_size() as f64 / 1e3,
             config.macs(224) as f64 / 1e9
         );
-        println!("| GPUs | pairs | link | backbone, ms | head, ms | gradients, ms (not hidden) | embeddings, ms | efficiency |");
+        println!(
+            "| GPUs | pairs | link | backbone, ms | head, ms | gradients, ms (not hidden) | embeddings, ms | efficiency |"
+        );
         println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
         for gpus in [8.0, 64.0, 256.0, 1024.0] {
             for (link, rate) in LINKS {

@@ -184,6 +184,7 @@ fn blocks(plan: &Plan) -> Maps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::BackbonePreset;
 
     /// One unit a block, stem 16, 48 pixels, by hand: input 2 * 3 * 48^2, stem 16 * 24^2, then at 12, 12 to 6, 6 to 3 and 3 to 2 pixels
     /// 2 * in * side^2 + 2 * out / 4 * (side^2 + after^2), and 512 * 2^2 at the end:

@@ -118,7 +118,9 @@ pub enum TrainError {
         found: usize,
     },
     /// A batch that the ranks cannot share.
-    #[error("{stage}: batches of {batch} cannot be shared evenly by {ranks} ranks; make {section}.batch a multiple of {multiple}")]
+    #[error(
+        "{stage}: batches of {batch} cannot be shared evenly by {ranks} ranks; make {section}.batch a multiple of {multiple}"
+    )]
     Uneven {
         /// Name of the stage.
         stage: String,

@@ -12,8 +12,8 @@ use remedis_metrics::softmax;
 use remedis_model::{Classifier, Layer};
 use remedis_ranks::Ranks;
 use remedis_train::{
-    Observer, Plan, Pool, Session, Start, StepRecord, Stored, TrainError, WatchRecord, distil, finetune, logits, pretrain,
-    quantisation_aware,
+    Observer, Plan, Pool, Session, Start, StepRecord, Stored, TrainError, WatchRecord, distil, finetune, logits,
+    pretrain, quantisation_aware,
 };
 
 /// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own.
@@ -66,7 +66,15 @@ fn stage<R>(out: &Path, plan: &Plan, at: Option<u64>, stage: impl FnOnce(&mut Se
     let stop = AtomicBool::new(false);
     let mut observer = Stopper { stop: &stop, at, losses: Vec::new() };
     let save_every = Duration::from_secs(60);
-    let mut session = Session { plan, out, device: Device::flex(), observer: &mut observer, save_every, stop: &stop, ranks: Ranks::alone() };
+    let mut session = Session {
+        plan,
+        out,
+        device: Device::flex(),
+        observer: &mut observer,
+        save_every,
+        stop: &stop,
+        ranks: Ranks::alone(),
+    };
     let result = stage(&mut session);
     (result, observer.losses)
 }

@@ -13,9 +13,9 @@ use remedis_model::{Backbone, Classifier, Weights};
 use remedis_ranks::Ranks;
 use remedis_train::loss::Objective;
 use remedis_train::{
-    ContrastOptimiser, FinetuneRule, HeadLoss, Observer, Plan, Pool, Sample, Schedule, Session, Start, StepRecord, TrainError, Watch,
-    WatchRecord, contrast, distil, embeddings, finetune, finetune_grid, logits, pretrain, probe, self_distil,
-    student_logits,
+    ContrastOptimiser, FinetuneRule, HeadLoss, Observer, Plan, Pool, Sample, Schedule, Session, Start, StepRecord,
+    TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune, finetune_grid, logits, pretrain, probe,
+    self_distil, student_logits,
 };
 
 /// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own; two images a patient.
@@ -82,7 +82,15 @@ fn stage<M>(
     let stop = AtomicBool::new(false);
     let mut observer = Stopper { stop: &stop, at, steps: Vec::new(), notes: Vec::new(), looks: Vec::new() };
     let save_every = Duration::from_secs(60);
-    let mut session = Session { plan, out, device: Device::flex(), observer: &mut observer, save_every, stop: &stop, ranks: Ranks::alone() };
+    let mut session = Session {
+        plan,
+        out,
+        device: Device::flex(),
+        observer: &mut observer,
+        save_every,
+        stop: &stop,
+        ranks: Ranks::alone(),
+    };
     let result = stage(&mut session);
     (result, observer.steps, observer.notes)
 }
@@ -322,8 +330,7 @@ fn contrastive_learning_is_watched_without_a_change_of_its_weights() {
     let labelled = Watch { train: pool(), val: pool().subset(&[0, 1, 2, 3]), n_classes: 2 };
     let learn = |watch: Option<&Watch>| {
         let out = tempfile::tempdir().unwrap();
-        let mut observer =
-            Stopper { stop: &stop, at: None, steps: Vec::new(), notes: Vec::new(), looks: Vec::new() };
+        let mut observer = Stopper { stop: &stop, at: None, steps: Vec::new(), notes: Vec::new(), looks: Vec::new() };
         let save_every = Duration::from_secs(60);
         let mut session = Session {
             plan: &plan,
@@ -357,7 +364,8 @@ fn one_thread_and_two_give_the_same_weights() {
     if let Some(file) = std::env::var_os(CHILD) {
         let folder = tempfile::tempdir().unwrap();
         let teacher = classifier(folder.path());
-        let seen = stage(folder.path(), &plan(), None, |session| contrast(session, teacher.backbone.clone(), &pool(), None));
+        let seen =
+            stage(folder.path(), &plan(), None, |session| contrast(session, teacher.backbone.clone(), &pool(), None));
         let student = stage(folder.path(), &plan(), None, |session| distil(session, &teacher, &pool())).0.unwrap();
         let hashes =
             [Weights::of(&teacher).sha256(), Weights::of(&seen.0.unwrap()).sha256(), Weights::of(&student).sha256()];

@@ -36,7 +36,9 @@ struct Row {
 
 pub(crate) fn run(asked: &BenchRanksArguments) -> Result<Outcome> {
     if cfg!(not(feature = "mpi")) {
-        bail!("this program was built without MPI; build it with `cargo build --release -p remedis-command --features mpi`");
+        bail!(
+            "this program was built without MPI; build it with `cargo build --release -p remedis-command --features mpi`"
+        );
     }
     if asked.steps.pairs % asked.ranks != 0 {
         bail!("--pairs {} cannot be shared evenly by --ranks {}", asked.steps.pairs, asked.ranks);
@@ -53,7 +55,7 @@ pub(crate) fn run(asked: &BenchRanksArguments) -> Result<Outcome> {
             peaks[place] = measured.peak_mb;
         }
     }
-    progress.close()?;
+    progress.close(true)?;
     let ratios: Vec<f64> = together.iter().zip(&alone).map(|(ranks, alone)| ranks / alone).collect();
     let spread = [ratios.iter().copied().fold(f64::INFINITY, f64::min), super::largest(&ratios)];
     let row = Row {

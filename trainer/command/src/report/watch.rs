@@ -67,7 +67,9 @@ mod tests {
     #[test]
     fn votes_are_drawn_from_the_first_look_to_the_last() {
         let look = |step: u64, knn: &str| {
-            format!(r#"{{"stage":"contrast","watched_step":{step},"total":10,"spread":0.5,"dimensions":3.0,"knn":{knn},"alarm":null}}"#)
+            format!(
+                r#"{{"stage":"contrast","watched_step":{step},"total":10,"spread":0.5,"dimensions":3.0,"knn":{knn},"alarm":null}}"#
+            )
         };
         let step = r#"{"stage":"contrast","step":1,"total":10,"loss":1.0,"learning_rate":1.0}"#;
         let text = [look(0, "0.25"), step.to_owned(), look(10, "0.75")].join("\n");
@@ -76,7 +78,8 @@ mod tests {
         // A quarter from below at the left, three quarters at the right.
         assert!(panels[0].contains(r#"class="loss" points="44.0,136.5 330.0,65.5""#), "{}", panels[0]);
         assert!(panels[0].contains("neighbours vote 0.250, then 0.750"));
-        let blind = panel("contrast", &[&Look { stage: String::new(), watched_step: 0, total: 4, spread: 1.0, knn: None }]);
+        let blind =
+            panel("contrast", &[&Look { stage: String::new(), watched_step: 0, total: 4, spread: 1.0, knn: None }]);
         assert!(blind.contains("no labelled images"), "{blind}");
     }
 }

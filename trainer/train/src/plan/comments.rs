@@ -13,7 +13,10 @@ const COMMENTS: &[(&str, &str)] = &[
     ("input.channels", "\"rgb\" or \"grey\". Natural images and stains are colour."),
     ("input.mean", "Subtracted from pixel / 255. With std 0.5 this gives BiT's range of -1 to 1."),
     ("input.std", "Divides what is left."),
-    ("backbone", "The teacher: BiT ResNet-v2, GroupNorm and weight standardisation (Kolesnikov et al. 2020), or others' network."),
+    (
+        "backbone",
+        "The teacher: BiT ResNet-v2, GroupNorm and weight standardisation (Kolesnikov et al. 2020), or others' network.",
+    ),
     (
         "backbone.preset",
         "\"small\" trains on two CPU cores; \"r50x1\" and \"r152x2\" are the paper's and want GPUs, as do \"r101x1\", \"r101x3\" and \"r152x4\"; \"efficientnet_lite0\" is for --start.",

@@ -129,12 +129,7 @@ pub fn contrast(
 }
 
 /// Refuses a batch that ranks cannot share, and parts of batches where the backbone must see the whole.
-fn check_share(
-    session: &Session,
-    batch: usize,
-    config: &ContrastConfig,
-    start: &Backbone,
-) -> Result<(), TrainError> {
+fn check_share(session: &Session, batch: usize, config: &ContrastConfig, start: &Backbone) -> Result<(), TrainError> {
     let (ranks, stage) = (session.ranks.count(), "contrast".to_owned());
     if start.sees_the_batch() && (ranks > 1 || config.at_once > 0) {
         return Err(TrainError::SeesTheBatch { stage });

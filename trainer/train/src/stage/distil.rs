@@ -8,8 +8,8 @@ use burn::module::Module;
 use remedis_model::{Classifier, Student, Weights};
 use remedis_views::{Key, roll_mixup};
 
-use super::network::{self, Adapter};
 use super::gradients::Judged;
+use super::network::{self, Adapter};
 use super::run::{Course, finish, finished, place, run, unwatched};
 use crate::loader::{draw_batch, to_tensor, views_of};
 use crate::loss;

@@ -116,9 +116,8 @@ impl<'a> Watcher<'a> {
         }
         let (best, knn, watch) = (self.best?, knn?, self.watch?);
         let error = (best * (1.0 - best) / watch.val.len() as f64).sqrt();
-        (knn < best - FALL * error).then(|| {
-            format!("neighbours vote worse than before: {knn:.3} after {best:.3}; stop earlier, or {remedy}")
-        })
+        (knn < best - FALL * error)
+            .then(|| format!("neighbours vote worse than before: {knn:.3} after {best:.3}; stop earlier, or {remedy}"))
     }
 }
 

@@ -124,7 +124,11 @@ fn check<M: Module>(
     for step in 0..STEPS {
         let (found, expected) = (judge(&network, step, ranks), expected(&network, step));
         let loss = f64::from(ranks.sum(vec![found.loss as f32])[0]);
-        assert!((loss - expected.loss).abs() <= 1e-5 * expected.loss, "step {step}: loss {loss}, alone {}", expected.loss);
+        assert!(
+            (loss - expected.loss).abs() <= 1e-5 * expected.loss,
+            "step {step}: loss {loss}, alone {}",
+            expected.loss
+        );
         let (own, one) = (each(&network, &found.gradients), each(&network, &expected.gradients));
         assert_eq!(own.len(), one.len());
         for (number, (own, one)) in own.iter().zip(&one).enumerate() {
@@ -229,5 +233,8 @@ fn supervised_steps_of_two_and_four_ranks_are_those_of_one() {
 #[test]
 fn views_come_together_from_rank_to_rank() {
     // Two ranks with two images of one number: first views 1, 2 and 5, 6.
-    assert_eq!(views_together(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], 2, 2), [1.0, 2.0, 5.0, 6.0, 3.0, 4.0, 7.0, 8.0]);
+    assert_eq!(
+        views_together(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], 2, 2),
+        [1.0, 2.0, 5.0, 6.0, 3.0, 4.0, 7.0, 8.0]
+    );
 }
