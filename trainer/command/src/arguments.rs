@@ -249,6 +249,12 @@ pub(crate) struct ReportArguments {
     /// Folder of a finished run
     #[arg(value_name = "OUT")]
     pub(crate) folder: PathBuf,
+    /// File to write [default: report.html in the folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Leave out the images of the sets, so that the report may go where they may not
+    #[arg(long)]
+    pub(crate) without_pictures: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

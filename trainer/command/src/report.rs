@@ -20,19 +20,21 @@ const TEMPLATE: &str = include_str!("report/template.html");
 
 /// `remedis-train report`.
 pub(crate) fn rewrite(arguments: &ReportArguments) -> Result<Outcome> {
-    write(&arguments.folder)?;
-    println!("wrote {}", arguments.folder.join("report.html").display());
+    let to = arguments.output.clone().unwrap_or_else(|| arguments.folder.join("report.html"));
+    write(&arguments.folder, &to, !arguments.without_pictures)?;
+    println!("wrote {}", to.display());
     Ok(Outcome::Done)
 }
 
-/// Writes `report.html` of the finished run in `out`.
-pub(crate) fn write(out: &Path) -> Result<()> {
+/// Writes the report of the finished run in `out` to a file; without pictures it holds no image of the sets.
+pub(crate) fn write(out: &Path, to: &Path, with_pictures: bool) -> Result<()> {
     let results: serde_json::Value = serde_json::from_slice(&read(out, "results.json")?)
         .with_context(|| format!("in {}", out.join("results.json").display()))?;
     let metrics = String::from_utf8_lossy(&read(out, "metrics.jsonl")?).into_owned();
     let plan = String::from_utf8_lossy(&read(out, "plan.toml")?).into_owned();
-    let html = render(&results, &metrics, &plan, &read(out, "views.png")?)?;
-    write_atomic(&out.join("report.html"), html.as_bytes())
+    let views = if with_pictures { Some(read(out, "views.png")?) } else { None };
+    let html = render(&results, &metrics, &plan, views.as_deref())?;
+    write_atomic(to, html.as_bytes())
 }
 
 fn read(out: &Path, name: &str) -> Result<Vec<u8>> {
@@ -41,7 +43,7 @@ fn read(out: &Path, name: &str) -> Result<Vec<u8>> {
     })
 }
 
-fn render(results: &serde_json::Value, metrics: &str, plan: &str, views: &[u8]) -> Result<String> {
+fn render(results: &serde_json::Value, metrics: &str, plan: &str, views: Option<&[u8]>) -> Result<String> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_filter("estimate", |value: Value| estimate(&value, ""));
@@ -50,13 +52,16 @@ fn render(results: &serde_json::Value, metrics: &str, plan: &str, views: &[u8]) 
     environment.add_filter("share", |value: Value| share(&value));
     environment.add_filter("number", |value: Value| number(&value));
     environment.add_template("report", TEMPLATE).context("the report template")?;
-    let picture = format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(views));
+    let picture = views.map(|views| {
+        let text = base64::engine::general_purpose::STANDARD.encode(views);
+        Value::from_safe_string(format!("data:image/png;base64,{text}"))
+    });
     let template = environment.get_template("report").context("the report template")?;
     template
         .render(context! {
             results => Value::from(Serde(results)),
             plan => plan,
-            views => Value::from_safe_string(picture),
+            views => picture,
             curves => curves::panels(metrics)
                 .into_iter()
                 .chain(watch::panels(metrics))
@@ -121,6 +126,7 @@ mod tests {
                 "n_split": [5, 2, 2], "n_quarantined": 4, "n_patients": 3, "n_classes": 2}],
             "classes": ["a", "b"],
             "evaluation": [row("baseline", "in_distribution"), row("remedis", "shifted")],
+            "probes": [{"method": "baseline", "n_labels": 5, "n": 40, "penalty": 0.1, "validation": 0.7, "balanced_accuracy": 0.625}],
             "differences": [{"site": "shifted", "fraction": 0.1, "balanced_accuracy": known, "macro_auroc": unknown}],
             "student": [{"site": "in_distribution", "n": 40, "teacher": form, "float": form, "int8": form,
                 "balanced_accuracy_difference": known, "macro_auroc_difference": known,
@@ -143,20 +149,23 @@ mod tests {
     fn a_report_needs_no_network_and_trusts_no_name() {
         let metrics = r#"{"stage":"distil","step":1,"total":2,"loss":1.5,"learning_rate":0.1}
 {"stage":"distil","step":2,"total":2,"loss":0.5,"learning_rate":0.0}"#;
-        let html = render(&results(), metrics, "seed = 7", b"png").expect("a report");
+        let html = render(&results(), metrics, "seed = 7", Some(b"png")).expect("a report");
         assert!(html.contains("&lt;b&gt;cells") && !html.contains("<b>cells"));
         assert!(!html.contains("src=\"http") && !html.contains("href=\"http") && !html.contains("@import"));
         assert!(
             html.contains("0.800 (0.700 to 0.900)") && html.contains("undefined") && html.contains("basophil left out")
         );
         assert!(html.contains("data:image/png;base64,cG5n") && html.contains("<svg"));
+        assert!(html.contains("frozen embeddings") && html.contains("0.625"));
+        let bare = render(&results(), metrics, "seed = 7", None).expect("a report");
+        assert!(!bare.contains("data:image/png") && bare.contains("<svg"), "no picture of the images");
         assert!(html.contains(r#"<td class="n">4</td><td class="n">3</td>"#), "unreadable images before patients");
     }
 
     #[test]
     fn an_unfinished_run_says_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
-        let error = write(folder.path()).unwrap_err().to_string();
+        let error = write(folder.path(), &folder.path().join("report.html"), true).unwrap_err().to_string();
         assert!(error.contains("results.json") && error.contains("finished run"), "{error}");
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Results {
     pub(crate) classes: Vec<String>,
     /// Method by site by share of labels.
     pub(crate) evaluation: Vec<Evaluation>,
+    /// What a linear classifier makes of each start's embeddings.
+    pub(crate) probes: Vec<ProbeResult>,
     /// REMEDIS minus baseline, paired.
     pub(crate) differences: Vec<Difference>,
     /// Float student against int8 student, site by site.
@@ -104,6 +106,23 @@ pub(crate) struct Evaluation {
     pub(crate) macro_auroc: Estimate,
     /// Balanced accuracy of guessing: one over the number of classes the model may answer.
     pub(crate) chance: f64,
+}
+
+/// A linear classifier on frozen embeddings, in distribution.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ProbeResult {
+    /// `baseline` before the contrastive stage, `remedis` after it.
+    pub(crate) method: &'static str,
+    /// Labels it was fitted on.
+    pub(crate) n_labels: usize,
+    /// Test images.
+    pub(crate) n: usize,
+    /// Penalty that the validation images chose; absent where nothing could be fitted.
+    pub(crate) penalty: Option<f64>,
+    /// Balanced accuracy on the validation images, which had a say.
+    pub(crate) validation: Option<f64>,
+    /// Balanced accuracy on the test images.
+    pub(crate) balanced_accuracy: Option<f64>,
 }
 
 /// REMEDIS minus baseline on the same test images.

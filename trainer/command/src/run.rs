@@ -4,6 +4,7 @@ pub(crate) mod courses;
 mod evaluate;
 pub(crate) mod fits;
 pub(crate) mod folder;
+mod probes;
 mod ranks;
 pub(crate) mod sets;
 pub(crate) mod ship;
@@ -80,7 +81,7 @@ fn run_as(arguments: &RunArguments, until: Until, ranks: Ranks) -> Result<Outcom
     ended(outcome, &folder, |ended| {
         written?;
         if ended.results.is_some() {
-            report::write(folder.path())?;
+            report::write(folder.path(), &folder.path().join("report.html"), true)?;
         }
         speak(arguments, until, &folder, &ended)
     })
@@ -135,7 +136,8 @@ fn stages(
     if until == Until::Finetune {
         return Ok(beginning(&taught, &warnings));
     }
-    let shipped = ship::ship(&mut session, &mut bench, &sets, &taught.teacher, arguments.key.as_deref())?;
+    let shipped =
+        ship::ship(&mut session, &mut bench, &sets, (&taught.teacher, taught.start), arguments.key.as_deref())?;
     let Some(shipped) = shipped else { return Ok(beginning(&taught, &warnings)) };
     let table = table::text(&taught.evaluation, &shipped.student, &warnings);
     if until == Until::Export {
@@ -147,6 +149,7 @@ fn stages(
         seed: plan.seed,
         sets: sets.all().map(sets::Set::summary).collect(),
         classes: sets.classes.clone(),
+        probes: taught.probes,
         evaluation: taught.evaluation,
         differences: taught.differences,
         student: shipped.student,

@@ -48,6 +48,16 @@ pub(crate) fn distil(plan: &Plan, n: usize) -> Course {
     Course::passes(plan.distil.epochs, n, plan.distil.batch, 1)
 }
 
+/// The teacher into another of its form, on `n` images.
+fn self_distil(plan: &Plan, n: usize) -> Course {
+    Course::passes(plan.self_distil.epochs, n, plan.self_distil.batch, 1)
+}
+
+/// The student in eight bits, on `n` images.
+fn quantisation_aware(plan: &Plan, n: usize) -> Course {
+    Course::passes(plan.quantise.qat_epochs, n, plan.distil.batch, 1)
+}
+
 /// Images of the training split of `data`, and patients they come from.
 pub(crate) fn training_images(sets: &Sets) -> (usize, usize) {
     let rows = sets.data.rows(&[Split::Train]);
@@ -77,8 +87,15 @@ pub(crate) fn planned(plan: &Plan, sets: &Sets, until: Until) -> Vec<Planned> {
         arms.extend(teach::adaptations(plan));
     }
     stages.extend(arms.iter().map(|name| (Until::Finetune, trained(name, finetune(plan)))));
+    if plan.self_distil.epochs > 0 {
+        stages.push((Until::Distill, trained("self_distil", self_distil(plan, n))));
+    }
     stages.push((Until::Distill, trained("distil", distil(plan, n))));
-    stages.extend(["quantise", "compare", "bundle"].map(|name| (Until::Export, Planned::untrained(name))));
+    stages.push((Until::Export, Planned::untrained("quantise")));
+    if plan.quantise.qat_epochs > 0 {
+        stages.push((Until::Export, trained("quantisation_aware", quantisation_aware(plan, n))));
+    }
+    stages.extend(["compare", "bundle"].map(|name| (Until::Export, Planned::untrained(name))));
     stages.push((Until::End, Planned::untrained("report")));
     stages.into_iter().filter(|(stage, _)| *stage <= until).map(|(_, planned)| planned).collect()
 }

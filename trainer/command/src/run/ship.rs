@@ -16,8 +16,8 @@ use remedis_metrics::{
     BinaryCounts, ConfusionMatrix, Interval, TemperatureFit, brier, expected_calibration_error,
     fit_confidence_threshold, fit_temperature, wilson,
 };
-use remedis_model::{Classifier, Student};
-use remedis_train::{Pool, Session, distil, logits, student_logits};
+use remedis_model::{Backbone, Classifier, Student};
+use remedis_train::{Pool, Session, Start, Stored, distil, logits, quantisation_aware, self_distil, student_logits};
 
 use super::evaluate::{Measures, Scored};
 use super::folder::Folder;
@@ -61,20 +61,21 @@ struct Exported {
     difference: f64,
 }
 
-/// Distils `teacher` and leaves `float.onnx`, `int8.onnx` and `bundle.remedis` in the run folder; `None` where the run ends before.
+/// Distils `teacher`, where the plan asks for it first into another of its form that begins as `start`, and leaves `float.onnx`, `int8.onnx` and `bundle.remedis` in the run folder; `None` where the run ends before.
 pub(crate) fn ship(
     session: &mut Session,
     bench: &mut Bench,
     sets: &Sets,
-    teacher: &Classifier,
+    (teacher, start): (&Classifier, Backbone),
     key: Option<&Path>,
 ) -> Result<Option<Shipped>> {
+    let teacher = &self_distil(session, teacher, Start::Backbone(start), &bench.pools.unlabelled)?;
     let student = distil(session, teacher, &bench.pools.unlabelled)?;
     if bench.until == Until::Distill {
         return Ok(None);
     }
     session.observer.stage("quantise", 0);
-    let exported = export(session, bench.folder, bench.pools, &student)?;
+    let exported = export(session, bench.folder, bench.pools, teacher, &student)?;
     session.observer.stage("compare", 0);
     let (pools, input) = (bench.pools, session.plan.input.preprocessing());
     let int8 = |pool: &Pool| Scored::new(pool, exported.int8.run_all(&pool.prepared(&input)));
@@ -100,7 +101,13 @@ pub(crate) fn ship(
     Ok(Some(Shipped { student: sites, probability_calibration, operating_point, bundle }))
 }
 
-fn export(session: &Session, folder: &Folder, pools: &Pools, student: &Student) -> Result<Exported> {
+fn export(
+    session: &mut Session,
+    folder: &Folder,
+    pools: &Pools,
+    teacher: &Classifier,
+    student: &Student,
+) -> Result<Exported> {
     let (plan, input) = (session.plan, session.plan.input.preprocessing());
     let size = input.width as usize;
     let float = float_graph(&student.layers(), [input.channels.count(), size, size]);
@@ -114,6 +121,16 @@ fn export(session: &Session, folder: &Folder, pools: &Pools, student: &Student) 
     let ranges =
         calibrate_images(&float, &images, &input, plan.quantise.percentile).context("calibrating the student")?;
     let int8 = quantise(&float, &ranges).context("quantising the student")?;
+    let (float, int8) = if plan.quantise.qat_epochs == 0 {
+        (float, int8)
+    } else {
+        let stored: Vec<Stored> =
+            int8.activations.iter().map(|a| Stored { scale: a.scale, zero_point: a.zero_point }).collect();
+        let layers = quantisation_aware(session, teacher, student.layers(), &stored, &pools.unlabelled)?;
+        let float = float_graph(&layers, [input.channels.count(), size, size]);
+        let int8 = quantise(&float, &ranges).context("quantising the student after training in eight bits")?;
+        (float, int8)
+    };
     let (float_file, int8_file) = (write_onnx(&float), write_onnx(&int8));
     folder.write("float.onnx", &float_file)?;
     folder.write("int8.onnx", &int8_file)?;

@@ -3,26 +3,33 @@
 use anyhow::Result;
 use remedis_metrics::BootstrapConfig;
 use remedis_model::{Backbone, Classifier};
-use remedis_train::{Plan, Pool, Session, Start, Watch, backbone, contrast, draw_labels, finetune, logits, pretrain};
+use remedis_train::{
+    Plan, Pool, Session, Start, Watch, backbone, contrast, draw_labels, finetune, finetune_grid, logits, pretrain,
+};
+use serde_json::json;
 
 use super::evaluate::{LEAST_TEST_IMAGES, Measures, Scored};
 use super::folder::Folder;
+use super::probes;
 use super::sets::Pools;
 use super::ship::evenly;
 use super::until::Until;
-use crate::results::{Difference, Evaluation};
+use crate::results::{Difference, Evaluation, ProbeResult};
 
 /// Labelled images that vote while the contrastive stage is watched, and those that they vote on.
 const WATCHED_TRAIN: usize = 1024;
 const WATCHED_VAL: usize = 512;
 
 /// The two arms of the comparison.
-const METHODS: [&str; 2] = ["baseline", "remedis"];
+pub(super) const METHODS: [&str; 2] = ["baseline", "remedis"];
 
 /// What training leaves behind.
 pub(crate) struct Taught {
     /// The REMEDIS classifier in distribution: the student's teacher.
     pub(crate) teacher: Classifier,
+    /// The backbone after the contrastive stage, from which the teacher was fine-tuned.
+    pub(crate) start: Backbone,
+    pub(crate) probes: Vec<ProbeResult>,
     pub(crate) evaluation: Vec<Evaluation>,
     pub(crate) differences: Vec<Difference>,
 }
@@ -66,9 +73,10 @@ pub(crate) fn teach(session: &mut Session, bench: &mut Bench, start: Option<Back
         return Ok(None);
     }
     let few = pools.train.subset(&draw_labels(&pools.train, plan.finetune.n_labels, n_classes, plan.seed));
+    let probes = probes::measure(session, [&pretrained, &contrasted], [&few, &pools.val, &pools.test], n_classes);
     let arms = [
-        finetune(session, "finetune_baseline", Start::Backbone(pretrained), &few, n_classes)?,
-        finetune(session, "finetune_remedis", Start::Backbone(contrasted), &few, n_classes)?,
+        tuned(session, bench, METHODS[0], pretrained, &few)?,
+        tuned(session, bench, METHODS[1], contrasted.clone(), &few)?,
     ];
 
     let (mut evaluation, mut differences) = (Vec::new(), Vec::new());
@@ -83,7 +91,19 @@ pub(crate) fn teach(session: &mut Session, bench: &mut Bench, start: Option<Back
         }
     }
     let [_, teacher] = arms;
-    Ok(Some(Taught { teacher, evaluation, differences }))
+    Ok(Some(Taught { teacher, start: contrasted, probes, evaluation, differences }))
+}
+
+/// A start fine-tuned on `few`: once, or by the plan's grid, of which validation chooses and whose table is left in the run folder.
+fn tuned(session: &mut Session, bench: &Bench, method: &str, start: Backbone, few: &Pool) -> Result<Classifier> {
+    let (name, config, n_classes) = (format!("finetune_{method}"), &session.plan.finetune, bench.classes.len());
+    if config.grid_rates.is_empty() && config.grid_decays.is_empty() {
+        return Ok(finetune(session, &name, Start::Backbone(start), few, n_classes)?);
+    }
+    let grid = finetune_grid(session, &name, &Start::Backbone(start), few, &bench.pools.val, n_classes)?;
+    let text = serde_json::to_vec_pretty(&json!({"chosen": grid.chosen, "cells": grid.cells}))?;
+    bench.folder.write(&format!("grid_{method}.json"), &text)?;
+    Ok(grid.classifier)
 }
 
 /// Labelled images by whose neighbours the contrastive stage is watched, evenly from the training and validation splits.
