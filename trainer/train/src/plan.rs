@@ -284,8 +284,10 @@ pub struct QuantiseConfig {
     pub percentile: f64,
     /// Passes of training in eight bits afterwards, with the views and temperature of `distil`; 0 leaves it out.
     pub qat_epochs: usize,
-    /// Peak learning rate of these.
-    pub qat_learning_rate: f64,
+    /// Peak learning rate of these, of SGD with momentum 0.9.
+    pub learning_rate: f64,
+    /// Share of their steps in which the learning rate rises linearly, 0 to 0.5.
+    pub warm_up: f64,
 }
 
 /// Why a plan cannot be used.
@@ -422,8 +424,10 @@ impl Plan {
         )?;
         within("evaluate.resamples", self.evaluate.resamples, self.evaluate.resamples >= 200, "200 or more")?;
         steps("quantise.n_calibration_images", self.quantise.n_calibration_images, 1)?;
-        positive("quantise.qat_learning_rate", self.quantise.qat_learning_rate)?;
-        let percentile = self.quantise.percentile;
+        let q = &self.quantise;
+        positive("quantise.learning_rate", q.learning_rate)?;
+        within("quantise.warm_up", q.warm_up, (0.0..=0.5).contains(&q.warm_up), "0 to 0.5")?;
+        let percentile = q.percentile;
         within("quantise.percentile", percentile, percentile > 90.0 && percentile <= 100.0, "above 90 and at most 100")
     }
 }

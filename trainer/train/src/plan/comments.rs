@@ -162,7 +162,8 @@ const COMMENTS: &[(&str, &str)] = &[
         "quantise.qat_epochs",
         "Passes of training in eight bits, against the teacher; 0 leaves it out. For students that lose more than 0.01.",
     ),
-    ("quantise.qat_learning_rate", "Near where distillation ended; the student has only the rounding to make up for."),
+    ("quantise.learning_rate", "Near where distillation ended; the student has only the rounding to make up for."),
+    ("quantise.warm_up", "Share of the steps in which the rate rises; then it falls along a half cosine to 0."),
 ];
 
 /// The plan as TOML with a comment over each key.
@@ -254,7 +255,8 @@ mod tests {
     fn a_key_like_no_other_gets_the_list_of_its_section() {
         assert_eq!(
             hint("quantise.zzz"),
-            "keys there are: quantise.n_calibration_images, quantise.percentile, quantise.qat_epochs, quantise.qat_learning_rate"
+            "keys there are: quantise.n_calibration_images, quantise.percentile, quantise.qat_epochs, \
+             quantise.learning_rate, quantise.warm_up"
         );
     }
 }

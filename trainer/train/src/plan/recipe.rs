@@ -101,7 +101,8 @@ impl Plan {
                 n_calibration_images: 256,
                 percentile: 99.99,
                 qat_epochs: 0,
-                qat_learning_rate: 0.001,
+                learning_rate: 0.001,
+                warm_up: 0.1,
             },
         }
     }

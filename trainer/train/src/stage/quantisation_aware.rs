@@ -54,14 +54,14 @@ pub fn quantisation_aware(
         section: "quantise",
         total: (quantise.qat_epochs * pool.len()).div_ceil(config.batch) as u64,
         images_per_step: config.batch,
-        learning_rate: quantise.qat_learning_rate,
-        warm_up: config.warm_up,
+        learning_rate: quantise.learning_rate,
+        warm_up: quantise.warm_up,
         fall: Fall::Cosine,
         clip_norm: config.clip_norm,
         place: place(
             session,
             "quantisation_aware",
-            &(&config, quantise.qat_epochs, quantise.qat_learning_rate, stored),
+            &(&config, quantise.qat_epochs, quantise.learning_rate, quantise.warm_up, stored),
             &[&pool.sha256(), &Weights::of(&teacher).sha256(), &Weights::of(&fresh).sha256()],
         ),
     };
