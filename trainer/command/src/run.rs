@@ -137,7 +137,7 @@ fn stages(
         return Ok(beginning(&taught, &warnings));
     }
     let shipped =
-        ship::ship(&mut session, &mut bench, &sets, (&taught.teacher, taught.start), arguments.key.as_deref())?;
+        ship::ship(&mut session, &mut bench, &sets, (&taught.teacher, &taught.start), arguments.key.as_deref())?;
     let Some(shipped) = shipped else { return Ok(beginning(&taught, &warnings)) };
     let table = table::text(&taught.evaluation, &shipped.student, &warnings);
     if until == Until::Export {

@@ -36,5 +36,5 @@ pub use pool::{BadRow, Detail, Pool};
 pub use session::{Observer, Session, Silent, StepRecord, TrainError, WatchRecord};
 pub use stage::{
     Grid, GridCell, Probe, Sample, Start, Stored, Watch, backbone, contrast, distil, draw_labels, finetune,
-    finetune_grid, pretrain, probe, quantisation_aware, self_distil,
+    finetune_grid, grid_names, pretrain, probe, quantisation_aware, self_distil,
 };

@@ -11,7 +11,7 @@ use remedis_model::Classifier;
 use remedis_ranks::Ranks;
 use remedis_train::{
     Detail, Observer, Plan, Pool, Session, Start, StepRecord, TrainError, WatchRecord, backbone, contrast, distil,
-    finetune, pretrain,
+    finetune, grid_names, pretrain, self_distil,
 };
 use serde::Serialize;
 
@@ -90,10 +90,17 @@ pub(super) fn time(plan: &Plan, sets: &Sets, device: &Device) -> Result<Vec<Stag
         add("contrast", 1, course, &|session| contrast(session, noise.clone(), &train, None).map(drop))?;
     }
     let adaptations = if sets.shifted.is_some() { teach::adaptations(plan).len() } else { 0 };
-    add("finetune", 2 + adaptations, courses::finetune(plan), &|session| {
+    let n_labels = courses::labels(plan, n);
+    let times = 2 * grid_names(plan, "finetune", n_labels).len() + adaptations;
+    add("finetune", times, courses::finetune(plan, n_labels), &|session| {
         finetune(session, "finetune", Start::Backbone(noise.clone()), &train, n_classes).map(drop)
     })?;
     let teacher = Classifier::new(noise.clone(), n_classes, device);
+    if plan.self_distil.epochs > 0 {
+        add("self_distil", 1, courses::self_distil(plan, n), &|session| {
+            self_distil(session, &teacher, Start::Backbone(noise.clone()), &train).map(drop)
+        })?;
+    }
     add("distil", 1, courses::distil(plan, n), &|session| distil(session, &teacher, &train).map(drop))?;
     Ok(stages)
 }

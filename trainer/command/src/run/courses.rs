@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use remedis_data::Split;
-use remedis_train::Plan;
+use remedis_train::{FinetuneRule, Plan, grid_names, hyper_rule};
 
 use super::sets::Sets;
 use super::teach;
@@ -38,24 +38,36 @@ pub(crate) fn contrast(plan: &Plan, n: usize, n_patients: usize) -> Course {
     Course::passes(plan.contrast.epochs, n, plan.contrast.batch.min(n_patients), 2)
 }
 
-/// Stage 3, each time.
-pub(crate) fn finetune(plan: &Plan) -> Course {
-    Course { steps: plan.finetune.steps as u64, images: plan.finetune.batch as u64 }
+/// Labels that stage 3 takes here, of `n` images.
+pub(crate) fn labels(plan: &Plan, n: usize) -> usize {
+    if plan.finetune.n_labels == 0 { n } else { plan.finetune.n_labels.min(n) }
+}
+
+/// Stage 3 on `n` labelled images, each time.
+pub(crate) fn finetune(plan: &Plan, n: usize) -> Course {
+    let (steps, batch) = match plan.finetune.rule {
+        FinetuneRule::Plan => (plan.finetune.steps, plan.finetune.batch),
+        FinetuneRule::HyperRule => {
+            let rule = hyper_rule(n, [plan.input.size_px; 2]);
+            (rule.steps, rule.batch)
+        }
+    };
+    Course { steps: steps as u64, images: batch as u64 }
+}
+
+/// The teacher to itself, on `n` images.
+pub(crate) fn self_distil(plan: &Plan, n: usize) -> Course {
+    Course::passes(plan.self_distil.epochs, n, plan.self_distil.batch, 1)
+}
+
+/// The student in eight bits, on `n` images.
+pub(crate) fn quantisation_aware(plan: &Plan, n: usize) -> Course {
+    Course::passes(plan.quantise.qat_epochs, n, plan.distil.batch, 1)
 }
 
 /// Stage 4 on `n` images.
 pub(crate) fn distil(plan: &Plan, n: usize) -> Course {
     Course::passes(plan.distil.epochs, n, plan.distil.batch, 1)
-}
-
-/// The teacher into another of its form, on `n` images.
-fn self_distil(plan: &Plan, n: usize) -> Course {
-    Course::passes(plan.self_distil.epochs, n, plan.self_distil.batch, 1)
-}
-
-/// The student in eight bits, on `n` images.
-fn quantisation_aware(plan: &Plan, n: usize) -> Course {
-    Course::passes(plan.quantise.qat_epochs, n, plan.distil.batch, 1)
 }
 
 /// Images of the training split of `data`, and patients they come from.
@@ -82,11 +94,12 @@ pub(crate) fn planned(plan: &Plan, sets: &Sets, until: Until) -> Vec<Planned> {
     if plan.contrast.epochs > 0 {
         stages.push((Until::Contrast, trained("contrast", contrast(plan, n, n_patients))));
     }
-    let mut arms = ["finetune_baseline", "finetune_remedis"].map(str::to_owned).to_vec();
+    let n_labels = labels(plan, n);
+    let mut arms = ["finetune_baseline", "finetune_remedis"].map(|name| grid_names(plan, name, n_labels)).concat();
     if sets.shifted.is_some() {
         arms.extend(teach::adaptations(plan));
     }
-    stages.extend(arms.iter().map(|name| (Until::Finetune, trained(name, finetune(plan)))));
+    stages.extend(arms.iter().map(|name| (Until::Finetune, trained(name, finetune(plan, n_labels)))));
     if plan.self_distil.epochs > 0 {
         stages.push((Until::Distill, trained("self_distil", self_distil(plan, n))));
     }
@@ -111,7 +124,10 @@ mod tests {
         assert_eq!(pretrain(&plan, 1400), Course { steps: 175, images: 32 });
         assert_eq!(contrast(&plan, 1400, 1400), Course { steps: 329, images: 128 });
         assert_eq!(contrast(&plan, 1400, 20), Course { steps: 1050, images: 40 });
-        assert_eq!(finetune(&plan), Course { steps: 80, images: 32 });
+        assert_eq!(finetune(&plan, 160), Course { steps: 80, images: 32 });
         assert_eq!(distil(&plan, 1400), Course { steps: 263, images: 32 });
+        let mut plan = plan;
+        plan.finetune.rule = FinetuneRule::HyperRule;
+        assert_eq!(finetune(&plan, 160), Course { steps: 500, images: 512 });
     }
 }

@@ -10,7 +10,7 @@ use remedis_bundle::{
 };
 use remedis_data::{CELL_CLASSES, Site, draw_cell};
 use remedis_export::{
-    Description, FloatGraph, QuantGraph, bundle, calibrate_images, float_graph, quantise, write_onnx,
+    Description, FloatGraph, QuantGraph, Ranges, bundle, calibrate_images, float_graph, quantise, write_onnx,
 };
 use remedis_metrics::{
     BinaryCounts, ConfusionMatrix, Interval, TemperatureFit, brier, expected_calibration_error,
@@ -66,10 +66,10 @@ pub(crate) fn ship(
     session: &mut Session,
     bench: &mut Bench,
     sets: &Sets,
-    (teacher, start): (&Classifier, Backbone),
+    (teacher, start): (&Classifier, &Backbone),
     key: Option<&Path>,
 ) -> Result<Option<Shipped>> {
-    let teacher = &self_distil(session, teacher, Start::Backbone(start), &bench.pools.unlabelled)?;
+    let teacher = &self_distil(session, teacher, Start::Backbone(start.clone()), &bench.pools.unlabelled)?;
     let student = distil(session, teacher, &bench.pools.unlabelled)?;
     if bench.until == Until::Distill {
         return Ok(None);
@@ -120,17 +120,7 @@ fn export(
     let images = pools.unlabelled.subset(&evenly(pools.unlabelled.len(), plan.quantise.n_calibration_images)).images;
     let ranges =
         calibrate_images(&float, &images, &input, plan.quantise.percentile).context("calibrating the student")?;
-    let int8 = quantise(&float, &ranges).context("quantising the student")?;
-    let (float, int8) = if plan.quantise.qat_epochs == 0 {
-        (float, int8)
-    } else {
-        let stored: Vec<Stored> =
-            int8.activations.iter().map(|a| Stored { scale: a.scale, zero_point: a.zero_point }).collect();
-        let layers = quantisation_aware(session, teacher, student.layers(), &stored, &pools.unlabelled)?;
-        let float = float_graph(&layers, [input.channels.count(), size, size]);
-        let int8 = quantise(&float, &ranges).context("quantising the student after training in eight bits")?;
-        (float, int8)
-    };
+    let (float, int8) = in_eight_bits(session, teacher, student, float, &ranges, &pools.unlabelled)?;
     let (float_file, int8_file) = (write_onnx(&float), write_onnx(&int8));
     folder.write("float.onnx", &float_file)?;
     folder.write("int8.onnx", &int8_file)?;
@@ -138,6 +128,27 @@ fn export(
     remedis_export::agreement::write_sample(&folder.path().join("agreement"), &float, &int8, &peers)
         .context("writing the peers' sample")?;
     Ok(Exported { float, int8, float_bytes: float_file.len(), int8_bytes: int8_file.len(), difference })
+}
+
+/// Both forms of the student; where the plan asks for it, after training in eight bits within these ranges.
+fn in_eight_bits(
+    session: &mut Session,
+    teacher: &Classifier,
+    student: &Student,
+    float: FloatGraph,
+    ranges: &Ranges,
+    pool: &Pool,
+) -> Result<(FloatGraph, QuantGraph)> {
+    let int8 = quantise(&float, ranges).context("quantising the student")?;
+    if session.plan.quantise.qat_epochs == 0 {
+        return Ok((float, int8));
+    }
+    let stored: Vec<Stored> =
+        int8.activations.iter().map(|to| Stored { scale: to.scale, zero_point: to.zero_point }).collect();
+    let layers = quantisation_aware(session, teacher, student.layers(), &stored, pool)?;
+    let float = float_graph(&layers, float.input);
+    let int8 = quantise(&float, ranges).context("quantising the student that was trained in eight bits")?;
+    Ok((float, int8))
 }
 
 /// `wanted` positions spread evenly over `n`, rising.

@@ -58,16 +58,16 @@ pub fn finetune(
     pool: &Pool,
     n_classes: usize,
 ) -> Result<Classifier, TrainError> {
-    let config = settled(session.plan, pool);
+    let config = settled(session.plan, pool.labelled().len());
     finetune_with(session, &config, name, start, pool, n_classes)
 }
 
-/// The numbers of one fine-tuning on `pool`, without a grid: the plan's, or those of the rule that the plan names.
-pub(super) fn settled(plan: &Plan, pool: &Pool) -> FinetuneConfig {
+/// The numbers of one fine-tuning on `n_labelled` images, without a grid: the plan's, or those of the rule that the plan names.
+pub(super) fn settled(plan: &Plan, n_labelled: usize) -> FinetuneConfig {
     let config = FinetuneConfig { grid_rates: vec![], grid_decays: vec![], ..plan.finetune.clone() };
     match config.rule {
         FinetuneRule::Plan => config,
-        FinetuneRule::HyperRule => hyper_rule(pool.labelled().len(), [plan.input.size_px; 2]).apply(&config),
+        FinetuneRule::HyperRule => hyper_rule(n_labelled, [plan.input.size_px; 2]).apply(&config),
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
         let settled_by = |rule| {
             let mut plan = plan.clone();
             plan.finetune.rule = rule;
-            settled(&plan, &Pool::default())
+            settled(&plan, 30)
         };
         let by_plan = settled_by(FinetuneRule::Plan);
         assert_eq!((by_plan.steps, by_plan.learning_rate), (80, 0.1));

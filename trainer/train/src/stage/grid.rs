@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::finetune::{Start, finetune_with, settled};
 use crate::evaluate::logits;
-use crate::plan::FinetuneConfig;
+use crate::plan::{FinetuneConfig, Plan};
 use crate::pool::Pool;
 use crate::session::{Session, TrainError};
 
@@ -80,7 +80,7 @@ pub fn finetune_grid(
     let (plan, mut cells) = (session.plan, Vec::new());
     let mut best: Option<(usize, Classifier)> = None;
     let mut diverged = None;
-    for (name, config) in named_cells(name, &settled(plan, train), &plan.finetune) {
+    for (name, config) in named_cells(name, &settled(plan, train.labelled().len()), &plan.finetune) {
         let trained = match finetune_with(session, &config, &name, start.clone(), train, n_classes) {
             Ok(classifier) => Some(classifier),
             Err(error @ TrainError::Diverged { .. }) => {
@@ -106,6 +106,12 @@ pub fn finetune_grid(
         (None, Some(error)) => Err(error),
         (None, None) => unreachable!("a grid has at least one cell, which has trained or diverged"),
     }
+}
+
+/// Names of the stages that [`finetune_grid`] runs on `n_labelled` images under `name`, in their order.
+#[must_use]
+pub fn grid_names(plan: &Plan, name: &str, n_labelled: usize) -> Vec<String> {
+    named_cells(name, &settled(plan, n_labelled), &plan.finetune).into_iter().map(|(name, _)| name).collect()
 }
 
 /// Every combination with the name of its stage. Names hold the numbers, not places, so that a longer list renames nothing.
@@ -136,7 +142,6 @@ fn judge(config: &FinetuneConfig, answers: Option<&[Vec<f32>]>, labels: &[usize]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Plan;
 
     fn cell(balanced_accuracy: Option<f64>, loss: Option<f64>) -> GridCell {
         GridCell { learning_rate: 0.1, weight_decay: 0.0, balanced_accuracy, loss }
@@ -157,9 +162,8 @@ mod tests {
     fn cells_are_named_by_their_numbers_rates_first() {
         let mut config = Plan::tiny().finetune;
         (config.grid_rates, config.grid_decays) = (vec![0.01, 0.1], vec![0.0, 1e-5]);
-        let names: Vec<_> = named_cells("teacher", &config, &config).into_iter().map(|(name, _)| name).collect();
         assert_eq!(
-            names,
+            grid_names(&Plan { finetune: config, ..Plan::tiny() }, "teacher", 10),
             [
                 "teacher_rate_0.01_decay_0",
                 "teacher_rate_0.01_decay_0.00001",
