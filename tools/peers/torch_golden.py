@@ -8,7 +8,8 @@ parameter's gradient its length and its inner products with twelve noises. Losse
 
 A ReLU or a largest value near a tie makes gradients jump by more than what is tested, whoever computes. So images are drawn
 until PyTorch in single precision, in two memory layouts, and in double precision with all numbers disturbed by 5e-7, eight
-times, agrees with itself to half the tolerance: other processors round otherwise.
+times, agrees with itself to half the tolerance: other processors round otherwise. Several such draws are kept of each network: a tie
+that even these disturbances do not meet may still be met by another rounding, but not in every draw.
 """
 
 import json
@@ -26,6 +27,7 @@ BATCH, CLASSES = 8, 10
 SIZES = {"bit-r50x1": 32, "resnet18": 64, "efficientnet-lite0": 64}
 TOLERANCE = 1e-4
 PRODUCTS = 12
+DRAWS = 3
 
 
 def noise(seed, *shape):
@@ -73,28 +75,37 @@ def run(name, seed, dtype=torch.float64, layout=torch.contiguous_format, disturb
     return loss.item(), [p.grad.double() for p in network.parameters()]
 
 
-def step(name):
-    for seed in range(1000, 1200):
-        loss, gradients = run(name, seed)
-        total = math.sqrt(sum(float(g.norm()) ** 2 for g in gradients))
+def steps(name):
+    """Some draws of images for which the network agrees with itself."""
+    kept = []
+    for seed in range(1000, 1400):
+        told = step(name, seed)
+        kept += [told] if told else []
+        if len(kept) == DRAWS:
+            return kept
+    sys.exit(f"{len(kept)} of {DRAWS} draws of images found for which {name} agrees with itself")
 
-        def error(*asked, **how):
-            _, others = run(name, seed, *asked, **how)
-            # A shift before another normalisation has a gradient of zero.
-            kept = [(a, b) for a, b in zip(gradients, others) if a.norm() > 1e-9 * total]
-            return max(float((a - b).norm() / a.norm()) for a, b in kept)
 
-        errors = [error(torch.float32)]
-        if errors[0] < TOLERANCE / 2:
-            errors += [error(torch.float32, torch.channels_last)]
-        for again in range(8):
-            if max(errors) < TOLERANCE / 2:
-                errors += [error(disturb=5e-7, again=again)]
-        print(f"{name}, images {seed}: off by {max(errors):.1e}", file=sys.stderr)
-        if max(errors) < TOLERANCE / 2:
-            break
-    else:
-        sys.exit(f"no images found for which {name} agrees with itself")
+def step(name, seed):
+    """A step on these images, or nothing where the network does not agree with itself."""
+    loss, gradients = run(name, seed)
+    total = math.sqrt(sum(float(g.norm()) ** 2 for g in gradients))
+
+    def error(*asked, **how):
+        _, others = run(name, seed, *asked, **how)
+        # A shift before another normalisation has a gradient of zero.
+        kept = [(a, b) for a, b in zip(gradients, others) if a.norm() > 1e-9 * total]
+        return max(float((a - b).norm() / a.norm()) for a, b in kept)
+
+    worst = error(torch.float32)
+    if worst < TOLERANCE / 2:
+        worst = max(worst, error(torch.float32, torch.channels_last))
+    for again in range(8):
+        if worst < TOLERANCE / 2:
+            worst = max(worst, error(disturb=5e-7, again=again))
+    print(f"{name}, images {seed}: off by {worst:.1e}", file=sys.stderr)
+    if worst >= TOLERANCE / 2:
+        return None
     told = []
     for (parameter_name, parameter, centre, spread), g in zip(parameters_of(NETWORKS[name](classes=CLASSES)), gradients):
         length, shape = float(g.norm()), list(parameter.shape)
@@ -182,7 +193,7 @@ def main():
         "made_by": f"tools/peers/torch_golden.py, PyTorch {torch.__version__}",
         "batch": BATCH,
         "classes": CLASSES,
-        "steps": [step(name) for name in NETWORKS],
+        "steps": [told for name in NETWORKS for told in steps(name)],
         "nt_xent": nt_xent(),
         "decoupled": decoupled(),
         "vicreg": vicreg(),
