@@ -35,6 +35,31 @@ pub fn plan_file(data: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A shard of a key, an index and pixels that `data` holds, cut where its first four bytes say: lengths and the head's checksum are
+/// right, so that what a fuzzer changes is what they guard.
+#[must_use]
+pub fn shard_file(data: &[u8]) -> Vec<u8> {
+    let Some((cuts, rest)) = data.split_first_chunk::<4>() else { return data.to_vec() };
+    let cut = |at: usize| usize::from(u16::from_le_bytes([cuts[at], cuts[at + 1]]));
+    let (key, rest) = rest.split_at(cut(0).min(rest.len()));
+    let (index, pixels) = rest.split_at(cut(2).min(rest.len()));
+    let mut bytes = remedis_data::MAGIC.to_vec();
+    bytes.extend(remedis_data::VERSION.to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend((key.len() as u64).to_le_bytes());
+    bytes.extend(((64 + key.len() + pixels.len()) as u64).to_le_bytes());
+    bytes.extend((index.len() as u64).to_le_bytes());
+    bytes.resize(64, 0);
+    bytes.extend(key);
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[16..]);
+    hasher.update(index);
+    bytes[12..16].copy_from_slice(&hasher.finalize().to_le_bytes());
+    bytes.extend(pixels);
+    bytes.extend(index);
+    bytes
+}
+
 /// A payload of sections as a bundle has them, `manifest` among them; the checksums are right.
 #[must_use]
 pub fn payload(manifest: &[u8]) -> Vec<u8> {

@@ -67,6 +67,30 @@ pub fn pictures() -> impl Iterator<Item = Vec<u8>> {
     [png(1, Channels::Grey), png(3, Channels::Rgb), jpeg(1, L8), jpeg(3, Rgb8), dicom].into_iter()
 }
 
+/// Prepared images, some larger than the input and one that is no picture, in the form that [`shard_file`](crate::shard_file) reads.
+pub fn shards() -> impl Iterator<Item = Vec<u8>> {
+    use remedis_data::{Geometry, Index, write_shards};
+    use remedis_imaging::{Channels, Resize};
+    let set = tempfile::tempdir().unwrap();
+    let mut table = "file,label,patient,split\n".to_owned();
+    for (number, bytes) in pictures().chain([b"no picture".to_vec()]).enumerate() {
+        std::fs::write(set.path().join(format!("{number}.bin")), bytes).unwrap();
+        table += &format!("{number}.bin,{},p{number},train\n", number % 2);
+    }
+    std::fs::write(set.path().join("labels.csv"), table).unwrap();
+    let index = Index::open(set.path()).unwrap();
+    [(3, Channels::Grey), (9, Channels::Rgb), (40, Channels::Grey)].into_iter().map(move |(side, channels)| {
+        let geometry = Geometry { width: side, height: side, channels, resize: Resize::CentreCrop };
+        let out = tempfile::tempdir().unwrap();
+        write_shards(&index, "set", &geometry, out.path(), &mut |_| true).unwrap();
+        let bytes = std::fs::read(out.path().join("shard-00000.shard")).unwrap();
+        let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+        let (key, index) = (&bytes[64..64 + long(16)], &bytes[long(24)..]);
+        let cuts = [key, index].map(|part| u16::try_from(part.len()).unwrap().to_le_bytes());
+        [&cuts.concat(), key, index, &bytes[64 + long(16)..long(24)]].concat()
+    })
+}
+
 /// Explicit little endian, the attributes that a grey frame needs.
 fn dicom(width: u16, height: u16, pixels: &[u8]) -> Vec<u8> {
     let element = |group: u16, number: u16, kind: &str, value: &[u8]| {

@@ -23,6 +23,8 @@ pub(crate) enum Verb {
     Doctor(DoctorArguments),
     /// Audit the image sets and the plan, estimate memory and time; trains nothing, exits 1 on leaks
     Check(CheckArguments),
+    /// Decode and resize an image set once, into a folder that later runs read at the speed of memory
+    Prepare(PrepareArguments),
     /// Run every stage into a folder; the same command resumes what was interrupted
     #[command(mut_arg("shifted", |shifted| shifted.required(true)))]
     Run(RunArguments),
@@ -208,6 +210,37 @@ pub(crate) struct PlanArguments {
 }
 
 #[derive(Args)]
+pub(crate) struct PrepareArguments {
+    /// Images to prepare: a folder with labels.csv, a folder per class, or a zip
+    #[arg(long, value_name = "SET")]
+    pub(crate) data: PathBuf,
+    /// Side of the network's input in pixels, as input.size_px of the plan; up to twice that is kept, to draw crops from
+    #[arg(long, value_name = "PX", value_parser = clap::value_parser!(u16).range(16..=2048))]
+    pub(crate) size: u16,
+    /// Channels of the network's input, as input.channels of the plan
+    #[arg(long, value_enum, default_value = "rgb")]
+    pub(crate) channels: ChannelsName,
+    /// Folder to write; it may then stand wherever a SET may. The same command goes on with what was interrupted
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+    /// Threads; the result does not depend on it [default: one per core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Print one JSON object as the last line, instead of sentences
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Colour of a network's input.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChannelsName {
+    /// Red, green, blue
+    Rgb,
+    /// One channel
+    Grey,
+}
+
+#[derive(Args)]
 pub(crate) struct QuantizeArguments {
     /// Float weights: safetensors with PyTorch's tensor names
     #[arg(long, value_name = "FILE")]
@@ -215,7 +248,7 @@ pub(crate) struct QuantizeArguments {
     /// Network that the weights are for; it decides how pixels are normalised
     #[arg(long, value_enum)]
     pub(crate) architecture: Architecture,
-    /// Images: a folder with labels.csv, a folder per class, or a zip; labels are not used
+    /// Images: a folder with labels.csv, a folder per class, a zip, or a folder of prepared images; labels are not used
     #[arg(long, value_name = "SET")]
     pub(crate) images: PathBuf,
     /// Side of the network's input in pixels; images are scaled and cropped to it

@@ -44,7 +44,7 @@ pub(crate) fn run(asked: &CheckArguments) -> Result<Outcome> {
     let plan = crate::plan::resolve(given)?;
     set_threads(given.threads)?;
     tell("reading every file of the image sets");
-    let (sets, mut problems) = Sets::examine(given)?;
+    let (sets, mut problems) = Sets::examine(given, &plan.input.preprocessing())?;
     let memory = fits::estimate(&plan, &sets);
     let available = machine::available_memory();
     problems.extend(fits::too_little(&memory, given.device, available));

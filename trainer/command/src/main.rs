@@ -16,6 +16,7 @@ mod check;
 mod doctor;
 mod machine;
 mod plan;
+mod prepare;
 mod progress;
 mod quantize;
 mod report;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
+        Verb::Prepare(arguments) => prepare::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments, Until::End),
         Verb::Pretrain(arguments) => run::run(&arguments, Until::Pretrain),
         Verb::Contrast(arguments) => run::run(&arguments, Until::Contrast),

@@ -103,7 +103,8 @@ impl Progress {
             bar.set_position(done as u64);
         } else if self.spoke.elapsed() >= PLAIN_EVERY {
             self.spoke = Instant::now();
-            self.say(&format!("{} {done}/{total}", self.heading()));
+            let left = self.stage_began.elapsed().mul_f64(total.saturating_sub(done) as f64 / done.max(1) as f64);
+            self.say(&format!("{} {done}/{total}  about {} left", self.heading(), HumanDuration(left)));
         }
     }
 

@@ -143,6 +143,7 @@ impl Architecture {
 fn pools(arguments: &QuantizeArguments, preprocessing: &Preprocessing) -> Result<[Pool; 2]> {
     let path = &arguments.images;
     let index = Index::open(path).with_context(|| format!("opening the images {}", path.display()))?;
+    index.suits(preprocessing).with_context(|| format!("--images {}", path.display()))?;
     let load = |is_test: bool, wanted: u32| {
         let rows: Vec<usize> =
             (0..index.rows.len()).filter(|&row| (index.rows[row].split == Split::Test) == is_test).collect();

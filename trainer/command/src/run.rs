@@ -69,7 +69,7 @@ fn run_as(arguments: &RunArguments, until: Until, ranks: Ranks) -> Result<Outcom
         return ended(outcome, &folder, |_| Ok(()));
     }
     tell("checking the image sets");
-    let sets = Sets::open(given)?;
+    let sets = Sets::open(given, &plan.input.preprocessing())?;
     if !arguments.ignore_memory {
         fits::refuse(&fits::estimate(&plan, &sets), given.device, machine::available_memory())?;
     }

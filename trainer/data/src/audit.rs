@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::index::{Index, Split};
 use crate::likeness::{self, Hash};
+use crate::shard::{Content, Record};
 
 /// How many names or rows a message lists before it says how many more there are.
 const LISTED: usize = 5;
@@ -117,6 +118,17 @@ struct Look {
     picture: Option<((u32, u32), Option<Hash>)>,
 }
 
+impl Look {
+    /// What the file said when its picture was prepared.
+    fn recorded(record: &Record) -> Option<Self> {
+        let picture = match record.content {
+            Content::Picture { width, height, likeness, .. } => Some(((width, height), likeness)),
+            Content::Bad { .. } => None,
+        };
+        Some(Self { length: record.bytes as usize, digest: record.sha256?.0, picture })
+    }
+}
+
 /// Reads every file of a set, on all threads, and reports in an order that does not depend on them.
 ///
 /// Near duplicates are pictures whose 256-bit difference hashes differ in at most 6 bits; nearly flat pictures are not
@@ -150,6 +162,9 @@ pub fn audit(index: &Index) -> Audit {
 }
 
 fn look(index: &Index, row: usize) -> Option<Look> {
+    if let Some(record) = index.record(row) {
+        return Look::recorded(record);
+    }
     let bytes = index.read(row).ok()?;
     let picture = remedis_imaging::decode(&bytes).ok();
     let picture = picture.map(|image| ((image.width, image.height), likeness::hash(&image)));

@@ -1,19 +1,23 @@
 //! The rows of a set and how to read their pictures.
 
+use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::path::Path;
 
 use rayon::prelude::*;
-use remedis_imaging::{DecodeError, Image};
-use serde::Serialize;
-use sha2::{Digest, Sha256};
+use remedis_imaging::{DecodeError, Image, PrepareError, Preprocessing};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
+use crate::geometry::{Detail, Geometry};
 use crate::layout;
+use crate::shard::{Content, Record, ShardError};
+use crate::shards::Shards;
 use crate::source::Source;
 
 /// Which part of a study a row belongs to; a patient has exactly one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Weights are fitted on it.
@@ -60,7 +64,8 @@ impl fmt::Display for Split {
 }
 
 /// One picture of a set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Row {
     /// Name below the set's folder or in its zip file.
     pub file: String,
@@ -146,6 +151,23 @@ pub enum OpenIndexError {
         /// Row of the table.
         row: usize,
     },
+    /// A folder of prepared images that cannot be used.
+    #[error("cannot use the prepared images")]
+    Shards(#[source] ShardError),
+}
+
+/// A set whose images were prepared for another input.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "its images were prepared for {made_for}, but wanted is {wanted}; prepare the original set again with `remedis-train prepare \
+     --size {} --channels {} --out ANOTHER_FOLDER`, change the plan's input, or name the original set", .wanted.width,
+    if .wanted.channels.count() == 1 { "grey" } else { "rgb" }
+)]
+pub struct OtherInput {
+    /// What they were prepared for.
+    pub made_for: Geometry,
+    /// What was asked for.
+    pub wanted: Geometry,
 }
 
 /// Why a picture of a set cannot be had.
@@ -168,6 +190,62 @@ pub enum ReadImageError {
         /// The cause.
         source: DecodeError,
     },
+    /// The picture cannot be brought to the input's size.
+    #[error("cannot resize the picture of row {row}")]
+    Resize {
+        /// Row of the index, from 0.
+        row: usize,
+        /// The cause.
+        source: PrepareError,
+    },
+    /// The file could not be used when the images were prepared.
+    #[error("the file of row {row} could not be prepared")]
+    Bad {
+        /// Row of the index, from 0.
+        row: usize,
+        /// The cause, as it was then.
+        source: Reason,
+    },
+    /// Prepared images hold pixels, no files.
+    #[error("the file of row {row} is not in a folder of prepared images; name the original set")]
+    OnlyPrepared {
+        /// Row of the index, from 0.
+        row: usize,
+    },
+    /// Prepared images that cannot be read.
+    #[error("cannot read the prepared picture of row {row}")]
+    Shard {
+        /// Row of the index, from 0.
+        row: usize,
+        /// The cause.
+        source: ShardError,
+    },
+    /// Prepared images for another input.
+    #[error("cannot use the prepared picture of row {row}")]
+    Other {
+        /// Row of the index, from 0.
+        row: usize,
+        /// The cause.
+        source: OtherInput,
+    },
+}
+
+/// What was wrong with a file, in the words of the time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Reason(String);
+
+impl ReadImageError {
+    /// Why, without the row: all causes, outermost first. Names no file and no patient.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let (mut causes, mut next) = (Vec::new(), self.source());
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        if causes.is_empty() { self.to_string() } else { causes.join(": ") }
+    }
 }
 
 /// A set of images: its rows, in the order of its table or sorted by name, and the files behind them.
@@ -175,9 +253,18 @@ pub enum ReadImageError {
 pub struct Index {
     /// One row an image.
     pub rows: Vec<Row>,
-    source: Source,
+    files: Files,
     /// Bytes of each row's file.
     lengths: Vec<u64>,
+}
+
+/// Where pictures come from.
+#[derive(Clone, Debug)]
+enum Files {
+    /// Picture files, to be decoded.
+    Encoded(Source),
+    /// Pixels.
+    Prepared(Shards),
 }
 
 impl Index {
@@ -186,11 +273,15 @@ impl Index {
     /// A folder or zip file with `labels.csv` (columns `file`, `label` or `label_name`, and optionally `site`, `patient`,
     /// `split`, `group` or `dup_group`) and its images beside it or in `images.zip`; a folder or zip file with a folder
     /// for each class, or for each split and in it each class; or such a table by itself. A row without a split gets one
-    /// by a hash of its patient, else its group, else its file.
+    /// by a hash of its patient, else its group, else its file. Or a folder of [prepared](crate::write_shards) images, whose
+    /// rows are those of the set that it was made of.
     ///
     /// # Errors
     /// [`OpenIndexError`] if the layout is none of these or a row cannot be understood.
     pub fn open(path: &Path) -> Result<Self, OpenIndexError> {
+        if Shards::are_in(path) {
+            return Self::prepared(Shards::open(path).map_err(OpenIndexError::Shards)?);
+        }
         let (rows, source) = layout::open(path)?;
         let place = match source {
             Source::Folder(_) => "folder",
@@ -203,18 +294,114 @@ impl Index {
         if rows.is_empty() {
             return Err(OpenIndexError::Empty);
         }
-        Ok(Self { rows, source, lengths: lengths.into_iter().flatten().collect() })
+        Ok(Self { rows, files: Files::Encoded(source), lengths: lengths.into_iter().flatten().collect() })
+    }
+
+    fn prepared(shards: Shards) -> Result<Self, OpenIndexError> {
+        let (rows, lengths) = shards.records().map(|record| (record.row.clone(), record.bytes)).unzip();
+        let index = Self { rows, lengths, files: Files::Prepared(shards.clone()) };
+        if index.rows.is_empty() {
+            return Err(OpenIndexError::Empty);
+        }
+        let (expected, found) = (shards.set_sha256().unwrap_or_default(), index.sha256());
+        if expected != found {
+            let error = ShardError::contradiction("shards.json", "the SHA-256 of the set", expected, found);
+            return Err(OpenIndexError::Shards(error));
+        }
+        Ok(index)
+    }
+
+    /// What the images were prepared for, where they were.
+    #[must_use]
+    pub fn geometry(&self) -> Option<&Geometry> {
+        match &self.files {
+            Files::Encoded(_) => None,
+            Files::Prepared(shards) => Some(shards.geometry()),
+        }
+    }
+
+    /// Name of the set that prepared images were made of.
+    #[must_use]
+    pub fn prepared_from(&self) -> Option<&str> {
+        match &self.files {
+            Files::Encoded(_) => None,
+            Files::Prepared(shards) => Some(shards.name()),
+        }
+    }
+
+    /// Whether images can be had for this input.
+    ///
+    /// # Errors
+    /// If they were prepared for another.
+    pub fn suits(&self, input: &Preprocessing) -> Result<(), OtherInput> {
+        let wanted = Geometry::of(input);
+        match self.geometry() {
+            Some(made_for) if *made_for != wanted => Err(OtherInput { made_for: made_for.clone(), wanted }),
+            _ => Ok(()),
+        }
     }
 
     /// The bytes of a row's file.
     ///
     /// # Errors
-    /// If the file cannot be read any more.
+    /// If the file cannot be read any more, or only its pixels are here.
     ///
     /// # Panics
     /// If there is no such row.
     pub fn read(&self, row: usize) -> Result<Vec<u8>, ReadImageError> {
-        self.source.read(&self.rows[row].file).map_err(|source| ReadImageError::Read { row, source })
+        match &self.files {
+            Files::Encoded(source) => {
+                source.read(&self.rows[row].file).map_err(|source| ReadImageError::Read { row, source })
+            }
+            Files::Prepared(_) => Err(ReadImageError::OnlyPrepared { row }),
+        }
+    }
+
+    /// The picture of a row at the size of an input or up to twice that, which is where training begins; prepared or made now,
+    /// it has the same bytes.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no picture, or images were prepared for another input.
+    ///
+    /// # Panics
+    /// If there is no such row, or its picture has no pixels.
+    pub fn resized(&self, row: usize, input: &Preprocessing, detail: Detail) -> Result<Image, ReadImageError> {
+        let Files::Prepared(shards) = &self.files else {
+            let image = self.image(row)?;
+            return Geometry::of(input).fit(&image, detail).map_err(|source| ReadImageError::Resize { row, source });
+        };
+        self.suits(input).map_err(|source| ReadImageError::Other { row, source })?;
+        self.usable(row)?;
+        let image = shards.image(row, detail).map_err(|source| ReadImageError::Shard { row, source })?;
+        image.ok_or(ReadImageError::OnlyPrepared { row })
+    }
+
+    /// Whether the picture of a row can be had.
+    ///
+    /// # Errors
+    /// As [`image`](Self::image); of prepared images, if it could not be had when they were made.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn usable(&self, row: usize) -> Result<(), ReadImageError> {
+        match self.record(row).map(|record| &record.content) {
+            None => self.image(row).map(drop),
+            Some(Content::Picture { .. }) => Ok(()),
+            Some(Content::Bad { reason }) => Err(ReadImageError::Bad { row, source: Reason(reason.clone()) }),
+        }
+    }
+
+    /// What is known of a row's file where images were prepared.
+    pub(crate) fn record(&self, row: usize) -> Option<&Record> {
+        match &self.files {
+            Files::Encoded(_) => None,
+            Files::Prepared(shards) => Some(shards.record(row)),
+        }
+    }
+
+    /// Bytes of a row's file.
+    pub(crate) fn length(&self, row: usize) -> u64 {
+        self.lengths[row]
     }
 
     /// The picture of a row.

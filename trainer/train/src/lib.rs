@@ -32,7 +32,8 @@ pub use plan::{
     FinetuneRule, HeadLoss, InputConfig, Plan, PlanError, PretrainConfig, QuantiseConfig, Schedule, SelfDistilConfig,
     StudentConfig,
 };
-pub use pool::{BadRow, Detail, Pool};
+pub use pool::{BadRow, Pool};
+pub use remedis_data::Detail;
 pub use session::{Observer, Session, Silent, StepRecord, TrainError, WatchRecord};
 pub use stage::{
     Grid, GridCell, Probe, Sample, Start, Stored, Watch, backbone, contrast, distil, draw_labels, finetune,

@@ -1,10 +1,8 @@
 //! Decoded images, held in memory as bytes: what the stages draw from.
 
-use std::error::Error as _;
-
 use rayon::prelude::*;
-use remedis_data::Index;
-use remedis_imaging::{Image, Preprocessing, prepare, resize};
+use remedis_data::{Detail, Index};
+use remedis_imaging::{Image, Preprocessing, prepare};
 use sha2::{Digest, Sha256};
 
 /// Images resized to the input size, with what is known of each. All lists have one entry an image.
@@ -22,15 +20,6 @@ pub struct Pool {
     pub rows: Vec<usize>,
 }
 
-/// At what size a pool keeps its images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
-    /// At the input's size, as the device sees them: to measure on.
-    Input,
-    /// At up to twice the input's size, never larger than they are: to draw crops from, which would be blurred otherwise.
-    Twice,
-}
-
 /// A row of an index whose file cannot be used, and why. Names no file and no patient; its words count rows from 1, as tables do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("row {} cannot be used: {reason}", .row + 1)]
@@ -45,7 +34,7 @@ impl BadRow {
     /// Why the picture of `row` cannot be had; `None` where it can.
     #[must_use]
     pub fn find(index: &Index, row: usize) -> Option<Self> {
-        picture(index, row).err()
+        index.usable(row).err().map(|error| Self { row, reason: error.reason() })
     }
 }
 
@@ -62,7 +51,13 @@ impl Pool {
         detail: Detail,
         classes: &[String],
     ) -> (Self, Vec<BadRow>) {
-        let images: Vec<_> = rows.par_iter().map(|&row| load_one(index, row, preprocessing, detail)).collect();
+        let images: Vec<_> = rows
+            .par_iter()
+            .map(|&row| {
+                let image = index.resized(row, preprocessing, detail);
+                image.map_err(|error| BadRow { row, reason: error.reason() })
+            })
+            .collect();
         let (mut pool, mut bad) = (Self::default(), Vec::new());
         for (&row, image) in rows.iter().zip(images) {
             let image = match image {
@@ -142,55 +137,12 @@ impl Pool {
     }
 }
 
-fn load_one(index: &Index, row: usize, input: &Preprocessing, detail: Detail) -> Result<Image, BadRow> {
-    let image = picture(index, row)?;
-    resize(&image, &at_detail(&image, input, detail)).map_err(|error| BadRow { row, reason: error.to_string() })
-}
-
-fn picture(index: &Index, row: usize) -> Result<Image, BadRow> {
-    index.image(row).map_err(|error| {
-        // The outermost error only says which row it is.
-        let (mut causes, mut next) = (Vec::new(), error.source());
-        while let Some(cause) = next {
-            causes.push(cause.to_string());
-            next = cause.source();
-        }
-        BadRow { row, reason: causes.join(": ") }
-    })
-}
-
-/// `input` with the size at which `image` is kept.
-fn at_detail(image: &Image, input: &Preprocessing, detail: Detail) -> Preprocessing {
-    let own = f64::from(image.width) / f64::from(input.width);
-    let factor = match detail {
-        Detail::Input => 1.0,
-        Detail::Twice => own.min(f64::from(image.height) / f64::from(input.height)).clamp(1.0, 2.0),
-    };
-    let scaled = |side: u32| (f64::from(side) * factor).round() as u32;
-    Preprocessing { width: scaled(input.width), height: scaled(input.height), ..input.clone() }
-}
-
 #[cfg(test)]
 mod tests {
+    use remedis_data::{Geometry, write_shards};
     use remedis_imaging::{Channels, Resize, encode_png};
 
     use super::*;
-
-    #[test]
-    fn a_pool_to_draw_from_keeps_twice_the_input_or_what_there_is() {
-        let (mean, std) = (vec![0.5], vec![0.5]);
-        let input =
-            Preprocessing { width: 64, height: 32, channels: Channels::Grey, resize: Resize::Stretch, mean, std };
-        let kept = |width, height, detail| {
-            let image = Image { width, height, channels: Channels::Grey, pixels: vec![] };
-            let kept = at_detail(&image, &input, detail);
-            (kept.width, kept.height)
-        };
-        assert_eq!(kept(400, 400, Detail::Twice), (128, 64));
-        assert_eq!(kept(96, 400, Detail::Twice), (96, 48));
-        assert_eq!(kept(20, 20, Detail::Twice), (64, 32));
-        assert_eq!(kept(400, 400, Detail::Input), (64, 32));
-    }
 
     /// A folder of 16-pixel pictures, one a class; `broken` is no picture.
     fn set(names: &[&str]) -> (tempfile::TempDir, Index) {
@@ -224,5 +176,24 @@ mod tests {
         assert!(!said.contains("broken"), "{said}");
         assert_eq!(BadRow::find(&all, 1).as_ref(), Some(&bad[0]));
         assert_eq!(BadRow::find(&all, 0), None);
+    }
+
+    #[test]
+    fn a_pool_from_prepared_images_is_the_pool_from_files() {
+        let (mean, std) = (vec![0.5], vec![0.5]);
+        let resize = Resize::CentreCrop;
+        let input = Preprocessing { width: 10, height: 10, channels: Channels::Grey, resize, mean, std };
+        let (_folder, direct) = set(&["a", "broken", "ccc", "dddd"]);
+        let out = tempfile::tempdir().unwrap();
+        write_shards(&direct, "set", &Geometry::of(&input), out.path(), &mut |_| true).unwrap();
+        let prepared = Index::open(out.path()).unwrap();
+        for detail in [Detail::Input, Detail::Twice] {
+            let load = |index: &Index| Pool::load(index, &[3, 1, 0, 2], &input, detail, &direct.classes());
+            let ((one, bad), (other, also_bad)) = (load(&direct), load(&prepared));
+            assert_eq!((one.sha256(), one.rows, bad), (other.sha256(), other.rows, also_bad));
+            assert_eq!((one.images, one.clusters), (other.images, other.clusters));
+        }
+        assert_eq!(BadRow::find(&prepared, 1), BadRow::find(&direct, 1));
+        assert_eq!(BadRow::find(&prepared, 0), None);
     }
 }

@@ -8,6 +8,7 @@ fn main() {
     write(&Path::new(&folder).join("onnx"), remedis_fuzz::seeds::onnx());
     write(&Path::new(&folder).join("bundle"), remedis_fuzz::seeds::bundles());
     write(&Path::new(&folder).join("picture"), remedis_fuzz::seeds::pictures());
+    write(&Path::new(&folder).join("shard"), remedis_fuzz::seeds::shards());
     write(&Path::new(&folder).join("link"), remedis_fuzz::seeds::sessions());
 }
 

@@ -12,7 +12,8 @@ pub(crate) struct Given {
     /// Plan file (see `remedis-train plan`); instead of --recipe
     #[arg(conflicts_with = "recipe")]
     pub(crate) plan: Option<PathBuf>,
-    /// Images of the hospital with labels: a folder with labels.csv, a folder per class, or a zip
+    /// Images of the hospital with labels: a folder with labels.csv, a folder per class, a zip, or a folder of prepared images (see
+    /// `remedis-train prepare`)
     #[arg(long, value_name = "SET")]
     pub(crate) data: PathBuf,
     /// Images of another hospital, joined by class name

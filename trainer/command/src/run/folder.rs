@@ -104,7 +104,8 @@ impl Folder {
     }
 }
 
-fn lock(path: &Path) -> Result<File> {
+/// Holds the folder for this process, for as long as the file lives.
+pub(crate) fn lock(path: &Path) -> Result<File> {
     let file = path.join(".lock");
     let lock = File::options()
         .create(true)

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::arguments::Given;
 
-pub(crate) use one::Set;
+pub(crate) use one::{Set, set_name};
 
 /// All sets of a run.
 pub(crate) struct Sets {
@@ -62,8 +62,8 @@ impl Pools {
 
 impl Sets {
     /// Opens and audits every set; refuses what would make the results worthless.
-    pub(crate) fn open(given: &Given) -> Result<Self> {
-        let (sets, problems) = Self::examine(given)?;
+    pub(crate) fn open(given: &Given, input: &Preprocessing) -> Result<Self> {
+        let (sets, problems) = Self::examine(given, input)?;
         match problems.as_slice() {
             [] => Ok(sets),
             [one] => bail!("{one}"),
@@ -72,7 +72,7 @@ impl Sets {
     }
 
     /// Opens and audits every set, and says what would make the results worthless.
-    pub(crate) fn examine(given: &Given) -> Result<(Self, Vec<String>)> {
+    pub(crate) fn examine(given: &Given, input: &Preprocessing) -> Result<(Self, Vec<String>)> {
         let open = |role, path: &std::path::PathBuf| Set::open(role, path, given.bad_files);
         let natural = given.natural.as_ref().map(|path| open("natural", path)).transpose()?;
         let data = open("data", &given.data)?;
@@ -81,6 +81,7 @@ impl Sets {
         let sets = Self { natural, data, shifted, classes, warnings: Vec::new() };
         let mut warnings: Vec<String> = sets.all().flat_map(Set::warnings).collect();
         let mut problems: Vec<String> = sets.all().flat_map(Set::problems).collect();
+        problems.extend(sets.all().filter_map(|set| set.unsuited(input)));
         problems.extend(missing_classes(&sets.data, &sets.classes));
         problems.extend(shared_patients(&sets.data, &sets.classes));
         if let Some(shifted) = &sets.shifted {

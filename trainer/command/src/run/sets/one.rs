@@ -46,10 +46,15 @@ impl Set {
         bad.sort_unstable();
         // A file that can be read now although the audit could not is good after all.
         let bad = bad.into_iter().filter_map(|row| BadRow::find(&index, row)).collect();
-        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let name = index.prepared_from().map_or_else(|| set_name(path), str::to_owned);
         let usual = BAD_LEAST.max(index.rows.len() / BAD_ONE_IN);
         let bad_allowed = bad_allowed.map_or(usual, |n| n as usize);
         Ok(Self { role, name, sha256: audit.sha256.clone(), index, audit, bad, bad_allowed })
+    }
+
+    /// That the set's images were prepared for another input than this one.
+    pub(super) fn unsuited(&self, input: &Preprocessing) -> Option<String> {
+        self.index.suits(input).err().map(|error| format!("--{} {}: {error}", self.role, self.name))
     }
 
     /// What forbids the use of the set, in words.
@@ -179,6 +184,11 @@ fn without_patients(finding: &Finding) -> String {
         }
         _ => finding.message.clone(),
     }
+}
+
+/// Name of the set at `path`: of its folder, archive or table.
+pub(crate) fn set_name(path: &Path) -> String {
+    path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Files that are left out rather than a reason to refuse the set.

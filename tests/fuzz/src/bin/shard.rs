@@ -1,0 +1,30 @@
+//! The reader of prepared images: whatever opens answers every question about its pictures, within the file's own size.
+#![no_main]
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use remedis_data::{Content, Detail, Shard};
+
+/// In memory: shards are read by position from a file.
+static FILE: LazyLock<PathBuf> = LazyLock::new(|| format!("/dev/shm/remedis-fuzz-{}.shard", std::process::id()).into());
+
+fuzz_target!(|data: &[u8]| {
+    for bytes in [data, &remedis_fuzz::shard_file(data)] {
+        std::fs::write(&*FILE, bytes).expect("memory is a place to write to");
+        let Ok(shard) = Shard::open(&FILE) else { continue };
+        assert_eq!(shard.records().len(), shard.key().n_rows);
+        let mut most = 0;
+        for (at, record) in shard.records().iter().enumerate() {
+            let is_picture = matches!(record.content, Content::Picture { .. });
+            for detail in [Detail::Input, Detail::Twice] {
+                if let Ok(image) = shard.image(at, detail) {
+                    assert_eq!(image.is_some(), is_picture);
+                    most = most.max(image.map_or(0, |image| image.pixels.len()));
+                }
+            }
+        }
+        assert!(most <= bytes.len());
+    }
+});
