@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &QuantizeArguments) -> Result<Outcome> {
     let [calibration, evaluation] = pools(arguments, &preprocessing)?;
     progress.begin("calibrate");
     let float = exported(&network, &calibration, &preprocessing)?;
-    let ranges = calibrate_images(&float, &calibration.images, &preprocessing, arguments.percentile)
+    let ranges = calibrate_images(&float, &calibration.images.to_vec(), &preprocessing, arguments.percentile)
         .context("calibrating on --images")?;
     progress.begin("quantise");
     let int8 = quantise(&float, &ranges).context("quantising the network")?;

@@ -391,6 +391,19 @@ impl Index {
         }
     }
 
+    /// Bytes of a row's prepared picture; `None` where images were not prepared, or this one could not be.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn prepared_bytes(&self, row: usize, detail: Detail) -> Option<u64> {
+        let geometry = self.geometry()?;
+        match self.record(row)?.content {
+            Content::Picture { width, height, .. } => Some(geometry.bytes(geometry.size([width, height], detail))),
+            Content::Bad { .. } => None,
+        }
+    }
+
     /// What is known of a row's file where images were prepared.
     pub(crate) fn record(&self, row: usize) -> Option<&Record> {
         match &self.files {

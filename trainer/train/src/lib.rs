@@ -12,6 +12,7 @@ pub mod bench;
 pub mod checkpoint;
 mod evaluate;
 mod hyper_rule;
+mod images;
 mod lbfgs;
 mod loader;
 pub mod loss;
@@ -27,6 +28,7 @@ pub mod storage;
 
 pub use evaluate::{embeddings, logits, student_logits};
 pub use hyper_rule::{HyperRule, hyper_rule, remedis_grid};
+pub use images::Images;
 pub use plan::{
     BackboneConfig, BackbonePreset, ContrastConfig, ContrastOptimiser, DistilConfig, EvaluateConfig, FinetuneConfig,
     FinetuneRule, HeadLoss, InputConfig, Plan, PlanError, PretrainConfig, QuantiseConfig, Schedule, SelfDistilConfig,

@@ -55,7 +55,7 @@ pub(crate) fn views_of(
     let mut batch = vec![0.0; draws.len() * values];
     batch.par_chunks_exact_mut(values).zip(draws).for_each(|(to, draw)| {
         let key = Key { epoch: draw.epoch, sample: draw.index as u64, view: view_index, ..key };
-        let view = view(&pool.images[draw.index], size, views, &mut key.chance());
+        let view = view(&pool.images.get(draw.index), size, views, &mut key.chance());
         to.copy_from_slice(&view.into_input(preprocessing));
     });
     batch

@@ -1,15 +1,19 @@
-//! Decoded images, held in memory as bytes: what the stages draw from.
+//! Decoded images with what is known of each: what the stages draw from.
+
+use std::sync::Arc;
 
 use rayon::prelude::*;
-use remedis_data::{Detail, Index};
-use remedis_imaging::{Image, Preprocessing, prepare};
+use remedis_data::{Detail, Index, ReadImageError};
+use remedis_imaging::{Preprocessing, prepare};
 use sha2::{Digest, Sha256};
+
+use crate::images::{Images, Prepared};
 
 /// Images resized to the input size, with what is known of each. All lists have one entry an image.
 #[derive(Clone, Debug, Default)]
 pub struct Pool {
     /// With the input's channels and shape, at its size or larger: see [`Detail`].
-    pub images: Vec<Image>,
+    pub images: Images,
     /// Index into the class list, where the row has a label of that list.
     pub labels: Vec<Option<usize>>,
     /// The patient, where known.
@@ -51,26 +55,46 @@ impl Pool {
         detail: Detail,
         classes: &[String],
     ) -> (Self, Vec<BadRow>) {
-        let images: Vec<_> = rows
-            .par_iter()
-            .map(|&row| {
-                let image = index.resized(row, preprocessing, detail);
-                image.map_err(|error| BadRow { row, reason: error.reason() })
-            })
-            .collect();
+        let read = |row| index.resized(row, preprocessing, detail);
+        Self::gather(index, rows, classes, read, |images, _, image| images.push(image))
+    }
+
+    /// As [`load`](Self::load) from a set of prepared images, whose pixels stay in their shards: each is read once now, so that
+    /// damage is found, and again whenever it is drawn. What is drawn is the same.
+    #[must_use]
+    pub fn open(
+        index: &Index,
+        rows: &[usize],
+        preprocessing: &Preprocessing,
+        detail: Detail,
+        classes: &[String],
+    ) -> (Self, Vec<BadRow>) {
+        let set = Arc::new(Prepared { index: index.clone(), input: preprocessing.clone(), detail });
+        let read = |row| set.read(row).map(drop);
+        Self::gather(index, rows, classes, read, |images, row, ()| images.push_row(&set, row))
+    }
+
+    /// Reads `rows` on all threads and keeps what `read` makes of them by `push`.
+    fn gather<T: Send>(
+        index: &Index,
+        rows: &[usize],
+        classes: &[String],
+        read: impl Fn(usize) -> Result<T, ReadImageError> + Sync,
+        push: impl Fn(&mut Images, usize, T),
+    ) -> (Self, Vec<BadRow>) {
+        let found: Vec<_> = rows.par_iter().map(|&row| read(row)).collect();
         let (mut pool, mut bad) = (Self::default(), Vec::new());
-        for (&row, image) in rows.iter().zip(images) {
-            let image = match image {
-                Ok(image) => image,
-                Err(found) => {
-                    bad.push(found);
+        for (&row, found) in rows.iter().zip(found) {
+            match found {
+                Ok(image) => push(&mut pool.images, row, image),
+                Err(error) => {
+                    bad.push(BadRow { row, reason: error.reason() });
                     continue;
                 }
-            };
+            }
             let entry = &index.rows[row];
             let label = entry.label.as_ref().and_then(|label| classes.iter().position(|class| class == label));
             let cluster = entry.patient.as_ref().or(entry.group.as_ref()).unwrap_or(&entry.file);
-            pool.images.push(image);
             pool.labels.push(label);
             pool.patients.push(entry.patient.clone());
             pool.clusters.push(cluster.clone());
@@ -96,7 +120,7 @@ impl Pool {
     pub fn subset(&self, indices: &[usize]) -> Self {
         let mut out = Self::default();
         for &i in indices {
-            out.images.push(self.images[i].clone());
+            out.images.push_from(&self.images, i);
             out.labels.push(self.labels[i]);
             out.patients.push(self.patients[i].clone());
             out.clusters.push(self.clusters[i].clone());
@@ -112,10 +136,14 @@ impl Pool {
     }
 
     /// SHA-256 in hex of everything a stage can see: pixels, labels, patients, order.
+    ///
+    /// # Panics
+    /// As [`Images::get`].
     #[must_use]
     pub fn sha256(&self) -> String {
         let mut hasher = Sha256::new();
-        for (i, image) in self.images.iter().enumerate() {
+        for i in 0..self.len() {
+            let image = self.images.get(i);
             hasher.update(image.width.to_le_bytes());
             hasher.update(image.height.to_le_bytes());
             hasher.update(&image.pixels);
@@ -129,18 +157,19 @@ impl Pool {
     /// The images as networks see them, without augmentation: one `[channel, height, width]` list an image.
     ///
     /// # Panics
-    /// If an image is empty or `preprocessing` contradicts itself, which loading has refused.
+    /// If an image is empty or `preprocessing` contradicts itself, which loading has refused; and as [`Images::get`].
     #[must_use]
     pub fn prepared(&self, preprocessing: &Preprocessing) -> Vec<Vec<f32>> {
-        let one = |image| prepare(image, preprocessing).expect("loading has resized it with this preprocessing");
-        self.images.par_iter().map(one).collect()
+        let one =
+            |i| prepare(&self.images.get(i), preprocessing).expect("loading has resized it with this preprocessing");
+        (0..self.len()).into_par_iter().map(one).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use remedis_data::{Geometry, write_shards};
-    use remedis_imaging::{Channels, Resize, encode_png};
+    use remedis_imaging::{Channels, Image, Resize, encode_png};
 
     use super::*;
 
@@ -188,10 +217,16 @@ mod tests {
         write_shards(&direct, "set", &Geometry::of(&input), out.path(), &mut |_| true).unwrap();
         let prepared = Index::open(out.path()).unwrap();
         for detail in [Detail::Input, Detail::Twice] {
-            let load = |index: &Index| Pool::load(index, &[3, 1, 0, 2], &input, detail, &direct.classes());
-            let ((one, bad), (other, also_bad)) = (load(&direct), load(&prepared));
-            assert_eq!((one.sha256(), one.rows, bad), (other.sha256(), other.rows, also_bad));
-            assert_eq!((one.images, one.clusters), (other.images, other.clusters));
+            let (rows, classes) = ([3, 1, 0, 2], direct.classes());
+            let (one, bad) = Pool::load(&direct, &rows, &input, detail, &classes);
+            let (held, also_bad) = Pool::load(&prepared, &rows, &input, detail, &classes);
+            let (stored, bad_again) = Pool::open(&prepared, &rows, &input, detail, &classes);
+            assert_eq!((&bad, &bad), (&also_bad, &bad_again));
+            for other in [held, stored] {
+                assert_eq!((one.sha256(), &one.rows, &one.clusters), (other.sha256(), &other.rows, &other.clusters));
+                assert_eq!(one.images.to_vec(), other.images.to_vec());
+                assert_eq!(one.subset(&[2, 0]).prepared(&input), other.subset(&[2, 0]).prepared(&input));
+            }
         }
         assert_eq!(BadRow::find(&prepared, 1), BadRow::find(&direct, 1));
         assert_eq!(BadRow::find(&prepared, 0), None);

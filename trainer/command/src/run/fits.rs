@@ -12,21 +12,24 @@ use crate::arguments::DeviceName;
 
 /// What a run holds at its fullest.
 ///
-/// Decoded images have a byte a channel: at up to twice the input's size for training images, whose pool is there twice (with and
-/// without labels, and again as the labels that are drawn), at the input's size for validation and test images, of which the
-/// largest pool is once turned into 32-bit values.
+/// Decoded images have a byte a channel: at up to twice the input's size for training images, unless they stay in the shards of a
+/// prepared set (pools of the same images share them), at the input's size for validation and test images, of which the largest
+/// pool is once turned into 32-bit values.
 pub(crate) fn estimate(plan: &Plan, sets: &Sets) -> MemoryNeed {
     let channels = plan.input.channels.count() as f64;
     let side = f64::from(plan.input.size_px);
     let input = side * side * channels;
     let count = |rows: Vec<usize>| rows.len() as f64;
-    let train = |set: &Set| count(set.rows(&[Split::Train])) * input * mean_scale(set, side).powi(2);
-    let mut images = sets.natural.as_ref().map_or(0.0, train) + 3.0 * train(&sets.data);
+    let drawn = |set: &Set, rows: Vec<usize>| {
+        if set.stays_in_shards(&rows) { 0.0 } else { count(rows) * input * mean_scale(set, side).powi(2) }
+    };
+    let train = |set: &Set| drawn(set, set.rows(&[Split::Train]));
+    let mut images = sets.natural.as_ref().map_or(0.0, train) + train(&sets.data);
     let [val, mut test] = [Split::Val, Split::Test].map(|split| count(sets.data.rows(&[split])));
     images += (val + test) * input;
     if let Some(shifted) = &sets.shifted {
         let (adapt, shifted_test, _) = shifted.adaptation();
-        images += 2.0 * count(adapt) * input * mean_scale(shifted, side).powi(2);
+        images += drawn(shifted, adapt);
         images += count(shifted_test.clone()) * input;
         test = test.max(count(shifted_test));
     }

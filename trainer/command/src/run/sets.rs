@@ -297,6 +297,30 @@ mod tests {
     }
 
     #[test]
+    fn prepared_images_beyond_memory_stay_in_their_shards_and_are_the_same() {
+        let (_folder, mut set) = open(&twenty());
+        let (mean, std) = (vec![0.5], vec![0.5]);
+        let resize = remedis_imaging::Resize::CentreCrop;
+        let input = Preprocessing { width: 8, height: 8, channels: Channels::Grey, resize, mean, std };
+        let out = tempfile::tempdir().unwrap();
+        let geometry = remedis_data::Geometry::of(&input);
+        remedis_data::write_shards(&set.index, "twenty", &geometry, out.path(), &mut |_| true).unwrap();
+        let mut prepared = Set::open("shifted", out.path(), None).unwrap();
+        assert_eq!((prepared.name.as_str(), &prepared.sha256), ("twenty", &set.sha256));
+        let rows = set.rows(&[Split::Train]);
+        // 14 images of 16 x 16 pixels.
+        for (most, stays) in [(14 * 256, false), (14 * 256 - 1, true)] {
+            prepared.held_most = most;
+            assert_eq!(prepared.stays_in_shards(&rows), stays);
+            let [one, other] =
+                [&mut set, &mut prepared].map(|set| set.load(&rows, &input, Detail::Twice, &[]).unwrap());
+            assert_eq!(one.sha256(), other.sha256());
+        }
+        set.held_most = 0;
+        assert!(!set.stays_in_shards(&rows));
+    }
+
+    #[test]
     fn a_file_that_goes_bad_after_the_audit_joins_the_others() {
         let (folder, mut set) = open(&twenty());
         spoil(folder.path(), 2..3);

@@ -117,7 +117,8 @@ fn export(
     if difference.is_nan() || difference > EXPORT_TOLERANCE {
         bail!("the exported student differs from the trained one by {difference}, expected below {EXPORT_TOLERANCE}");
     }
-    let images = pools.unlabelled.subset(&evenly(pools.unlabelled.len(), plan.quantise.n_calibration_images)).images;
+    let images =
+        pools.unlabelled.subset(&evenly(pools.unlabelled.len(), plan.quantise.n_calibration_images)).images.to_vec();
     let ranges =
         calibrate_images(&float, &images, &input, plan.quantise.percentile).context("calibrating the student")?;
     let (float, int8) = in_eight_bits(session, teacher, student, float, &ranges, &pools.unlabelled)?;

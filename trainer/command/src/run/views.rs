@@ -16,12 +16,12 @@ pub(crate) fn picture(plan: &Plan, pool: &Pool) -> Vec<u8> {
     let n = N_SHOWN.min(pool.len());
     let columns: Vec<[Image; 3]> = (0..n)
         .map(|column| {
-            let image = &pool.images[column * pool.len() / n];
+            let image = pool.images.get(column * pool.len() / n);
             let seen = |number| {
                 let key = Key { sample: column as u64, view: number, ..Key::new(plan.seed, "picture") };
-                view(image, size, &views, &mut key.chance()).into_image()
+                view(&image, size, &views, &mut key.chance()).into_image()
             };
-            let plain = resize(image, &input).expect("loading has resized it with this preprocessing");
+            let plain = resize(&image, &input).expect("loading has resized it with this preprocessing");
             [plain, seen(0), seen(1)]
         })
         .collect();

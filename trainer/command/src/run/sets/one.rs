@@ -8,11 +8,14 @@ use remedis_imaging::Preprocessing;
 use remedis_train::{BadRow, Detail, Pool};
 use sha2::{Digest, Sha256};
 
+use crate::machine;
 use crate::results::SetSummary;
 
 /// Bad files that a set may have where the user says nothing: this many, or one in [`BAD_ONE_IN`].
 const BAD_LEAST: usize = 10;
 const BAD_ONE_IN: usize = 1000;
+/// Prepared images to draw from that would take more than one part in this many of the memory that is free stay in their shards.
+const MEMORY_PARTS: u64 = 4;
 /// Bad files that an error names.
 const NAMED: usize = 5;
 
@@ -30,6 +33,8 @@ pub(crate) struct Set {
     pub(crate) bad: Vec<BadRow>,
     /// How many of them there may be.
     bad_allowed: usize,
+    /// The most bytes of prepared images to draw from that are held in memory.
+    pub(super) held_most: u64,
 }
 
 impl Set {
@@ -49,7 +54,8 @@ impl Set {
         let name = index.prepared_from().map_or_else(|| set_name(path), str::to_owned);
         let usual = BAD_LEAST.max(index.rows.len() / BAD_ONE_IN);
         let bad_allowed = bad_allowed.map_or(usual, |n| n as usize);
-        Ok(Self { role, name, sha256: audit.sha256.clone(), index, audit, bad, bad_allowed })
+        let held_most = machine::available_memory().map_or(u64::MAX, |(bytes, _)| bytes / MEMORY_PARTS);
+        Ok(Self { role, name, sha256: audit.sha256.clone(), index, audit, bad, bad_allowed, held_most })
     }
 
     /// That the set's images were prepared for another input than this one.
@@ -127,7 +133,8 @@ impl Set {
         detail: Detail,
         classes: &[String],
     ) -> Result<Pool> {
-        let (pool, bad) = Pool::load(&self.index, rows, input, detail, classes);
+        let make = if detail == Detail::Twice && self.stays_in_shards(rows) { Pool::open } else { Pool::load };
+        let (pool, bad) = make(&self.index, rows, input, detail, classes);
         self.bad.extend(bad);
         self.bad.sort_by_key(|bad| bad.row);
         self.bad.dedup_by_key(|bad| bad.row);
@@ -135,6 +142,12 @@ impl Set {
             Some(problem) => bail!(problem),
             None => Ok(pool),
         }
+    }
+
+    /// Whether these rows, to draw from, are read whenever they are drawn: their images were prepared and memory is short.
+    pub(crate) fn stays_in_shards(&self, rows: &[usize]) -> bool {
+        let bytes = |&row: &usize| self.index.prepared_bytes(row, Detail::Twice);
+        rows.iter().filter_map(bytes).sum::<u64>() > self.held_most
     }
 
     /// What keeps a row together with others: its patient, else its group, else the file itself.
