@@ -10,7 +10,7 @@ mod record;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use remedis_imaging::{Image, MAX_PIXELS};
 
@@ -29,11 +29,13 @@ const HEAD: u64 = 64;
 /// The largest side of an input.
 const MAX_SIDE: u32 = 8192;
 
-/// An open shard whose head and index are right; pixels are checked when they are read.
+/// A shard whose head and index are right; pixels are checked when they are read.
+///
+/// The file is opened again for each picture, which takes microseconds: a large set has more shards than a process may have files.
 #[derive(Debug)]
 pub struct Shard {
+    path: PathBuf,
     name: String,
-    file: File,
     key: Key,
     records: Vec<Record>,
     /// Where the pixels of each record begin.
@@ -49,7 +51,7 @@ struct Head {
 }
 
 impl Shard {
-    /// Opens the file and checks everything but its pixels.
+    /// Reads the file and checks everything but its pixels.
     ///
     /// # Errors
     /// [`ShardError`] if it cannot be read, is no shard of this version, is damaged or contradicts itself.
@@ -80,7 +82,7 @@ impl Shard {
         if at != head.index_at {
             return Err(ShardError::contradiction(&name, "the end of the pixels", at, head.index_at));
         }
-        Ok(Self { name, file, key, records, places })
+        Ok(Self { path: path.to_owned(), name, key, records, places })
     }
 
     /// What it was made of and for.
@@ -110,7 +112,9 @@ impl Shard {
             (Detail::Twice, Some(crc32)) => (sizes[1], self.places[at] + self.key.geometry.bytes(sizes[0]), crc32),
             _ => (sizes[0], self.places[at], input_crc32),
         };
-        let pixels = read_at(&self.file, place, self.key.geometry.bytes(size))
+        let bytes = self.key.geometry.bytes(size);
+        let pixels = File::open(&self.path)
+            .and_then(|file| read_at(&file, place, bytes))
             .map_err(|source| ShardError::Read { file: self.name.clone(), source })?;
         let found = crc32fast::hash(&pixels);
         if found != expected {

@@ -50,7 +50,7 @@ struct Entry {
     sha256: Digest,
 }
 
-/// All shards of a folder, open.
+/// All shards of a folder.
 #[derive(Clone, Debug)]
 pub(crate) struct Shards {
     name: String,
