@@ -33,7 +33,7 @@ pub(crate) fn run(asked: &PrepareArguments) -> Result<Outcome> {
         progress.count(through, total);
         !stop.load(Ordering::SeqCst)
     });
-    progress.close()?;
+    progress.close(made.is_ok())?;
     match made {
         Ok(made) => {
             speak(asked, &made, began.elapsed().as_secs_f64());

@@ -63,7 +63,7 @@ fn run_as(arguments: &RunArguments, until: Until, ranks: Ranks) -> Result<Outcom
     set_threads(given.threads)?;
     let stop = stop::on_signals()?;
     if !ranks.is_first() {
-        let sets = Sets::open(given)?;
+        let sets = Sets::open(given, &plan.input.preprocessing())?;
         let folder = Folder::of_another_rank(&arguments.out, &plan);
         let outcome = stages(arguments, until, &plan, sets, &folder, ranks, &mut Silent, &stop);
         return ended(outcome, &folder, |_| Ok(()));

@@ -122,7 +122,8 @@ pub fn is_cpu(device: &Device) -> bool {
         DispatchDevice::Flex(_) => true,
         #[cfg(feature = "ndarray")]
         DispatchDevice::NdArray(_) => true,
-        #[allow(unreachable_patterns, reason = "which others there are is for Burn's features to say")]
+        #[expect(clippy::allow_attributes, reason = "whether there are others is for Burn's features to say")]
+        #[allow(unreachable_patterns, reason = "as above")]
         _ => false,
     }
 }

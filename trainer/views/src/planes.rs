@@ -38,7 +38,10 @@ impl Planes {
     /// If means and deviations of `preprocessing` do not fit the channels.
     #[must_use]
     pub fn into_input(mut self, preprocessing: &Preprocessing) -> Vec<f32> {
-        vectorised(|| standardise(&mut self.values, preprocessing));
+        vectorised(
+            #[inline(always)]
+            || standardise(&mut self.values, preprocessing),
+        );
         self.values
     }
 

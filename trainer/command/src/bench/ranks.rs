@@ -40,7 +40,7 @@ pub(crate) fn run(asked: &BenchRanksArguments) -> Result<Outcome> {
             "this program was built without MPI; build it with `cargo build --release -p remedis-command --features mpi`"
         );
     }
-    if asked.steps.pairs % asked.ranks != 0 {
+    if !asked.steps.pairs.is_multiple_of(asked.ranks) {
         bail!("--pairs {} cannot be shared evenly by --ranks {}", asked.steps.pairs, asked.ranks);
     }
     let mut progress = Progress::spoken(vec!["ranks".to_owned()])?;

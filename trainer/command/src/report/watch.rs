@@ -49,8 +49,8 @@ fn panel(name: &str, looks: &[&Look]) -> String {
         looks.iter().filter_map(|look| look.knn.map(|knn| at(look.watched_step, knn))).collect();
     drawing.path("rate", &spread);
     drawing.path("loss", &votes);
-    let ends = looks.iter().filter_map(|look| look.knn);
-    let told = match (ends.clone().next(), ends.last()) {
+    let mut ends = looks.iter().filter_map(|look| look.knn);
+    let told = match (ends.clone().next(), ends.next_back()) {
         (Some(first), Some(last)) => format!("neighbours vote {first:.3}, then {last:.3}"),
         _ => "no labelled images to vote".to_owned(),
     };

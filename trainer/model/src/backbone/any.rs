@@ -8,6 +8,7 @@ use crate::inverted_residual::{InvertedResidualConfig, InvertedResidualNet};
 
 /// From image to embedding.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a handful of networks, whose tensors lie elsewhere")]
 pub enum Backbone {
     /// BiT: what REMEDIS trains.
     Bit(BitResNet),

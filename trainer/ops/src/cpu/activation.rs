@@ -90,11 +90,14 @@ fn zip(a: &[f32], b: &[f32], each: impl Fn(f32, f32) -> f32 + Copy + Send + Sync
     let mut y = vec![0.0; a.len()];
     let size = 1 << 15;
     y.par_chunks_mut(size).zip(a.par_chunks(size)).zip(b.par_chunks(size)).for_each(|((y, a), b)| {
-        super::rows::vectorised(|| {
-            for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-                *y = each(*a, *b);
-            }
-        });
+        super::rows::vectorised(
+            #[inline(always)]
+            || {
+                for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
+                    *y = each(*a, *b);
+                }
+            },
+        );
     });
     y
 }

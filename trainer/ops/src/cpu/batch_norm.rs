@@ -37,7 +37,7 @@ pub(crate) fn affine(x: &[f32], [scale, shift]: [&[f32]; 2], activation: Activat
     let mut y = vec![0.0; x.len()];
     let size = piece(x.len(), scale.len());
     y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
-        with_activation!(activation, A => vectorised(|| affine_rows::<A>(x, scale, shift, y)));
+        with_activation!(activation, A => vectorised(#[inline(always)] || affine_rows::<A>(x, scale, shift, y)));
     });
     y
 }
@@ -63,7 +63,10 @@ fn moments(x: &[f32], channels: usize) -> [Vec<f32>; 2] {
         .par_chunks(size)
         .map(|x| {
             let mut sums = vec![0.0; 2 * channels];
-            vectorised(|| sum_moments(x, origin, &mut sums));
+            vectorised(
+                #[inline(always)]
+                || sum_moments(x, origin, &mut sums),
+            );
             sums
         })
         .collect();
@@ -123,7 +126,7 @@ pub(crate) fn backward(
     let size = piece(x.len(), channels);
     let mut dx = vec![0.0; x.len()];
     dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(gradient.par_chunks(size)).for_each(|((dx, x), gradient)| {
-        with_activation!(norm.activation, A => vectorised(|| input_gradient_wide::<A>(x, gradient, affine, &line, dx)));
+        with_activation!(norm.activation, A => vectorised(#[inline(always)] || input_gradient_wide::<A>(x, gradient, affine, &line, dx)));
     });
     [dx, gamma, narrow(beta)]
 }
@@ -175,7 +178,7 @@ fn gradient_sums(x: &[f32], affine: [&[f32]; 2], activation: Activation, mean: &
         .zip(gradient.par_chunks(size))
         .map(|(x, gradient)| {
             let mut sums = vec![0.0; 2 * channels];
-            with_activation!(activation, A => vectorised(|| sum_gradients::<A>(x, gradient, affine, mean, &mut sums)));
+            with_activation!(activation, A => vectorised(#[inline(always)] || sum_gradients::<A>(x, gradient, affine, mean, &mut sums)));
             sums
         })
         .collect();
@@ -195,7 +198,7 @@ fn input_gradients(
     let size = piece(x.len(), channels);
     let mut dx = vec![0.0; x.len()];
     dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(gradient.par_chunks(size)).for_each(|((dx, x), gradient)| {
-        with_activation!(activation, A => vectorised(|| input_gradient::<A>(x, gradient, affine, line, dx)));
+        with_activation!(activation, A => vectorised(#[inline(always)] || input_gradient::<A>(x, gradient, affine, line, dx)));
     });
     dx
 }

@@ -28,17 +28,20 @@ pub(crate) fn pack(weight: &[f32], [out, channels, taps]: [usize; 3]) -> Vec<f32
 /// `[rows, columns]` as `[columns, rows]`.
 fn transpose(from: &[f32], [rows, columns]: [usize; 2], to: &mut [f32]) {
     // A match for the common kernels: with its stride known, the loop becomes shuffles instead of gathers.
-    vectorised(|| match columns {
-        9 => transpose_by::<9>(from, rows, to),
-        25 => transpose_by::<25>(from, rows, to),
-        _ => {
-            for (column, to) in to.chunks_exact_mut(rows).enumerate() {
-                for (to, from) in to.iter_mut().zip(from[column..].iter().step_by(columns)) {
-                    *to = *from;
+    vectorised(
+        #[inline(always)]
+        || match columns {
+            9 => transpose_by::<9>(from, rows, to),
+            25 => transpose_by::<25>(from, rows, to),
+            _ => {
+                for (column, to) in to.chunks_exact_mut(rows).enumerate() {
+                    for (to, from) in to.iter_mut().zip(from[column..].iter().step_by(columns)) {
+                        *to = *from;
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 #[inline(always)]
@@ -53,13 +56,16 @@ fn transpose_by<const COLUMNS: usize>(from: &[f32], rows: usize, to: &mut [f32])
 
 /// `[rows, columns]` as `[columns, rows]`, for a `columns` that is large and a `rows` that is a kernel's taps.
 fn transpose_back(from: &[f32], [taps, channels]: [usize; 2], to: &mut [f32]) {
-    vectorised(|| {
-        for (tap, from) in from.chunks_exact(channels).enumerate() {
-            for (to, from) in to.chunks_exact_mut(taps).zip(from) {
-                to[tap] = *from;
+    vectorised(
+        #[inline(always)]
+        || {
+            for (tap, from) in from.chunks_exact(channels).enumerate() {
+                for (to, from) in to.chunks_exact_mut(taps).zip(from) {
+                    to[tap] = *from;
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// The convolution of `x` with weights from [`pack`]: `[image, row, column, out]`.
@@ -218,7 +224,10 @@ pub(crate) fn backward_weight(
         let size = 1 << 12;
         first.par_chunks_mut(size).enumerate().for_each(|(i, to)| {
             for part in rest.iter() {
-                vectorised(|| super::rows::add(to, &part[i * size..i * size + to.len()]));
+                vectorised(
+                    #[inline(always)]
+                    || super::rows::add(to, &part[i * size..i * size + to.len()]),
+                );
             }
         });
         sums.truncate(1);

@@ -18,7 +18,10 @@ pub(crate) fn forward(x: &[f32], source: [usize; 4], weight: &[f32], window: &Wi
     let [rows, columns] = gather.output;
     let mut y = vec![0.0; gather.pixels() * source[3]];
     y.par_chunks_mut(columns * source[3]).enumerate().for_each(|(i, y)| {
-        vectorised(|| line(&gather, x, [i / rows, i % rows], weight, y, [0, 1]));
+        vectorised(
+            #[inline(always)]
+            || line(&gather, x, [i / rows, i % rows], weight, y, [0, 1]),
+        );
     });
     y
 }
@@ -41,7 +44,10 @@ pub(crate) fn backward_input(
         let (image, row) = (i / height, i % height);
         for phase in 0..stride {
             let gather = &phases[row % stride * stride + phase];
-            vectorised(|| line(gather, gradient, [image, row / stride], weight, dx, [phase, stride]));
+            vectorised(
+                #[inline(always)]
+                || line(gather, gradient, [image, row / stride], weight, dx, [phase, stride]),
+            );
         }
     });
     dx
@@ -101,7 +107,10 @@ pub(crate) fn backward_weight(x: &[f32], source: [usize; 4], gradient: &[f32], w
         .into_par_iter()
         .map(|image| {
             let mut sums = vec![0.0; taps * channels];
-            vectorised(|| image_sums(&gather, x, gradient, image, &mut sums));
+            vectorised(
+                #[inline(always)]
+                || image_sums(&gather, x, gradient, image, &mut sums),
+            );
             sums
         })
         .collect();

@@ -16,7 +16,7 @@ pub(crate) fn forward(x: &[f32], image: usize, groups: usize, norm: &Channels<'_
         .zip(x.par_chunks(image))
         .zip(mean.par_chunks_mut(groups).zip(inverse.par_chunks_mut(groups)))
         .for_each(|((y, x), (mean, inverse))| {
-            with_activation!(norm.activation, A => vectorised(|| normalise::<A>(x, norm, epsilon, [mean, inverse], y)));
+            with_activation!(norm.activation, A => vectorised(#[inline(always)] || normalise::<A>(x, norm, epsilon, [mean, inverse], y)));
         });
     [y, mean, inverse]
 }
@@ -79,7 +79,7 @@ pub(crate) fn backward(
         .zip(mean.par_chunks(groups).zip(inverse.par_chunks(groups)))
         .map(|((dx, (x, gradient)), moments)| {
             let mut sums = vec![0.0; 2 * channels];
-            with_activation!(norm.activation, A => vectorised(|| {
+            with_activation!(norm.activation, A => vectorised(#[inline(always)] || {
                 image_backward::<A>(x, norm, moments, gradient, dx, &mut sums);
             }));
             sums
@@ -110,14 +110,14 @@ fn image_backward<A: Activate>(
     // As in batch normalisation, with the means over a group of gradients that `gamma` has scaled.
     let mut slope = vec![0.0; channels];
     let mut offset = vec![0.0; channels];
-    for group in 0..mean.len() {
+    for (group, inverse) in inverse.iter().enumerate() {
         let range = group * width..(group + 1) * width;
         let (mut plain, mut along) = (0.0, 0.0);
         for c in range.clone() {
             plain += sum[c] * f64::from(norm.gamma[c]);
             along += moment[c] * f64::from(norm.gamma[c]);
         }
-        let i = f64::from(inverse[group]);
+        let i = f64::from(*inverse);
         slope[range.clone()].fill((-i * i * i * along / count) as f32);
         offset[range.clone()].fill((-i * plain / count) as f32);
         moment[range].iter_mut().for_each(|moment| *moment *= i);

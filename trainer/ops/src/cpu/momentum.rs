@@ -17,12 +17,15 @@ pub(crate) fn step(weight: &mut [f32], velocity: &mut [f32], gradient: &[f32], s
     let MomentumStep { momentum, push, decay, pull } = *step;
     let pieces = weight.par_chunks_mut(PIECE).zip(velocity.par_chunks_mut(PIECE)).zip(gradient.par_chunks(PIECE));
     pieces.for_each(|((weight, velocity), gradient)| {
-        vectorised(|| {
-            for ((w, v), g) in weight.iter_mut().zip(velocity).zip(gradient) {
-                *v = *v * momentum + (g + *w * decay) * push;
-                *w -= *v * pull;
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((w, v), g) in weight.iter_mut().zip(velocity).zip(gradient) {
+                    *v = *v * momentum + (g + *w * decay) * push;
+                    *w -= *v * pull;
+                }
+            },
+        );
     });
 }
 
@@ -34,17 +37,20 @@ pub(crate) fn squares(weight: &[f32], gradient: &[f32], decay: f32) -> [f32; 2] 
         .par_chunks(PIECE)
         .zip(gradient.par_chunks(PIECE))
         .map(|(weight, gradient)| {
-            vectorised(|| {
-                let (mut of_weight, mut of_gradient) = ([0.0; LANES], [0.0; LANES]);
-                for (weight, gradient) in weight.chunks(LANES).zip(gradient.chunks(LANES)) {
-                    for (((w, g), a), b) in weight.iter().zip(gradient).zip(&mut of_weight).zip(&mut of_gradient) {
-                        let g = g + w * decay;
-                        *a += w * w;
-                        *b += g * g;
+            vectorised(
+                #[inline(always)]
+                || {
+                    let (mut of_weight, mut of_gradient) = ([0.0; LANES], [0.0; LANES]);
+                    for (weight, gradient) in weight.chunks(LANES).zip(gradient.chunks(LANES)) {
+                        for (((w, g), a), b) in weight.iter().zip(gradient).zip(&mut of_weight).zip(&mut of_gradient) {
+                            let g = g + w * decay;
+                            *a += w * w;
+                            *b += g * g;
+                        }
                     }
-                }
-                [of_weight.iter().sum(), of_gradient.iter().sum()]
-            })
+                    [of_weight.iter().sum(), of_gradient.iter().sum()]
+                },
+            )
         })
         .collect();
     let mut sums = [0.0; 2];

@@ -11,17 +11,20 @@ pub(crate) fn max(x: &[f32], source: [usize; 4], window: &Window, outside: f32) 
     let [rows, columns] = window.output([height, width]);
     let mut y = vec![0.0; images * rows * columns * channels];
     y.par_chunks_mut(rows * columns * channels).zip(x.par_chunks(height * width * channels)).for_each(|(y, x)| {
-        vectorised(|| {
-            for (pixel, y) in y.chunks_exact_mut(channels).enumerate() {
-                y.fill(f32::NEG_INFINITY);
-                for tap in taps(window, [height, width], [pixel / columns, pixel % columns]) {
-                    match tap {
-                        Some(at) => larger(y, &x[at * channels..(at + 1) * channels]),
-                        None => y.iter_mut().for_each(|y| *y = if outside > *y { outside } else { *y }),
+        vectorised(
+            #[inline(always)]
+            || {
+                for (pixel, y) in y.chunks_exact_mut(channels).enumerate() {
+                    y.fill(f32::NEG_INFINITY);
+                    for tap in taps(window, [height, width], [pixel / columns, pixel % columns]) {
+                        match tap {
+                            Some(at) => larger(y, &x[at * channels..(at + 1) * channels]),
+                            None => y.iter_mut().for_each(|y| *y = if outside > *y { outside } else { *y }),
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
     });
     y
 }
@@ -64,7 +67,10 @@ pub(crate) fn max_backward(
     let (of_x, of_y) = (height * width * channels, rows * columns * channels);
     dx.par_chunks_mut(of_x).zip(x.par_chunks(of_x)).zip(y.par_chunks(of_y).zip(gradient.par_chunks(of_y))).for_each(
         |((dx, x), (y, gradient))| {
-            vectorised(|| image_max_backward(x, y, gradient, window, [height, width, columns, channels], outside, dx));
+            vectorised(
+                #[inline(always)]
+                || image_max_backward(x, y, gradient, window, [height, width, columns, channels], outside, dx),
+            );
         },
     );
     dx
@@ -109,12 +115,15 @@ pub(crate) fn mean(x: &[f32], [_, height, width, channels]: [usize; 4]) -> Vec<f
     let pixels = height * width;
     let mut y = vec![0.0; x.len() / pixels];
     y.par_chunks_mut(channels).zip(x.par_chunks(pixels * channels)).for_each(|(y, x)| {
-        vectorised(|| {
-            for x in x.chunks_exact(channels) {
-                super::rows::add(y, x);
-            }
-            y.iter_mut().for_each(|y| *y /= pixels as f32);
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for x in x.chunks_exact(channels) {
+                    super::rows::add(y, x);
+                }
+                y.iter_mut().for_each(|y| *y /= pixels as f32);
+            },
+        );
     });
     y
 }
@@ -124,13 +133,16 @@ pub(crate) fn mean_backward(gradient: &[f32], [images, height, width, channels]:
     let pixels = height * width;
     let mut dx = vec![0.0; images * pixels * channels];
     dx.par_chunks_mut(pixels * channels).zip(gradient.par_chunks(channels)).for_each(|(dx, g)| {
-        vectorised(|| {
-            for dx in dx.chunks_exact_mut(channels) {
-                for (dx, g) in dx.iter_mut().zip(g) {
-                    *dx = g / pixels as f32;
+        vectorised(
+            #[inline(always)]
+            || {
+                for dx in dx.chunks_exact_mut(channels) {
+                    for (dx, g) in dx.iter_mut().zip(g) {
+                        *dx = g / pixels as f32;
+                    }
                 }
-            }
-        });
+            },
+        );
     });
     dx
 }

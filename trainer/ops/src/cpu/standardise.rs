@@ -13,14 +13,17 @@ pub(crate) fn forward(weight: &[f32], size: usize, epsilon: f32) -> [Vec<f32>; 3
     let moments = mean.par_iter_mut().zip(&mut inverse);
     y.par_chunks_mut(size).zip(weight.par_chunks(size)).zip(moments).with_min_len(8).for_each(
         |((y, x), (mean, inverse))| {
-            vectorised(|| {
-                *mean = sum(x.iter().copied()) / size as f32;
-                let variance = sum(x.iter().map(|x| (x - *mean) * (x - *mean))) / size as f32;
-                *inverse = 1.0 / (variance + epsilon).sqrt();
-                for (y, x) in y.iter_mut().zip(x) {
-                    *y = (x - *mean) * *inverse;
-                }
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    *mean = sum(x.iter().copied()) / size as f32;
+                    let variance = sum(x.iter().map(|x| (x - *mean) * (x - *mean))) / size as f32;
+                    *inverse = 1.0 / (variance + epsilon).sqrt();
+                    for (y, x) in y.iter_mut().zip(x) {
+                        *y = (x - *mean) * *inverse;
+                    }
+                },
+            );
         },
     );
     [y, mean, inverse]
@@ -31,14 +34,17 @@ pub(crate) fn backward(weight: &[f32], size: usize, [mean, inverse]: [&[f32]; 2]
     let mut dw = vec![0.0; weight.len()];
     let rows = weight.par_chunks(size).zip(gradient.par_chunks(size)).zip(mean.par_iter().zip(inverse));
     dw.par_chunks_mut(size).zip(rows).with_min_len(8).for_each(|(dw, ((x, g), (mean, inverse)))| {
-        vectorised(|| {
-            let plain = sum(g.iter().copied()) / size as f32;
-            let along = sum(x.iter().zip(g).map(|(x, g)| (x - mean) * g)) / size as f32;
-            let slope = inverse * inverse * along;
-            for ((dw, x), g) in dw.iter_mut().zip(x).zip(g) {
-                *dw = inverse * (g - plain - (x - mean) * slope);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let plain = sum(g.iter().copied()) / size as f32;
+                let along = sum(x.iter().zip(g).map(|(x, g)| (x - mean) * g)) / size as f32;
+                let slope = inverse * inverse * along;
+                for ((dw, x), g) in dw.iter_mut().zip(x).zip(g) {
+                    *dw = inverse * (g - plain - (x - mean) * slope);
+                }
+            },
+        );
     });
     dw
 }

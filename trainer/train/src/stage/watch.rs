@@ -103,13 +103,12 @@ impl<'a> Watcher<'a> {
 
     fn alarm(&self, spread: f64, dimensions: f64, knn: Option<f64>) -> Option<String> {
         let remedy = "lower contrast.learning_rate_per_sqrt_batch or raise contrast.temperature";
-        // A comparison that fails on NaN, too.
-        if !(spread >= COLLAPSE) {
+        if spread.is_nan() || spread < COLLAPSE {
             return Some(format!(
                 "projections collapse to a point: spread {spread:.3}, expected above {COLLAPSE}; {remedy}"
             ));
         }
-        if !(dimensions >= FEW_DIMENSIONS) {
+        if dimensions.is_nan() || dimensions < FEW_DIMENSIONS {
             return Some(format!(
                 "embeddings collapse to few directions: {dimensions:.1}, expected above {FEW_DIMENSIONS}; {remedy}"
             ));
@@ -176,7 +175,8 @@ mod tests {
 
     #[test]
     fn alarms_name_what_is_wrong_and_what_to_do() {
-        let pool = Pool { labels: vec![Some(0); 100], images: vec![blank(); 100], ..Pool::default() };
+        let mut pool = Pool { labels: vec![Some(0); 100], ..Pool::default() };
+        (0..100).for_each(|_| pool.images.push(blank()));
         let watch = Watch { train: pool.clone(), val: pool.clone(), n_classes: 2 };
         let watcher = Watcher {
             stage: "contrast".to_owned(),
