@@ -83,7 +83,7 @@ impl Ranks {
             Err(error) => drop(ready.send(Err(error))),
         })?;
         let (rank, count, local_rank) =
-            started.recv().map_err(|_| JoinError::NotStarted { reason: "its thread ended" })??;
+            started.recv().map_err(|_ended| JoinError::NotStarted { reason: "its thread ended" })??;
         let line = Line { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) };
         Ok(Self { rank, count, local_rank, line: Some(Arc::new(line)) })
     }
