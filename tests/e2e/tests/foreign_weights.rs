@@ -144,7 +144,7 @@ fn weights_that_are_none_are_refused_with_the_file_and_the_form_expected() {
         ],
     );
     assert_eq!(said.code, Some(2), "{said:?}");
-    for words in [weights.to_str().unwrap(), "expected a safetensors file"] {
+    for words in [weights.to_str().unwrap(), "the safetensors file is damaged"] {
         assert!(said.err.contains(words), "expected {words:?} in {said:?}");
     }
     assert!(!output.exists());
