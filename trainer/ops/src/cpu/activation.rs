@@ -85,11 +85,7 @@ pub(crate) fn add_backward(y: &[f32], gradient: &[f32], activation: Activation) 
 }
 
 fn zip(a: &[f32], b: &[f32], each: impl Fn(f32, f32) -> f32 + Copy + Send + Sync) -> Vec<f32> {
-    use rayon::prelude::*;
-    assert_eq!(a.len(), b.len(), "two maps of one shape");
-    let mut y = vec![0.0; a.len()];
-    let size = 1 << 15;
-    y.par_chunks_mut(size).zip(a.par_chunks(size)).zip(b.par_chunks(size)).for_each(|((y, a), b)| {
+    super::rows::zipped([a, b], 1 << 15, |[a, b], y| {
         super::rows::vectorised(
             #[inline(always)]
             || {
@@ -98,6 +94,5 @@ fn zip(a: &[f32], b: &[f32], each: impl Fn(f32, f32) -> f32 + Copy + Send + Sync
                 }
             },
         );
-    });
-    y
+    })
 }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::activation::{Activate, with_activation};
-use super::rows::{NARROW, narrow, piece, total, vectorised, widen};
+use super::rows::{NARROW, mapped, narrow, piece, total, vectorised, widen, zipped};
 use crate::Activation;
 
 /// What normalises each channel.
@@ -34,12 +34,9 @@ pub(crate) fn forward(x: &[f32], norm: &Channels<'_>, epsilon: f32) -> [Vec<f32>
 
 /// `activation(x * scale + shift)`.
 pub(crate) fn affine(x: &[f32], [scale, shift]: [&[f32]; 2], activation: Activation) -> Vec<f32> {
-    let mut y = vec![0.0; x.len()];
-    let size = piece(x.len(), scale.len());
-    y.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(y, x)| {
+    mapped(x, piece(x.len(), scale.len()), |x, y| {
         with_activation!(activation, A => vectorised(#[inline(always)] || affine_rows::<A>(x, scale, shift, y)));
-    });
-    y
+    })
 }
 
 /// [`affine`] of rows of pixels, rounded once: networks of many normalisations in a row amplify what a second rounding adds.
@@ -123,9 +120,7 @@ pub(crate) fn backward(
         let slope = -wide * inverse * along / count;
         (line[0][c], line[1][c], line[2][c]) = (wide, slope, -wide * beta[c] / count - slope * mean);
     }
-    let size = piece(x.len(), channels);
-    let mut dx = vec![0.0; x.len()];
-    dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(gradient.par_chunks(size)).for_each(|((dx, x), gradient)| {
+    let dx = zipped([x, gradient], piece(x.len(), channels), |[x, gradient], dx| {
         with_activation!(norm.activation, A => vectorised(#[inline(always)] || input_gradient_wide::<A>(x, gradient, affine, &line, dx)));
     });
     [dx, gamma, narrow(beta)]
@@ -166,7 +161,12 @@ pub(crate) fn affine_backward(
     let zeros = vec![0.0; channels];
     let sums = gradient_sums(x, affine, activation, &zeros, gradient);
     let (shift, scale) = sums.split_at(channels);
-    [input_gradients(x, affine, activation, [&zeros, &zeros, &zeros], gradient), narrow(scale), narrow(shift)]
+    let dx = zipped([x, gradient], piece(x.len(), channels), |[x, gradient], dx| {
+        with_activation!(activation, A => vectorised(#[inline(always)] || {
+            input_gradient::<A>(x, gradient, affine, [&zeros, &zeros, &zeros], dx);
+        }));
+    });
+    [dx, narrow(scale), narrow(shift)]
 }
 
 /// Sums over the pixels of what passes the activation, then of the same times `x - mean`.
@@ -183,24 +183,6 @@ fn gradient_sums(x: &[f32], affine: [&[f32]; 2], activation: Activation, mean: &
         })
         .collect();
     total(&parts, 2 * channels)
-}
-
-/// What passes the activation times the scale, and what the statistics add, a line of mean, slope and offset:
-/// `(x - mean) * slope + offset`, without the digits that `x * slope` loses to a mean far from 0.
-fn input_gradients(
-    x: &[f32],
-    affine: [&[f32]; 2],
-    activation: Activation,
-    line: [&[f32]; 3],
-    gradient: &[f32],
-) -> Vec<f32> {
-    let channels = affine[0].len();
-    let size = piece(x.len(), channels);
-    let mut dx = vec![0.0; x.len()];
-    dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(gradient.par_chunks(size)).for_each(|((dx, x), gradient)| {
-        with_activation!(activation, A => vectorised(#[inline(always)] || input_gradient::<A>(x, gradient, affine, line, dx)));
-    });
-    dx
 }
 
 /// Adds to `sums` what passes the activation, then the same times `x - mean`, over the pixels.
@@ -228,7 +210,8 @@ pub(crate) fn sum_gradients<A: Activate>(
     }
 }
 
-/// The gradient of the input for rows of pixels; see [`input_gradients`].
+/// The gradient of the input for rows of pixels: what passes the activation times the scale, and what the statistics add, a line of
+/// mean, slope and offset: `(x - mean) * slope + offset`, without the digits that `x * slope` loses to a mean far from 0.
 #[inline(always)]
 pub(crate) fn input_gradient<A: Activate>(
     x: &[f32],

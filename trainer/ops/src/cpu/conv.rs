@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::matrix::{Matrix, Target};
 use super::patches::Gather;
-use super::rows::{pieces, vectorised, with_scratch};
+use super::rows::{made, mapped, pieces, vectorised, with_scratch};
 use crate::Window;
 
 /// Values of patches that one core works on: half a megabyte, within a second-level cache.
@@ -16,13 +16,8 @@ const PARTS: usize = 8;
 
 /// Weights `[out, in, row, column]` as `[out, row * column, in]`, the order of the patches.
 pub(crate) fn pack(weight: &[f32], [out, channels, taps]: [usize; 3]) -> Vec<f32> {
-    let mut packed = vec![0.0; out * channels * taps];
-    let size = channels * taps;
-    packed
-        .par_chunks_mut(size)
-        .zip(weight.par_chunks(size))
-        .for_each(|(to, from)| transpose(from, [channels, taps], to));
-    packed
+    assert_eq!(weight.len(), out * channels * taps, "values of weights");
+    mapped(weight, channels * taps, |from, to| transpose(from, [channels, taps], to))
 }
 
 /// `[rows, columns]` as `[columns, rows]`.
@@ -72,10 +67,8 @@ fn transpose_back(from: &[f32], [taps, channels]: [usize; 2], to: &mut [f32]) {
 pub(crate) fn forward(x: &[f32], source: [usize; 4], weight: &[f32], out: usize, window: &Window) -> Vec<f32> {
     let gather = Gather::forward(source, window);
     let depth = gather.depth();
-    let mut y = vec![0.0; gather.pixels() * out];
     let weights = [Weights { rows: 0..depth, matrix: Matrix::new(weight, [out, depth], [depth, 1]).transposed() }];
-    products(&gather, x, &weights, out, &mut y);
-    y
+    products(&gather, x, &weights, out)
 }
 
 /// The gradient of the input from the gradient of the output `[image, row, column, out]`.
@@ -89,7 +82,6 @@ pub(crate) fn backward_input(
     let [images, height, width, channels] = source;
     let taps = window.kernel[0] * window.kernel[1];
     let out = shape[3];
-    let mut dx = vec![0.0; images * height * width * channels];
     let matrices = |gather: &Gather| -> Vec<Weights<'_>> {
         let taps_in_order = gather.rows.iter().flat_map(|row| &row.taps);
         taps_in_order
@@ -102,16 +94,15 @@ pub(crate) fn backward_input(
     };
     if window.stride == 1 {
         let gather = Gather::backward(shape, [height, width], [0, 0], window);
-        products(&gather, gradient, &matrices(&gather), channels, &mut dx);
-        return dx;
+        return products(&gather, gradient, &matrices(&gather), channels);
     }
+    let mut dx = vec![0.0; images * height * width * channels];
     for phase in (0..window.stride).flat_map(|y| (0..window.stride).map(move |x| [y, x])) {
         let gather = Gather::backward(shape, [height, width], phase, window);
         if gather.rows.is_empty() || gather.pixels() == 0 {
             continue;
         }
-        let mut part = vec![0.0; gather.pixels() * channels];
-        products(&gather, gradient, &matrices(&gather), channels, &mut part);
+        let part = products(&gather, gradient, &matrices(&gather), channels);
         let [rows, columns] = gather.output;
         let from = part.par_chunks(rows * columns * channels);
         dx.par_chunks_mut(height * width * channels).zip(from).for_each(|(to, from)| {
@@ -136,21 +127,31 @@ struct Weights<'a> {
 }
 
 /// Patches times weights: `[pixel, out]`.
-fn products(gather: &Gather, source: &[f32], weights: &[Weights<'_>], out: usize, y: &mut [f32]) {
+fn products(gather: &Gather, source: &[f32], weights: &[Weights<'_>], out: usize) -> Vec<f32> {
+    assert!(!weights.is_empty(), "a product of nothing");
+    let len = gather.pixels() * out;
+    let mut y = Vec::with_capacity(len);
+    write_products(gather, source, weights, out, Target::new(&mut y.spare_capacity_mut()[..len], out));
+    // SAFETY: every row and column is in one of the parts, and the first of the weights, of which there is one, writes it.
+    unsafe { y.set_len(len) };
+    y
+}
+
+fn write_products(gather: &Gather, source: &[f32], weights: &[Weights<'_>], out: usize, target: Target<'_>) {
     let (pixels, depth) = (gather.pixels(), gather.depth());
     let direct = gather.is_identity();
     let rows = if direct { 2 * ROWS } else { (PATCHES / depth).next_multiple_of(16).max(ROWS) }.min(pixels.max(1));
     let row_parts = pixels.div_ceil(rows);
     let column_parts = if row_parts >= PARTS { 1 } else { PARTS.div_ceil(row_parts.max(1)).min(out.div_ceil(64)) };
     let columns = out.div_ceil(column_parts.max(1)).next_multiple_of(16);
-    let target = Target::new(y, out);
     let multiply = |patches: &[f32], pixels: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
         // SAFETY: parts differ in their rows or in their columns.
         let mut target = unsafe { target.part(pixels.start, columns.start) };
         for (i, weights) in weights.iter().enumerate() {
             let size = [pixels.len(), weights.rows.len()];
             let patches = Matrix::new(&patches[weights.rows.start..], size, [depth, 1]);
-            target.product(patches, weights.matrix.columns(columns.clone()), i > 0);
+            // SAFETY: the first of the weights writes what the others add to.
+            unsafe { target.product(patches, weights.matrix.columns(columns.clone()), i > 0) };
         }
     };
     let row_pieces: Vec<_> = pieces(pixels, rows).collect();
@@ -237,10 +238,8 @@ pub(crate) fn backward_weight(
     if taps == 1 && sums.len() == 1 {
         return sums.swap_remove(0);
     }
-    let mut dw = vec![0.0; out * depth];
-    dw.par_chunks_mut(depth).enumerate().for_each_init(
-        || vec![0.0; depth],
-        |line, (o, to)| {
+    let line = |o: usize, to: &mut [f32]| {
+        with_scratch(depth, |line| {
             // As patches have it: tap after tap.
             for (block, sums) in blocks.iter().zip(&sums) {
                 let n = block.channels.len();
@@ -252,9 +251,9 @@ pub(crate) fn backward_weight(
                 }
             }
             transpose_back(line, [taps, channels], to);
-        },
-    );
-    dw
+        });
+    };
+    made(out * depth, depth, line).0
 }
 
 /// Some pixels, taps and channels of the patches.
@@ -274,12 +273,15 @@ impl Block<'_> {
         let depth = self.depth();
         let channels = gather.source[3];
         let direct = gather.is_identity();
-        let mut sums = vec![0.0; out * depth];
+        let len = out * depth;
+        let mut sums = Vec::with_capacity(len);
+        let mut target = Target::new(&mut sums.spare_capacity_mut()[..len], depth);
         let rows = if direct { 4 * ROWS } else { (PATCHES / depth).next_multiple_of(16).max(ROWS) };
         for (i, piece) in pieces(self.pixels.len(), rows).enumerate() {
             let piece = self.pixels.start + piece.start..self.pixels.start + piece.end;
             let left = Matrix::new(&gradient[piece.start * out..], [piece.len(), out], [out, 1]).transposed();
-            let mut multiply = |right: Matrix<'_>| Target::new(&mut sums, depth).product(left, right, i > 0);
+            // SAFETY: the first pixels write what the others add to.
+            let mut multiply = |right: Matrix<'_>| unsafe { target.product(left, right, i > 0) };
             if direct {
                 let from = piece.start * channels + self.channels.start;
                 multiply(Matrix::new(&x[from..], [piece.len(), depth], [channels, 1]));
@@ -290,6 +292,9 @@ impl Block<'_> {
                 multiply(Matrix::new(patches, [piece.len(), depth], [depth, 1]));
             });
         }
+        assert!(!self.pixels.is_empty(), "sums over no pixel");
+        // SAFETY: the product of the first pixels, of which there are some, writes every value.
+        unsafe { sums.set_len(len) };
         sums
     }
 }

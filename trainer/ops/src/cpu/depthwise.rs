@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::patches::{Gather, TapRow};
-use super::rows::{add, by_channels, vectorised};
+use super::rows::{add, by_channels, made, vectorised};
 use crate::Window;
 
 /// `[rows, columns]` as `[columns, rows]`: weights `[channel, tap]` as `[tap, channel]` and back.
@@ -16,14 +16,13 @@ pub(crate) fn transpose(from: &[f32], columns: usize) -> Vec<f32> {
 pub(crate) fn forward(x: &[f32], source: [usize; 4], weight: &[f32], window: &Window) -> Vec<f32> {
     let gather = Gather::forward(source, window);
     let [rows, columns] = gather.output;
-    let mut y = vec![0.0; gather.pixels() * source[3]];
-    y.par_chunks_mut(columns * source[3]).enumerate().for_each(|(i, y)| {
+    let each = |i: usize, y: &mut [f32]| {
         vectorised(
             #[inline(always)]
             || line(&gather, x, [i / rows, i % rows], weight, y, [0, 1]),
         );
-    });
-    y
+    };
+    made(gather.pixels() * source[3], columns * source[3], each).0
 }
 
 /// The gradient of the input from the gradient of the output.
@@ -39,8 +38,7 @@ pub(crate) fn backward_input(
     let phases: Vec<Gather> = (0..stride * stride)
         .map(|phase| Gather::backward(shape, [height, width], [phase / stride, phase % stride], window))
         .collect();
-    let mut dx = vec![0.0; images * height * width * channels];
-    dx.par_chunks_mut(width * channels).enumerate().for_each(|(i, dx)| {
+    let each = |i: usize, dx: &mut [f32]| {
         let (image, row) = (i / height, i % height);
         for phase in 0..stride {
             let gather = &phases[row % stride * stride + phase];
@@ -49,8 +47,8 @@ pub(crate) fn backward_input(
                 || line(gather, gradient, [image, row / stride], weight, dx, [phase, stride]),
             );
         }
-    });
-    dx
+    };
+    made(images * height * width * channels, width * channels, each).0
 }
 
 /// One row of the output, written to every `spread`th pixel of `into` from `first` on.
@@ -63,24 +61,54 @@ fn line(
     into: &mut [f32],
     [first, spread]: [usize; 2],
 ) {
+    /// Neighbours that are computed at once: each weight is read once for all of them.
+    const STRIP: usize = 4;
     let channels = gather.source[3];
+    let columns = gather.output[1];
+    let inside = gather.rows.first().map_or(0..0, |taps| gather.columns(taps.right, taps.taps.len()));
     by_channels!(channels, c, N => {
-        for x in 0..gather.output[1] {
-            let mut sums = [0.0f32; N];
-            for taps in &gather.rows {
-                let Some((from, begin, end)) = reach(gather, taps, [image, row, x]) else { continue };
-                for (i, tap) in taps.taps[begin..end].iter().enumerate() {
-                    let from = (from + i) * channels + c;
-                    let at = tap * channels + c;
-                    for ((sum, x), w) in sums.iter_mut().zip(&source[from..from + N]).zip(&weight[at..at + N]) {
-                        *sum += x * w;
-                    }
+        let mut x = 0;
+        while x < columns {
+            let pixel = [image, row, x];
+            let at = |x: usize| (first + x * spread) * channels + c;
+            if inside.start <= x && x + STRIP <= inside.end {
+                let sums = strip::<N, STRIP>(gather, source, pixel, weight, c);
+                for (i, sums) in sums.iter().enumerate() {
+                    into[at(x + i)..][..N].copy_from_slice(sums);
                 }
+                x += STRIP;
+            } else {
+                let [sums] = strip::<N, 1>(gather, source, pixel, weight, c);
+                into[at(x)..][..N].copy_from_slice(&sums);
+                x += 1;
             }
-            let at = (first + x * spread) * channels + c;
-            into[at..at + N].copy_from_slice(&sums);
         }
     });
+}
+
+/// `N` channels from `c` on of `P` neighbours in a row, all of whose taps lie inside if they are several.
+#[inline(always)]
+fn strip<const N: usize, const P: usize>(
+    gather: &Gather,
+    source: &[f32],
+    pixel: [usize; 3],
+    weight: &[f32],
+    c: usize,
+) -> [[f32; N]; P] {
+    let channels = gather.source[3];
+    let mut sums = [[0.0f32; N]; P];
+    for taps in &gather.rows {
+        let Some((from, begin, end)) = reach(gather, taps, pixel) else { continue };
+        for (i, tap) in taps.taps[begin..end].iter().enumerate() {
+            let mut w = [0.0f32; N];
+            w.copy_from_slice(&weight[tap * channels + c..][..N]);
+            for (p, sums) in sums.iter_mut().enumerate() {
+                let x = &source[(from + i + p * gather.step) * channels + c..][..N];
+                accumulate(sums, x, &w);
+            }
+        }
+    }
+    sums
 }
 
 /// The first source pixel that a row of taps meets, and which of its taps lie inside.
@@ -123,33 +151,67 @@ pub(crate) fn backward_weight(x: &[f32], source: [usize; 4], gradient: &[f32], w
 
 #[inline(always)]
 fn image_sums(gather: &Gather, x: &[f32], gradient: &[f32], image: usize, sums: &mut [f32]) {
-    let [_, height, width, channels] = gather.source;
-    let [rows, columns] = gather.output;
-    by_channels!(channels, c, N => {
+    by_channels!(gather.source[3], c, N => {
         for taps in &gather.rows {
-            for (i, tap) in taps.taps.iter().enumerate() {
-                let mut sum = [0.0f32; N];
-                for row in 0..rows {
-                    let y = (row * gather.step) as isize + taps.down;
-                    if y < 0 || y >= height as isize {
-                        continue;
-                    }
-                    // Columns whose source pixel lies inside.
-                    let offset = taps.right + i as isize;
-                    let begin = (-offset).max(0).cast_unsigned().div_ceil(gather.step).min(columns);
-                    let end = (width as isize - offset).max(0).cast_unsigned().div_ceil(gather.step).clamp(begin, columns);
-                    let from = (image * height + y as usize) * width;
-                    let to = (image * rows + row) * columns;
-                    for column in begin..end {
-                        let from = (from + ((column * gather.step) as isize + offset) as usize) * channels + c;
-                        let at = (to + column) * channels + c;
-                        for ((sum, x), g) in sum.iter_mut().zip(&x[from..from + N]).zip(&gradient[at..at + N]) {
-                            *sum += x * g;
-                        }
-                    }
-                }
-                sums[tap * channels + c..][..N].copy_from_slice(&sum);
+            // Kernels of 3 and of 5 columns read each gradient once for all of a row's taps.
+            match taps.taps.len() {
+                3 => tap_sums::<N, 3>(gather, x, gradient, [image, c, 0], taps, sums),
+                5 => tap_sums::<N, 5>(gather, x, gradient, [image, c, 0], taps, sums),
+                count => (0..count).for_each(|tap| tap_sums::<N, 1>(gather, x, gradient, [image, c, tap], taps, sums)),
             }
         }
     });
+}
+
+/// Sums of gradients times pixels for `N` channels and `T` taps of a row, from channel `c` and from tap `first` on.
+#[inline(always)]
+fn tap_sums<const N: usize, const T: usize>(
+    gather: &Gather,
+    x: &[f32],
+    gradient: &[f32],
+    [image, c, first]: [usize; 3],
+    taps: &TapRow,
+    sums: &mut [f32],
+) {
+    let [_, height, width, channels] = gather.source;
+    let [rows, columns] = gather.output;
+    let offset = taps.right + first as isize;
+    let inside = gather.columns(offset, T);
+    let mut sum = [[0.0f32; N]; T];
+    for row in 0..rows {
+        let y = (row * gather.step) as isize + taps.down;
+        if y < 0 || y >= height as isize {
+            continue;
+        }
+        let from = (image * height + y as usize) * width;
+        let to = (image * rows + row) * columns;
+        let pixel = |at: isize| &x[(from + at as usize) * channels + c..][..N];
+        for column in 0..columns {
+            let mut g = [0.0f32; N];
+            g.copy_from_slice(&gradient[(to + column) * channels + c..][..N]);
+            let at = (column * gather.step) as isize + offset;
+            if inside.contains(&column) {
+                for (t, sum) in sum.iter_mut().enumerate() {
+                    accumulate(sum, pixel(at + t as isize), &g);
+                }
+            } else {
+                for (t, sum) in sum.iter_mut().enumerate() {
+                    let at = at + t as isize;
+                    if (0..width as isize).contains(&at) {
+                        accumulate(sum, pixel(at), &g);
+                    }
+                }
+            }
+        }
+    }
+    for (sum, tap) in sum.iter().zip(&taps.taps[first..]) {
+        sums[tap * channels + c..][..N].copy_from_slice(sum);
+    }
+}
+
+#[inline(always)]
+fn accumulate<const N: usize>(sum: &mut [f32; N], x: &[f32], g: &[f32; N]) {
+    for ((sum, x), g) in sum.iter_mut().zip(x).zip(g) {
+        *sum = x.mul_add(*g, *sum);
+    }
 }

@@ -1,37 +1,31 @@
 //! Group normalisation with the activation after it: each image by itself.
 
-use rayon::prelude::*;
-
 use super::activation::{Activate, with_activation};
 use super::batch_norm::{Channels, affine_rows, input_gradient, sum_gradients};
-use super::rows::{NARROW, add, narrow, total, vectorised, widen};
+use super::rows::{NARROW, add, made, narrow, total, vectorised, widen};
 
 /// The result, and mean and inverse deviation of each group: `[image, group]`.
 pub(crate) fn forward(x: &[f32], image: usize, groups: usize, norm: &Channels<'_>, epsilon: f32) -> [Vec<f32>; 3] {
-    let images = x.len() / image;
-    let mut y = vec![0.0; x.len()];
-    let mut mean = vec![0.0; images * groups];
-    let mut inverse = vec![0.0; images * groups];
-    y.par_chunks_mut(image)
-        .zip(x.par_chunks(image))
-        .zip(mean.par_chunks_mut(groups).zip(inverse.par_chunks_mut(groups)))
-        .for_each(|((y, x), (mean, inverse))| {
-            with_activation!(norm.activation, A => vectorised(#[inline(always)] || normalise::<A>(x, norm, epsilon, [mean, inverse], y)));
-        });
-    [y, mean, inverse]
+    let (y, moments) = made(x.len(), image, |i, y| {
+        let x = &x[i * image..][..image];
+        with_activation!(norm.activation, A => vectorised(#[inline(always)] || normalise::<A>(x, norm, epsilon, groups, y)))
+    });
+    let (mean, inverse): (Vec<_>, Vec<_>) = moments.into_iter().unzip();
+    [y, mean.concat(), inverse.concat()]
 }
 
+/// One image's result, and mean and inverse deviation of its groups.
 #[inline(always)]
 fn normalise<A: Activate>(
     x: &[f32],
     norm: &Channels<'_>,
     epsilon: f32,
-    [mean, inverse]: [&mut [f32]; 2],
+    groups: usize,
     y: &mut [f32],
-) {
+) -> (Vec<f32>, Vec<f32>) {
     let channels = norm.gamma.len();
-    let width = channels / mean.len();
-    let count = (x.len() / mean.len()) as f64;
+    let width = channels / groups;
+    let count = (x.len() / groups) as f64;
     let mut wide = vec![0.0f64; channels];
     let mut narrow = vec![0.0f32; channels];
     for x in x.chunks(NARROW * channels) {
@@ -40,9 +34,7 @@ fn normalise<A: Activate>(
         }
         widen(&mut wide, &mut narrow);
     }
-    for (mean, sum) in mean.iter_mut().zip(wide.chunks_exact(width)) {
-        *mean = (sum.iter().sum::<f64>() / count) as f32;
-    }
+    let mean: Vec<f32> = wide.chunks_exact(width).map(|sum| (sum.iter().sum::<f64>() / count) as f32).collect();
     let centre: Vec<f32> = (0..channels).map(|c| mean[c / width]).collect();
     wide.fill(0.0);
     for x in x.chunks(NARROW * channels) {
@@ -54,12 +46,14 @@ fn normalise<A: Activate>(
         }
         widen(&mut wide, &mut narrow);
     }
-    for (inverse, squares) in inverse.iter_mut().zip(wide.chunks_exact(width)) {
+    let deviation = |squares: &[f64]| {
         let variance = squares.iter().sum::<f64>() / count;
-        *inverse = (1.0 / (variance + f64::from(epsilon)).sqrt()) as f32;
-    }
-    let [scale, shift] = norm.affine(mean, inverse);
+        (1.0 / (variance + f64::from(epsilon)).sqrt()) as f32
+    };
+    let inverse: Vec<f32> = wide.chunks_exact(width).map(deviation).collect();
+    let [scale, shift] = norm.affine(&mean, &inverse);
     affine_rows::<A>(x, &scale, &shift, y);
+    (mean, inverse)
 }
 
 /// Gradients of `x`, `gamma` and `beta`.
@@ -72,19 +66,15 @@ pub(crate) fn backward(
 ) -> [Vec<f32>; 3] {
     let channels = norm.gamma.len();
     let groups = mean.len() * image / x.len().max(1);
-    let mut dx = vec![0.0; x.len()];
-    let parts: Vec<Vec<f64>> = dx
-        .par_chunks_mut(image)
-        .zip(x.par_chunks(image).zip(gradient.par_chunks(image)))
-        .zip(mean.par_chunks(groups).zip(inverse.par_chunks(groups)))
-        .map(|((dx, (x, gradient)), moments)| {
-            let mut sums = vec![0.0; 2 * channels];
-            with_activation!(norm.activation, A => vectorised(#[inline(always)] || {
-                image_backward::<A>(x, norm, moments, gradient, dx, &mut sums);
-            }));
-            sums
-        })
-        .collect();
+    let (dx, parts) = made(x.len(), image, |i, dx| {
+        let [x, gradient] = [x, gradient].map(|values| &values[i * image..][..image]);
+        let moments = [mean, inverse].map(|values| &values[i * groups..][..groups]);
+        let mut sums = vec![0.0; 2 * channels];
+        with_activation!(norm.activation, A => vectorised(#[inline(always)] || {
+            image_backward::<A>(x, norm, moments, gradient, dx, &mut sums);
+        }));
+        sums
+    });
     let sums = total(&parts, 2 * channels);
     let (beta, gamma) = sums.split_at(channels);
     [dx, narrow(gamma), narrow(beta)]
@@ -95,7 +85,7 @@ pub(crate) fn backward(
 fn image_backward<A: Activate>(
     x: &[f32],
     norm: &Channels<'_>,
-    (mean, inverse): (&[f32], &[f32]),
+    [mean, inverse]: [&[f32]; 2],
     gradient: &[f32],
     dx: &mut [f32],
     sums: &mut [f64],

@@ -1,5 +1,7 @@
 //! The matrix product, with lengths checked.
 
+use std::mem::MaybeUninit;
+
 use gemm::Parallelism;
 
 /// A matrix in a slice: element `(i, j)` is `values[i * row + j * column]`.
@@ -57,8 +59,8 @@ unsafe impl Sync for Target<'_> {}
 
 impl<'a> Target<'a> {
     /// All of `values`, in rows of `stride`.
-    pub(crate) fn new(values: &'a mut [f32], stride: usize) -> Self {
-        Self { values: values.as_mut_ptr(), len: values.len(), stride, borrowed: std::marker::PhantomData }
+    pub(crate) fn new(values: &'a mut [MaybeUninit<f32>], stride: usize) -> Self {
+        Self { values: values.as_mut_ptr().cast(), len: values.len(), stride, borrowed: std::marker::PhantomData }
     }
 
     /// The same rows from `row` and columns from `column` on.
@@ -74,17 +76,22 @@ impl<'a> Target<'a> {
 
     /// Writes `a * b` here, or adds it to what is here.
     ///
+    /// # Safety
+    /// What is added to must have been written before.
+    ///
     /// # Panics
-    /// If the shapes do not fit each other or the target.
-    pub(crate) fn product(&mut self, a: Matrix<'_>, b: Matrix<'_>, accumulate: bool) {
+    /// If the shapes do not fit each other or the target, or the inner size is 0.
+    pub(crate) unsafe fn product(&mut self, a: Matrix<'_>, b: Matrix<'_>, accumulate: bool) {
         assert_eq!(a.columns, b.rows, "inner sizes of a product");
+        assert!(a.columns > 0, "a product of nothing");
         if a.rows == 0 || b.columns == 0 {
             return;
         }
         assert!((a.rows - 1) * self.stride + b.columns <= self.len, "a product reaches outside of its target");
         assert!(b.columns <= self.stride || a.rows == 1, "rows of a product overlap");
         // SAFETY: `Matrix::new` checked that every element of `a` and `b` lies in its slice, the assertions above that every
-        // element written lies in the target; the target is borrowed mutably, or a part that nobody else writes.
+        // element written lies in the target; the target is borrowed mutably, or a part that nobody else writes. It is read only
+        // where it is added to, and the caller has written that.
         unsafe {
             gemm::gemm(
                 a.rows,

@@ -85,6 +85,15 @@ impl Gather {
         self.rows.iter().map(|row| row.taps.len()).sum()
     }
 
+    /// Columns of the output for which `count` taps of a row, the first of them `right` of the column times `step`, all lie inside.
+    pub(crate) fn columns(&self, right: isize, count: usize) -> Range<usize> {
+        let width = self.source[2] as isize;
+        let begin = (-right).max(0).cast_unsigned().div_ceil(self.step);
+        // The last tap's column must be less than the width.
+        let end = (width - right - count as isize + 1).max(0).cast_unsigned().div_ceil(self.step);
+        begin.min(self.output[1])..end.min(self.output[1]).max(begin.min(self.output[1]))
+    }
+
     /// Whether the matrix is the source itself.
     pub(crate) fn is_identity(&self) -> bool {
         let [_, height, width, _] = self.source;

@@ -1,16 +1,15 @@
 //! Maximum and mean over pixels.
 
-use rayon::prelude::*;
-
-use super::rows::{by_channels, vectorised};
+use super::rows::{by_channels, made, vectorised};
 use crate::Window;
 
 /// The largest value under each window; what lies outside of the image counts as `outside`.
 pub(crate) fn max(x: &[f32], source: [usize; 4], window: &Window, outside: f32) -> Vec<f32> {
     let [images, height, width, channels] = source;
     let [rows, columns] = window.output([height, width]);
-    let mut y = vec![0.0; images * rows * columns * channels];
-    y.par_chunks_mut(rows * columns * channels).zip(x.par_chunks(height * width * channels)).for_each(|(y, x)| {
+    let [of_x, of_y] = [height * width * channels, rows * columns * channels];
+    let (y, _) = made(images * of_y, of_y, |image, y| {
+        let x = &x[image * of_x..][..of_x];
         vectorised(
             #[inline(always)]
             || {
@@ -63,16 +62,15 @@ pub(crate) fn max_backward(
 ) -> Vec<f32> {
     let [images, height, width, channels] = source;
     let [rows, columns] = window.output([height, width]);
-    let mut dx = vec![0.0; images * height * width * channels];
-    let (of_x, of_y) = (height * width * channels, rows * columns * channels);
-    dx.par_chunks_mut(of_x).zip(x.par_chunks(of_x)).zip(y.par_chunks(of_y).zip(gradient.par_chunks(of_y))).for_each(
-        |((dx, x), (y, gradient))| {
-            vectorised(
-                #[inline(always)]
-                || image_max_backward(x, y, gradient, window, [height, width, columns, channels], outside, dx),
-            );
-        },
-    );
+    let [of_x, of_y] = [height * width * channels, rows * columns * channels];
+    let (dx, _) = made(images * of_x, of_x, |image, dx| {
+        let x = &x[image * of_x..][..of_x];
+        let [y, gradient] = [y, gradient].map(|values| &values[image * of_y..][..of_y]);
+        vectorised(
+            #[inline(always)]
+            || image_max_backward(x, y, gradient, window, [height, width, columns, channels], outside, dx),
+        );
+    });
     dx
 }
 
@@ -113,8 +111,8 @@ fn image_max_backward(
 /// Mean over the pixels of each image: `[image, channel]`.
 pub(crate) fn mean(x: &[f32], [_, height, width, channels]: [usize; 4]) -> Vec<f32> {
     let pixels = height * width;
-    let mut y = vec![0.0; x.len() / pixels];
-    y.par_chunks_mut(channels).zip(x.par_chunks(pixels * channels)).for_each(|(y, x)| {
+    let (y, _) = made(x.len() / pixels, channels, |image, y| {
+        let x = &x[image * pixels * channels..][..pixels * channels];
         vectorised(
             #[inline(always)]
             || {
@@ -131,8 +129,8 @@ pub(crate) fn mean(x: &[f32], [_, height, width, channels]: [usize; 4]) -> Vec<f
 /// The gradient of `x` for [`mean`].
 pub(crate) fn mean_backward(gradient: &[f32], [images, height, width, channels]: [usize; 4]) -> Vec<f32> {
     let pixels = height * width;
-    let mut dx = vec![0.0; images * pixels * channels];
-    dx.par_chunks_mut(pixels * channels).zip(gradient.par_chunks(channels)).for_each(|(dx, g)| {
+    let (dx, _) = made(images * pixels * channels, pixels * channels, |image, dx| {
+        let g = &gradient[image * channels..][..channels];
         vectorised(
             #[inline(always)]
             || {
