@@ -68,7 +68,7 @@ fn a_limit_of_file_sizes_is_said_in_words_and_lifting_it_lets_the_run_go_on() {
     let output = shell("trap '' XFSZ; ulimit -f 1000; exec \"$@\"", &train, &tiny, &out);
     refuses(
         &output,
-        &["cannot write checkpoint pretrain.partial: it takes ", "`ulimit -f`", "nothing is half written"],
+        &["cannot write checkpoint pretrain.step-1.partial: it takes ", "`ulimit -f`", "nothing is half written"],
     );
     assert!(is_tidy(&out));
     let output = shell("exec \"$@\"", &train, &tiny, &out);

@@ -64,7 +64,8 @@ fn signal(child: &Child, name: &str) {
 }
 
 fn partial(out: &Path) -> bool {
-    out.join("checkpoints/finetune_baseline.partial").is_file()
+    let mut names = std::fs::read_dir(out.join("checkpoints")).unwrap().map(|entry| entry.unwrap().file_name());
+    names.any(|name| name.to_string_lossy().starts_with("finetune_baseline.step-"))
 }
 
 #[test]

@@ -121,7 +121,8 @@ fn stages(
     let save_every = Duration::from_secs(arguments.save_every.into());
     let device = device(arguments.given.device, ranks.local_rank())?;
     let start = arguments.given.start.as_deref().map(|path| start::read(path, plan, &device)).transpose()?;
-    let mut session = Session { plan, out: folder.path(), device, ranks, observer, save_every, stop };
+    let keep = usize::from(arguments.keep_checkpoints);
+    let mut session = Session { plan, out: folder.path(), device, ranks, observer, save_every, keep, stop };
     let taught = teach::teach(&mut session, &mut bench, start)?;
     // The student's batch normalisation must see whole batches: what is left is for one process.
     let is_first = session.ranks.is_first();

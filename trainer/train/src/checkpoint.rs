@@ -3,19 +3,22 @@
 //! A checkpoint carries a *key*: the SHA-256 of everything that decides what it holds. A file with another key is never used,
 //! so a changed plan or changed data trains again, and an unchanged one does not. Files are safetensors: final ones hold the
 //! network under its own tensor names, kernels in 16 bits (a run of the largest teacher keeps eleven networks of 232 million
-//! weights, 5 GB instead of 10); partial ones hold every bit under `weights.`, beside the optimiser's state.
+//! weights, 5 GB instead of 10), as does the best one of a stage that is watched; partial ones hold every bit under `weights.`,
+//! beside the optimiser's state. Of these the newest few are kept, so that a file that a disk has lost costs minutes.
 
+mod best;
 mod file;
+mod partial;
 mod weights;
 
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
-use burn::tensor::{Bytes, Tensor};
+use burn::tensor::Tensor;
 use sha2::{Digest, Sha256};
 
-use file::{Entry, read, write};
+pub use best::Score;
+use file::{read, write};
 use remedis_model::Weights;
 use remedis_ranks::Ranks;
 
@@ -55,6 +58,8 @@ pub struct Place {
     name: String,
     key: String,
     ranks: Ranks,
+    /// Partial checkpoints that are kept.
+    keep: usize,
 }
 
 /// What a search for a finished checkpoint found.
@@ -77,6 +82,8 @@ pub struct Progress {
     pub weights: Weights,
     /// The optimiser's state, as Burn writes it.
     pub optimiser: Vec<u8>,
+    /// Newer files that could not be read, newest first, and what is wrong with each.
+    pub passed_over: Vec<String>,
 }
 
 impl Place {
@@ -89,13 +96,19 @@ impl Place {
             hasher.update(part);
         }
         let (folder, key) = (out.join("checkpoints"), hex(&hasher.finalize()));
-        Self { folder, name: name.to_owned(), key, ranks: Ranks::alone() }
+        Self { folder, name: name.to_owned(), key, ranks: Ranks::alone(), keep: 1 }
     }
 
     /// The same place for all of these ranks: the first reads and writes, the others get what it read.
     #[must_use]
     pub fn among(self, ranks: &Ranks) -> Self {
         Self { ranks: ranks.clone(), ..self }
+    }
+
+    /// The same place, where this many of the newest partial checkpoints are kept; at least one is.
+    #[must_use]
+    pub fn keeping(self, keep: usize) -> Self {
+        Self { keep: keep.max(1), ..self }
     }
 
     /// Whether all ranks hold the same weights, bit for bit.
@@ -139,76 +152,12 @@ impl Place {
             return Ok(weights.apply(network).expect("a network's own weights fit it"));
         }
         write(&self.folder, &self.final_name(), &[("key", self.key.clone())], weights::finished(&weights))?;
-        match std::fs::remove_file(self.folder.join(self.partial_name())) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(CheckpointError::File { action: "remove", file: self.partial_name(), source })
-            }
-            _ => Ok(weights.apply(network).expect("a network's own weights fit it")),
-        }
-    }
-
-    /// What was saved on the way by the same plan from the same data, if anything.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn progress(&self) -> Result<Option<Progress>, CheckpointError> {
-        let file = self.partial_name();
-        let Some((metadata, entries)) = read(&self.folder, &file, &self.ranks)? else { return Ok(None) };
-        if metadata.get("key") != Some(&self.key) {
-            return Ok(None);
-        }
-        let damaged = |found: &str| CheckpointError::Damaged { file: file.clone(), found: found.to_owned() };
-        let step =
-            metadata.get("step").and_then(|step| step.parse().ok()).ok_or_else(|| damaged("it names no step"))?;
-        let optimiser = entries.get("optimiser").ok_or_else(|| damaged("it holds no optimiser state"))?.bytes.clone();
-        Ok(Some(Progress { step, weights: weights::read(entries, "weights."), optimiser }))
-    }
-
-    /// Saves a stage under way.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn save_progress<M: Module>(
-        &self,
-        step: u64,
-        network: &M,
-        optimiser: &ModuleOptimizer,
-    ) -> Result<(), CheckpointError> {
-        if !self.ranks.is_first() {
-            return Ok(());
-        }
-        let state = optimiser.into_bytes().map_err(|error| CheckpointError::Damaged {
-            file: self.partial_name(),
-            found: format!("the optimiser state cannot be written: {error}"),
-        })?;
-        let mut entries = weights::exact(&Weights::of(network), "weights.");
-        entries.push(("optimiser".to_owned(), Entry::bytes(state.to_vec())));
-        write(&self.folder, &self.partial_name(), &[("key", self.key.clone()), ("step", step.to_string())], entries)
-    }
-
-    /// Puts saved progress into a fresh network and optimiser.
-    ///
-    /// # Errors
-    /// If what was saved does not fit them.
-    pub fn restore<M: Module>(
-        &self,
-        progress: Progress,
-        fresh: M,
-        optimiser: ModuleOptimizer,
-    ) -> Result<(M, ModuleOptimizer), CheckpointError> {
-        let damaged = |found| CheckpointError::Damaged { file: self.partial_name(), found };
-        let network = progress.weights.apply(fresh).map_err(damaged)?;
-        let state = Bytes::from_bytes_vec(progress.optimiser);
-        let optimiser = optimiser.from_bytes(state).map_err(|error| damaged(error.to_string()))?;
-        Ok((network, optimiser))
+        self.remove_partial()?;
+        Ok(weights.apply(network).expect("a network's own weights fit it"))
     }
 
     fn final_name(&self) -> String {
         format!("{}.safetensors", self.name)
-    }
-
-    fn partial_name(&self) -> String {
-        format!("{}.partial", self.name)
     }
 }
 
@@ -227,25 +176,12 @@ pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 mod tests {
     use super::*;
     use burn::nn::{Linear, LinearConfig};
-    use burn::optim::{GradientsParams, SgdConfig, momentum::MomentumConfig};
     use burn::tensor::Device;
 
     fn network(device: &Device) -> Linear {
         let fresh = LinearConfig::new(3, 2).init(device);
         let _ = Weights::of(&fresh);
         fresh
-    }
-
-    fn sgd() -> ModuleOptimizer {
-        SgdConfig::new().with_momentum(Some(MomentumConfig::new())).init()
-    }
-
-    /// One step towards smaller outputs.
-    fn step(network: Linear, optimiser: &mut ModuleOptimizer, device: &Device) -> Linear {
-        let x = Tensor::<2>::from_data([[1.0, 2.0, 3.0]], device);
-        let loss = network.forward(x).powf_scalar(2.0).sum();
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        optimiser.step(0.01, network, gradients)
     }
 
     #[test]
@@ -260,28 +196,6 @@ mod tests {
         assert_eq!(Weights::of(&loaded).sha256(), Weights::of(&saved).sha256());
         let other = Place::new(folder.path(), "pretrain", &["plan", "other data"]);
         assert!(matches!(other.finished(network(&device)).unwrap(), Finished::Stale));
-    }
-
-    #[test]
-    fn training_goes_on_from_saved_progress_bit_for_bit() {
-        let folder = tempfile::tempdir().unwrap();
-        let device = Device::flex().autodiff();
-        let place = Place::new(folder.path(), "finetune", &["plan"]);
-        let mut optimiser = sgd();
-        let mut straight = network(&device);
-        for _ in 0..2 {
-            straight = step(straight, &mut optimiser, &device);
-        }
-        place.save_progress(2, &straight, &optimiser).unwrap();
-        straight = step(straight, &mut optimiser, &device);
-
-        let progress = place.progress().unwrap().unwrap();
-        assert_eq!(progress.step, 2);
-        let (resumed, mut optimiser) = place.restore(progress, network(&device), sgd()).unwrap();
-        let resumed = step(resumed, &mut optimiser, &device);
-        assert_eq!(Weights::of(&resumed).sha256(), Weights::of(&straight).sha256());
-        place.finish(resumed).unwrap();
-        assert!(place.progress().unwrap().is_none());
     }
 
     #[test]

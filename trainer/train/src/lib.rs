@@ -32,12 +32,12 @@ pub use images::Images;
 pub use plan::{
     BackboneConfig, BackbonePreset, ContrastConfig, ContrastOptimiser, DistilConfig, EvaluateConfig, FinetuneConfig,
     FinetuneRule, HeadLoss, InputConfig, Plan, PlanError, PretrainConfig, QuantiseConfig, Schedule, SelfDistilConfig,
-    StudentConfig,
+    StudentConfig, Taken,
 };
 pub use pool::{BadRow, Pool};
 pub use remedis_data::Detail;
 pub use session::{Observer, Session, Silent, StepRecord, TrainError, WatchRecord};
 pub use stage::{
     Grid, GridCell, Probe, Sample, Start, Stored, Watch, backbone, contrast, distil, draw_labels, finetune,
-    finetune_grid, grid_names, pretrain, probe, quantisation_aware, self_distil,
+    finetune_grid, finetune_watched, grid_names, pretrain, probe, quantisation_aware, self_distil,
 };

@@ -7,7 +7,7 @@ mod choices;
 mod comments;
 mod recipe;
 
-pub use choices::{FinetuneRule, HeadLoss, Schedule};
+pub use choices::{FinetuneRule, HeadLoss, Schedule, Taken};
 
 use remedis_imaging::{Channels, Preprocessing, Resize};
 use remedis_views::Policy;
@@ -178,6 +178,8 @@ pub struct ContrastConfig {
     pub pair_by_patient: bool,
     /// Which views are drawn.
     pub augment: Policy,
+    /// Which network is handed on; the best is by the vote of nearest labelled neighbours.
+    pub result: Taken,
 }
 
 /// Stage 3: supervised on few labels.
@@ -212,6 +214,9 @@ pub struct FinetuneConfig {
     pub grid_rates: Vec<f64>,
     /// Weight decays tried with each of them instead of `weight_decay`.
     pub grid_decays: Vec<f64>,
+    /// Which network is handed on; the best is by balanced accuracy on the validation split of the source site, then by loss there.
+    /// At the new site it is the last: nothing there may choose.
+    pub result: Taken,
 }
 
 /// How label efficiency is measured.

@@ -87,6 +87,8 @@ pub struct Session<'a> {
     pub observer: &'a mut dyn Observer,
     /// How long a stage computes at most between two partial checkpoints.
     pub save_every: Duration,
+    /// Partial checkpoints kept of a stage under way, the newest; at least one is.
+    pub keep: usize,
     /// When set, the running stage saves and returns [`TrainError::Interrupted`] after its current step.
     pub stop: &'a AtomicBool,
 }

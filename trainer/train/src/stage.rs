@@ -24,7 +24,7 @@ pub(crate) use run::{AHEAD, among_threads, send_batches};
 
 pub use contrast::contrast;
 pub use distil::distil;
-pub use finetune::{Start, finetune};
+pub use finetune::{Start, finetune, finetune_watched};
 pub use folded::Stored;
 pub use grid::{Grid, GridCell, finetune_grid, grid_names};
 pub use labels::draw_labels;

@@ -55,6 +55,7 @@ fn five_hundred_steps_take_no_more_memory_than_one_hundred() {
         observer: &mut resident,
         // Checkpoints are part of what must not grow.
         save_every: Duration::from_millis(200),
+        keep: 1,
         stop: &stop,
     };
     pretrain(&mut session, &pool).expect("training");

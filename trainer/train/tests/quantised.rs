@@ -72,6 +72,7 @@ fn stage<R>(out: &Path, plan: &Plan, at: Option<u64>, stage: impl FnOnce(&mut Se
         device: Device::flex(),
         observer: &mut observer,
         save_every,
+        keep: 1,
         stop: &stop,
         ranks: Ranks::alone(),
     };

@@ -14,8 +14,8 @@ use remedis_ranks::Ranks;
 use remedis_train::loss::Objective;
 use remedis_train::{
     ContrastOptimiser, FinetuneRule, HeadLoss, Observer, Plan, Pool, Sample, Schedule, Session, Start, StepRecord,
-    TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune, finetune_grid, logits, pretrain, probe,
-    self_distil, student_logits,
+    Taken, TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune, finetune_grid, finetune_watched,
+    logits, pretrain, probe, self_distil, student_logits,
 };
 
 /// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own; two images a patient.
@@ -88,6 +88,7 @@ fn stage<M>(
         device: Device::flex(),
         observer: &mut observer,
         save_every,
+        keep: 1,
         stop: &stop,
         ranks: Ranks::alone(),
     };
@@ -339,6 +340,7 @@ fn contrastive_learning_is_watched_without_a_change_of_its_weights() {
             ranks: Ranks::alone(),
             observer: &mut observer,
             save_every,
+            keep: 1,
             stop: &stop,
         };
         let learnt = contrast(&mut session, start.clone(), &pool(), watch).unwrap();
@@ -354,6 +356,64 @@ fn contrastive_learning_is_watched_without_a_change_of_its_weights() {
     // Red and blue are told apart by any network.
     assert!(looks.iter().all(|look| look.knn == Some(1.0)), "{looks:?}");
     assert!(blind.iter().all(|look| look.knn.is_none()));
+}
+
+/// What lies in the folder of checkpoints, but for what the starts of these tests left there.
+fn checkpoints(out: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(out.join("checkpoints")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn the_best_contrastive_network_is_kept_beside_and_taken_where_the_plan_says() {
+    let (folder, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (start, mut plan) = (backbone(folder.path()), plan());
+    let watch = Watch { train: pool(), val: pool(), n_classes: 2 };
+    let learn = |session: &mut Session| contrast(session, start.clone(), &pool(), Some(&watch));
+    let sha256 = |network: &Backbone| Weights::of(network).sha256();
+    let last = stage(out.path(), &plan, None, learn).0.unwrap();
+    assert_eq!(checkpoints(out.path()), ["contrast.best.safetensors", "contrast.safetensors"]);
+
+    // Red and blue are told apart by any network, so the first look is the best: after step 1 of 6.
+    plan.contrast.result = Taken::Best;
+    let (best, _, notes) = stage(out.path(), &plan, None, learn);
+    let best = best.unwrap();
+    assert_ne!(sha256(&best), sha256(&last));
+    assert!(notes[1].contains("contrast: its network after step 1 of 6 is taken, its best (1.000)"), "{notes:?}");
+    assert_eq!(checkpoints(out.path()), ["contrast.safetensors"]);
+    // Those who watch decide, so they are part of what a finished network is known by.
+    let other = Watch { val: pool().subset(&[0, 1]), ..watch.clone() };
+    let (_, steps, _) =
+        stage(out.path(), &plan, None, |session| contrast(session, start.clone(), &pool(), Some(&other)));
+    assert_eq!(steps.len(), 6);
+    check_resume(&plan, learn);
+    // Nobody watches: the last one, and a word about it.
+    let (unwatched, _, notes) =
+        stage(out.path(), &plan, None, |session| contrast(session, start.clone(), &pool(), None));
+    assert_eq!(sha256(&unwatched.unwrap()), sha256(&last));
+    assert!(notes[1].contains("no labels to watch it by"), "{notes:?}");
+}
+
+#[test]
+fn the_best_fine_tuned_network_is_taken_where_the_plan_says_and_its_score_is_that_of_its_file() {
+    let (folder, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (start, mut plan) = (Start::Backbone(backbone(folder.path())), plan());
+    // At this rate the network is thrown about, so that it is not at its best at the end.
+    (plan.finetune.steps, plan.finetune.learning_rate, plan.finetune.result) = (20, 1.0, Taken::Best);
+    let tune = |session: &mut Session| finetune_watched(session, "t", start.clone(), &pool(), &pool(), 2);
+    let (best, _, notes) = stage(out.path(), &plan, None, tune);
+    let note = notes.iter().find(|note| note.contains("is taken, its best (")).unwrap();
+    let said: f64 = note.rsplit(['(', ',', ')']).nth(2).unwrap().trim().parse().unwrap();
+    let answers = logits(&best.unwrap(), &pool(), &plan.input.preprocessing(), &Device::flex());
+    let labels: Vec<_> = pool().labels.into_iter().flatten().collect();
+    let decisions: Vec<_> = answers.iter().map(|row| usize::from(row[1] > row[0])).collect();
+    let right = decisions.iter().zip(&labels).filter(|(a, b)| a == b).count();
+    assert!((right as f64 / 16.0 - said).abs() < 0.07, "{note}, {right} of 16");
+    check_resume(&plan, tune);
+    let (_, steps, _) = stage(out.path(), &plan, None, |session| finetune(session, "t", start.clone(), &pool(), 2));
+    assert_eq!(steps.len(), 20);
 }
 
 /// Set in the child processes of the thread test: where to write the hash of the weights.

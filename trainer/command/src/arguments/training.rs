@@ -53,6 +53,9 @@ pub(crate) struct RunArguments {
     /// Longest time between two checkpoints, which is what a crash loses; 0 saves after every step
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) save_every: u32,
+    /// Checkpoints kept of the stage under way, the newest: with two, one that the disk lost costs minutes, not the stage
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) keep_checkpoints: u8,
     /// Secret key that signs the bundle [default: a new one in OUT/keys]
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,

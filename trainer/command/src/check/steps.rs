@@ -117,6 +117,7 @@ fn seconds_a_step(plan: &Plan, device: &Device, work: &dyn Fn(&mut Session) -> R
         ranks: Ranks::alone(),
         observer: &mut watch,
         save_every: Duration::MAX,
+        keep: 1,
         stop: &stop,
     });
     match ended {

@@ -4,7 +4,8 @@ use anyhow::Result;
 use remedis_metrics::BootstrapConfig;
 use remedis_model::{Backbone, Classifier};
 use remedis_train::{
-    Plan, Pool, Session, Start, Watch, backbone, contrast, draw_labels, finetune, finetune_grid, logits, pretrain,
+    Plan, Pool, Session, Start, Watch, backbone, contrast, draw_labels, finetune, finetune_grid, finetune_watched,
+    logits, pretrain,
 };
 use serde_json::json;
 
@@ -98,7 +99,7 @@ pub(crate) fn teach(session: &mut Session, bench: &mut Bench, start: Option<Back
 fn tuned(session: &mut Session, bench: &Bench, method: &str, start: Backbone, few: &Pool) -> Result<Classifier> {
     let (name, config, n_classes) = (format!("finetune_{method}"), &session.plan.finetune, bench.classes.len());
     if config.grid_rates.is_empty() && config.grid_decays.is_empty() {
-        return Ok(finetune(session, &name, Start::Backbone(start), few, n_classes)?);
+        return Ok(finetune_watched(session, &name, Start::Backbone(start), few, &bench.pools.val, n_classes)?);
     }
     let grid = finetune_grid(session, &name, &Start::Backbone(start), few, &bench.pools.val, n_classes)?;
     let text = serde_json::to_vec_pretty(&json!({"chosen": grid.chosen, "cells": grid.cells}))?;

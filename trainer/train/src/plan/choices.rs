@@ -36,6 +36,16 @@ impl Schedule {
     }
 }
 
+/// Which of its networks a stage hands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// That after its last step.
+    Last,
+    /// The best of ten over its course, by labelled validation images.
+    Best,
+}
+
 /// Who sets the numbers of fine-tuning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

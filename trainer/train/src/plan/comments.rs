@@ -81,6 +81,10 @@ const COMMENTS: &[(&str, &str)] = &[
         "\"microscopy\": cells have no up, and stain varies; \"radiology\": no colour, equalisation instead.",
     ),
     (
+        "contrast.result",
+        "\"last\" network, or the \"best\" of ten by the vote of labelled neighbours, which then have a say. The best is kept beside anyway.",
+    ),
+    (
         "finetune",
         "Stage 3: all weights, few labels, short (after BiT-HyperRule, which uses 500 steps below 20,000 images).",
     ),
@@ -106,6 +110,10 @@ const COMMENTS: &[(&str, &str)] = &[
     (
         "finetune.grid_decays",
         "Weight decays to try with each of them; REMEDIS: 0, 0.00001, 0.0001, 0.001. Costs their product.",
+    ),
+    (
+        "finetune.result",
+        "\"last\" network, or the \"best\" of ten by validation here, for runs long enough to overfit; at the new site always the last.",
     ),
     ("evaluate", "The label-efficiency curve, and the bootstrap behind every interval."),
     (

@@ -6,7 +6,7 @@ use remedis_views::Policy;
 use super::{
     BackboneConfig, BackbonePreset, ContrastConfig, ContrastOptimiser, DistilConfig, EvaluateConfig, FinetuneConfig,
     FinetuneRule, HeadLoss, InputConfig, Plan, PretrainConfig, QuantiseConfig, Schedule, SelfDistilConfig,
-    StudentConfig,
+    StudentConfig, Taken,
 };
 use crate::loss::Objective;
 
@@ -56,6 +56,7 @@ impl Plan {
                 clip_norm: 100.0,
                 pair_by_patient: false,
                 augment: Policy::Microscopy,
+                result: Taken::Last,
             },
             finetune: FinetuneConfig {
                 n_labels: 160,
@@ -72,6 +73,7 @@ impl Plan {
                 mixup: 0.0,
                 grid_rates: vec![],
                 grid_decays: vec![],
+                result: Taken::Last,
             },
             evaluate: EvaluateConfig { fractions: vec![0.0, 0.1, 0.33, 1.0], resamples: 2000 },
             self_distil: SelfDistilConfig {

@@ -7,7 +7,7 @@ use remedis_views::{Key, Policy, mixup};
 
 use super::gradients::{Share, Sight, judge};
 use super::network;
-use super::run::{Course, run, unwatched};
+use super::run::{After, Course, run};
 use crate::loader::{Draw, draw_batch, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
@@ -64,13 +64,14 @@ fn own_places(batch: usize, ranks: &Ranks) -> Vec<usize> {
     front.chain(back).collect()
 }
 
-/// Trains on the labelled images of `pool`.
+/// Trains on the labelled images of `pool`; `after` watches.
 pub(super) fn classify(
     session: &mut Session,
     course: &Course,
     start: Classifier,
     pool: &Pool,
     settings: &Classify,
+    after: After<Classifier>,
 ) -> Result<Classifier, TrainError> {
     let labels = check_labels(course, pool, settings.n_classes)?;
     let ranks = session.ranks.clone();
@@ -122,7 +123,7 @@ pub(super) fn classify(
             }
         })
     };
-    run(session, course, start, optimiser, draw, step, &mut unwatched)
+    run(session, course, start, optimiser, draw, step, after)
 }
 
 /// Positions and classes of the labelled images.

@@ -13,12 +13,12 @@ use remedis_views::Key;
 use super::gradients::{Headed, Judged, Share, Sight, judge};
 use super::network;
 use super::pairs::{Pair, Units};
-use super::run::{Course, finish, finished, place, run};
+use super::run::{Best, Course, finish_with, finished, place, run};
 use super::watch::{Watch, Watcher};
 use crate::loader::{Draw, to_tensor, views_of};
 use crate::loss::{self, Objective};
 use crate::optimiser;
-use crate::plan::{ContrastConfig, ContrastOptimiser};
+use crate::plan::{ContrastConfig, ContrastOptimiser, Taken};
 use crate::pool::Pool;
 use crate::schedule::Fall;
 use crate::session::{Session, TrainError};
@@ -60,7 +60,8 @@ impl Headed for Contrastive {
 /// Two views make a positive pair: of two different images of one patient where the plan asks for it and the patient has them,
 /// else of one image. A batch holds one pair a patient, so no patient is its own negative. With `epochs` 0, `start` comes back.
 ///
-/// `watch` says on what labelled images the network is watched on its way; they teach nothing. Ranks share each batch, and every
+/// `watch` says on what labelled images the network is watched on its way; they teach nothing, but choose where the plan takes the
+/// best network instead of the last. That one is kept beside in any case. Ranks share each batch, and every
 /// view is a negative of those of all ranks. `contrast.at_once` bounds the memory, not the batch.
 ///
 /// # Errors
@@ -86,7 +87,7 @@ pub fn contrast(
     }
     let batch = config.batch.min(units.len());
     check_share(session, batch, &config, &start)?;
-    let course = course(session, &config, batch, pool, &start);
+    let course = course(session, &config, batch, pool, watch, &start);
     let seed = network::seed(Key::new(session.plan.seed, "contrast"));
     if let Some(done) = finished(session, &course, network::backbone(session.plan, seed, &session.device))? {
         return Ok(done);
@@ -119,13 +120,16 @@ pub fn contrast(
     let step = |network: &Contrastive, both: Vec<f32>| {
         network.judge(to_tensor(both, &preprocessing, &device), &share, config.objective, config.temperature)
     };
-    let mut watcher = ranks.is_first().then(|| Watcher::new(session, &course, pool, watch));
+    let mut watcher = ranks.is_first().then(|| (Watcher::new(session, &course, pool, watch), Best::of(&course)));
     let trained = run(session, &course, start, optimiser, draw, step, &mut |done, network, observer| {
-        if let Some(watcher) = &mut watcher {
-            watcher.look(done, network, observer);
+        let Some((watcher, best)) = &mut watcher else { return Ok(()) };
+        match watcher.look(done, network, observer) {
+            // Before the first step it is the stage before whose network this is.
+            Some(knn) if done > 0 => best.offer(done, vec![knn], &network.backbone),
+            _ => Ok(()),
         }
     })?;
-    finish(&course, &trained.backbone)
+    finish_with(session, &course, &trained.backbone, config.result)
 }
 
 /// Refuses a batch that ranks cannot share, and parts of batches where the backbone must see the whole.
@@ -140,7 +144,19 @@ fn check_share(session: &Session, batch: usize, config: &ContrastConfig, start: 
     Ok(())
 }
 
-fn course(session: &Session, config: &ContrastConfig, batch: usize, pool: &Pool, start: &Backbone) -> Course {
+fn course(
+    session: &Session,
+    config: &ContrastConfig,
+    batch: usize,
+    pool: &Pool,
+    watch: Option<&Watch>,
+    start: &Backbone,
+) -> Course {
+    let mut data = vec![pool.sha256(), Weights::of(start).sha256()];
+    if config.result == Taken::Best {
+        data.extend(watch.into_iter().flat_map(|watch| [watch.train.sha256(), watch.val.sha256()]));
+    }
+    let data: Vec<&str> = data.iter().map(String::as_str).collect();
     Course {
         name: "contrast".to_owned(),
         section: "contrast",
@@ -150,6 +166,6 @@ fn course(session: &Session, config: &ContrastConfig, batch: usize, pool: &Pool,
         warm_up: config.warm_up,
         fall: Fall::Cosine,
         clip_norm: config.clip_norm,
-        place: place(session, "contrast", config, &[&pool.sha256(), &Weights::of(start).sha256()]),
+        place: place(session, "contrast", config, &data),
     }
 }

@@ -3,12 +3,14 @@
 //! After BiT-HyperRule (Kolesnikov et al. 2020): a fixed number of steps whatever the number of labels, SGD momentum 0.9,
 //! a zero-initialised head. With the plan's own numbers a cosine instead of steps, as the runs are shorter than its 500.
 
+use remedis_metrics::{argmax, balanced_accuracy, negative_log_likelihood};
 use remedis_model::{Backbone, Classifier, Weights};
 
 use super::classify::{Classify, classifier, classify};
-use super::run::{Course, finish, finished, place};
+use super::run::{Best, Course, finish_with, finished, is_watched, place};
+use crate::evaluate::logits;
 use crate::hyper_rule::hyper_rule;
-use crate::plan::{FinetuneConfig, FinetuneRule, HeadLoss, Plan};
+use crate::plan::{FinetuneConfig, FinetuneRule, HeadLoss, Plan, Taken};
 use crate::pool::Pool;
 use crate::session::{Session, TrainError};
 
@@ -59,7 +61,27 @@ pub fn finetune(
     n_classes: usize,
 ) -> Result<Classifier, TrainError> {
     let config = settled(session.plan, pool.labelled().len());
-    finetune_with(session, &config, name, start, pool, n_classes)
+    finetune_with(session, &config, name, start, pool, None, n_classes)
+}
+
+/// [`finetune`], where the plan takes the best network instead of the last chosen by the labelled images of `val`, of the same site.
+///
+/// # Errors
+/// As [`finetune`], and if a label of `val` is not below `n_classes`.
+///
+/// # Panics
+/// As [`finetune`].
+pub fn finetune_watched(
+    session: &mut Session,
+    name: &str,
+    start: Start,
+    pool: &Pool,
+    val: &Pool,
+    n_classes: usize,
+) -> Result<Classifier, TrainError> {
+    let config = settled(session.plan, pool.labelled().len());
+    let val = labelled(val, name, n_classes)?;
+    finetune_with(session, &config, name, start, pool, Some(&val), n_classes)
 }
 
 /// The numbers of one fine-tuning on `n_labelled` images, without a grid: the plan's, or those of the rule that the plan names.
@@ -71,15 +93,20 @@ pub(super) fn settled(plan: &Plan, n_labelled: usize) -> FinetuneConfig {
     }
 }
 
-/// [`finetune`] with numbers that need not be the plan's.
+/// [`finetune`] with numbers that need not be the plan's; the fully labelled `val` is read only where it chooses.
 pub(super) fn finetune_with(
     session: &mut Session,
     config: &FinetuneConfig,
     name: &str,
     start: Start,
     pool: &Pool,
+    val: Option<&Pool>,
     n_classes: usize,
 ) -> Result<Classifier, TrainError> {
+    let val = val.filter(|val| config.result == Taken::Best && !val.is_empty());
+    let mut data = vec![pool.sha256(), start.sha256()];
+    data.extend(val.map(Pool::sha256));
+    let data: Vec<&str> = data.iter().map(String::as_str).collect();
     let course = Course {
         name: name.to_owned(),
         section: "finetune",
@@ -89,7 +116,7 @@ pub(super) fn finetune_with(
         warm_up: config.warm_up,
         fall: config.schedule.fall(&config.decay_at),
         clip_norm: config.clip_norm,
-        place: place(session, name, &(config, n_classes), &[&pool.sha256(), &start.sha256()]),
+        place: place(session, name, &(config, n_classes), &data),
     };
     let fresh = classifier(session, n_classes, "finetune", &session.device);
     if let Some(done) = finished(session, &course, fresh)? {
@@ -106,8 +133,34 @@ pub(super) fn finetune_with(
         mixup: config.mixup,
         n_classes,
     };
-    let trained = classify(session, &course, start, pool, &settings)?;
-    finish(&course, &trained)
+    let (preprocessing, plain) = (session.plan.input.preprocessing(), session.device.clone());
+    let mut watched = val.filter(|_| session.ranks.is_first()).map(|val| (val, Best::of(&course)));
+    let trained = classify(session, &course, start, pool, &settings, &mut |done, network, _| {
+        let Some((val, best)) = watched.as_mut().filter(|_| done > 0 && is_watched(done, course.total)) else {
+            return Ok(());
+        };
+        let (accuracy, loss) = scores(&logits(network, val, &preprocessing, &plain), val);
+        match accuracy.zip(loss) {
+            Some((accuracy, loss)) => best.offer(done, vec![accuracy, -loss], network),
+            None => Ok(()),
+        }
+    })?;
+    finish_with(session, &course, &trained, config.result)
+}
+
+/// The labelled images of a pool that is to choose.
+pub(super) fn labelled(val: &Pool, stage: &str, n_classes: usize) -> Result<Pool, TrainError> {
+    match val.labels.iter().flatten().find(|&&label| label >= n_classes) {
+        Some(&found) => Err(TrainError::UnknownLabel { stage: stage.to_owned(), n_classes, found }),
+        None => Ok(val.subset(&val.labelled())),
+    }
+}
+
+/// Balanced accuracy of answers to the images of a fully labelled pool, and their cross-entropy in nats.
+pub(super) fn scores(answers: &[Vec<f32>], pool: &Pool) -> (Option<f64>, Option<f64>) {
+    let labels: Vec<usize> = pool.labels.iter().flatten().copied().collect();
+    let decisions: Vec<usize> = answers.iter().map(|row| argmax(row).unwrap_or(usize::MAX)).collect();
+    (balanced_accuracy(&labels, &decisions), negative_log_likelihood(answers, &labels, 1.0))
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 //! Source: Azizi et al. 2021 (`MICLe`), whose protocol REMEDIS keeps: all combinations of a few rates and decays, chosen on the
 //! validation split of the source site. The new site has no say: its labels would no longer be a test.
 
-use remedis_metrics::{argmax, balanced_accuracy, negative_log_likelihood};
 use remedis_model::Classifier;
 use serde::Serialize;
 
-use super::finetune::{Start, finetune_with, settled};
+use super::finetune::{Start, finetune_with, labelled, scores, settled};
 use crate::evaluate::logits;
 use crate::plan::{FinetuneConfig, Plan};
 use crate::pool::Pool;
@@ -68,20 +67,16 @@ pub fn finetune_grid(
     val: &Pool,
     n_classes: usize,
 ) -> Result<Grid, TrainError> {
-    let val = val.subset(&val.labelled());
-    let labels: Vec<usize> = val.labels.iter().flatten().copied().collect();
-    if labels.is_empty() {
+    let val = labelled(val, name, n_classes)?;
+    if val.is_empty() {
         let (stage, what) = (name.to_owned(), "labelled validation images");
         return Err(TrainError::TooFew { stage, what, expected: 1, found: 0 });
-    }
-    if let Some(&found) = labels.iter().find(|&&label| label >= n_classes) {
-        return Err(TrainError::UnknownLabel { stage: name.to_owned(), n_classes, found });
     }
     let (plan, mut cells) = (session.plan, Vec::new());
     let mut best: Option<(usize, Classifier)> = None;
     let mut diverged = None;
     for (name, config) in named_cells(name, &settled(plan, train.labelled().len()), &plan.finetune) {
-        let trained = match finetune_with(session, &config, &name, start.clone(), train, n_classes) {
+        let trained = match finetune_with(session, &config, &name, start.clone(), train, Some(&val), n_classes) {
             Ok(classifier) => Some(classifier),
             Err(error @ TrainError::Diverged { .. }) => {
                 session.observer.note(&format!("{error}; the grid goes on without this cell"));
@@ -91,7 +86,7 @@ pub fn finetune_grid(
             Err(error) => return Err(error),
         };
         let answers = trained.as_ref().map(|it| logits(it, &val, &plan.input.preprocessing(), &session.device));
-        let cell = judge(&config, answers.as_deref(), &labels);
+        let cell = judge(&config, answers.as_deref(), &val);
         if let (Some(accuracy), Some(loss)) = (cell.balanced_accuracy, cell.loss) {
             session.observer.note(&format!("{name}: balanced accuracy {accuracy:.3}, loss {loss:.3} in validation"));
         }
@@ -129,14 +124,10 @@ fn named_cells(name: &str, settled: &FinetuneConfig, grid: &FinetuneConfig) -> V
     rates.iter().flat_map(|&rate| decays.iter().map(move |&decay| (rate, decay))).map(|(r, d)| cell(r, d)).collect()
 }
 
-fn judge(config: &FinetuneConfig, answers: Option<&[Vec<f32>]>, labels: &[usize]) -> GridCell {
-    let decide = |answers: &[Vec<f32>]| answers.iter().map(|row| argmax(row).unwrap_or(usize::MAX)).collect::<Vec<_>>();
-    GridCell {
-        learning_rate: config.learning_rate,
-        weight_decay: config.weight_decay,
-        balanced_accuracy: answers.and_then(|answers| balanced_accuracy(labels, &decide(answers))),
-        loss: answers.and_then(|answers| negative_log_likelihood(answers, labels, 1.0)),
-    }
+fn judge(config: &FinetuneConfig, answers: Option<&[Vec<f32>]>, val: &Pool) -> GridCell {
+    let (balanced_accuracy, loss) = answers.map_or((None, None), |answers| scores(answers, val));
+    let (learning_rate, weight_decay) = (config.learning_rate, config.weight_decay);
+    GridCell { learning_rate, weight_decay, balanced_accuracy, loss }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use remedis_model::{Backbone, Classifier};
 
 use super::classify::{Classify, begin_head, classifier, classify};
-use super::run::{Course, finish, finished, place};
+use super::run::{Course, finish, finished, place, unwatched};
 use crate::pool::Pool;
 use crate::session::{Session, TrainError};
 
@@ -44,6 +44,6 @@ pub fn pretrain(session: &mut Session, pool: &Pool) -> Result<Backbone, TrainErr
     };
     let device = session.device.clone().autodiff();
     let start = begin_head(classifier(session, n_classes.max(1), "pretrain", &device), config.loss, &device);
-    let trained = classify(session, &course, start, pool, &settings)?;
+    let trained = classify(session, &course, start, pool, &settings, &mut unwatched)?;
     finish(&course, &trained.backbone)
 }

@@ -12,10 +12,13 @@ use remedis_ranks::Ranks;
 use serde::Serialize;
 
 use super::gradients::Judged;
-use crate::checkpoint::{Finished, Place, floats};
+use crate::checkpoint::{Finished, Place, Score, floats};
+use crate::plan::Taken;
 use crate::schedule::Fall;
 use crate::session::{Observer, Session, StepRecord, TrainError};
 
+/// How often a stage is looked at, beside its beginning.
+const LOOKS: u64 = 10;
 /// Batches made ahead of the step that uses them.
 pub(crate) const AHEAD: usize = 2;
 /// Changes when the arithmetic of training changes, so that older checkpoints are not taken for this code's.
@@ -44,7 +47,7 @@ pub(super) fn place(session: &Session, name: &str, settings: &impl Serialize, da
     let own = json(settings);
     let mut decides = vec![CODE, name, &shared, &own];
     decides.extend(data);
-    Place::new(session.out, name, &decides).among(&session.ranks)
+    Place::new(session.out, name, &decides).among(&session.ranks).keeping(session.keep)
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -75,11 +78,73 @@ pub(super) fn finish<M: Module>(course: &Course, network: &M) -> Result<M, Train
     Ok(course.place.finish(network.valid())?)
 }
 
+/// [`finish`] with the network that the plan takes: the last, or the one that was watched at its best.
+pub(super) fn finish_with<M: Module>(
+    session: &mut Session,
+    course: &Course,
+    last: &M,
+    taken: Taken,
+) -> Result<M, TrainError> {
+    let best = match taken {
+        Taken::Last => None,
+        Taken::Best => course.place.best(last.valid())?,
+    };
+    let Some((score, best)) = best else {
+        if taken == Taken::Best {
+            session.observer.note(&format!("{}: no labels to watch it by, so its last network is taken", course.name));
+        }
+        return finish(course, last);
+    };
+    if !course.place.is_alike_everywhere(last) {
+        return Err(TrainError::Drifted { stage: course.name.clone() });
+    }
+    let (name, step, total) = (&course.name, score.step, course.total);
+    let numbers: Vec<_> = score.numbers.iter().map(|number| format!("{number:.3}")).collect();
+    let numbers = numbers.join(", ");
+    session.observer.note(&format!("{name}: its network after step {step} of {total} is taken, its best ({numbers})"));
+    let best = finish(course, &best)?;
+    course.place.remove_best()?;
+    Ok(best)
+}
+
+/// Keeps the best network of a stage beside its checkpoints.
+pub(super) struct Best {
+    place: Place,
+    score: Option<Score>,
+}
+
+impl Best {
+    /// That of an interrupted run of the same stage, or none yet.
+    ///
+    /// It may be of a later step than the run goes on from: that step comes again, with the same score.
+    pub(super) fn of(course: &Course) -> Self {
+        Self { score: course.place.best_score(), place: course.place.clone() }
+    }
+
+    /// Saves `network` after `step` steps if these numbers are the best so far.
+    pub(super) fn offer<M: Module>(&mut self, step: u64, numbers: Vec<f64>, network: &M) -> Result<(), TrainError> {
+        let score = Score { step, numbers };
+        if score.beats(self.score.as_ref()) {
+            self.place.save_best(&score, network)?;
+            self.score = Some(score);
+        }
+        Ok(())
+    }
+}
+
 /// What hears of the network before the first step and after each: the steps done, the network, and whom to tell.
-pub(super) type After<'a, M> = &'a mut dyn FnMut(u64, &M, &mut dyn Observer);
+pub(super) type After<'a, M> = &'a mut dyn FnMut(u64, &M, &mut dyn Observer) -> Result<(), TrainError>;
 
 /// For stages whose network nobody watches.
-pub(super) fn unwatched<M>(_step: u64, _network: &M, _observer: &mut dyn Observer) {}
+pub(super) fn unwatched<M>(_step: u64, _network: &M, _observer: &mut dyn Observer) -> Result<(), TrainError> {
+    Ok(())
+}
+
+/// Whether a stage is looked at after this many of its steps: every tenth of it, and at its end.
+pub(super) fn is_watched(done: u64, total: u64) -> bool {
+    let every = (total / LOOKS).max(1);
+    done.is_multiple_of(every) && done + every / 2 < total || done == total
+}
 
 /// Trains `network` for the whole course, or from where an interrupted run left it.
 ///
@@ -97,6 +162,9 @@ pub(super) fn run<M: Module + Sync, B: Send>(
     let (first, network, optimiser) = match course.place.progress()? {
         Some(progress) => {
             let step = progress.step;
+            for wrong in &progress.passed_over {
+                session.observer.note(&format!("{wrong}; the one before it is used"));
+            }
             session.observer.note(&format!("{}: going on after step {step} of {}", course.name, course.total));
             let (network, optimiser) = course.place.restore(progress, network, optimiser)?;
             (step, network, optimiser)
@@ -135,7 +203,7 @@ fn steps<M: Module + Sync, B: Send>(
     after: After<M>,
 ) -> Result<M, TrainError> {
     if first == 0 {
-        after(0, &network, session.observer);
+        after(0, &network, session.observer)?;
     }
     let mut saved = Instant::now();
     let mut began = Instant::now();
@@ -167,7 +235,7 @@ fn steps<M: Module + Sync, B: Send>(
             waiting_share: waited.as_secs_f64() / took,
         });
         let done = step + 1;
-        after(done, &network, session.observer);
+        after(done, &network, session.observer)?;
         let stops = session.ranks.any(session.stop.load(Ordering::SeqCst)) && done < course.total;
         if stops || saved.elapsed() >= session.save_every {
             course.place.save_progress(done, &network, &optimiser)?;

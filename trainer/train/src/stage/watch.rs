@@ -9,7 +9,7 @@ use remedis_imaging::Preprocessing;
 use remedis_model::Backbone;
 
 use super::contrast::Contrastive;
-use super::run::Course;
+use super::run::{Course, is_watched};
 use crate::checkpoint::floats;
 use crate::evaluate::embeddings;
 use crate::loss::unit_length;
@@ -17,8 +17,6 @@ use crate::neighbours::{hits, knn};
 use crate::pool::Pool;
 use crate::session::{Observer, Session, WatchRecord};
 
-/// How often a stage is looked at, beside its beginning.
-const LOOKS: u64 = 10;
 /// Images without labels that are looked at.
 const SAMPLE: usize = 256;
 /// Neighbours that vote.
@@ -67,11 +65,10 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Looks, where it is time to.
-    pub(super) fn look(&mut self, done: u64, network: &Contrastive, observer: &mut dyn Observer) {
-        let every = (self.total / LOOKS).max(1);
-        if !(done.is_multiple_of(every) && done + every / 2 < self.total || done == self.total) {
-            return;
+    /// Looks, where it is time to; how the neighbours vote, where there are any.
+    pub(super) fn look(&mut self, done: u64, network: &Contrastive, observer: &mut dyn Observer) -> Option<f64> {
+        if !is_watched(done, self.total) {
+            return None;
         }
         let network = network.valid();
         let embedded = embeddings(&network.backbone, &self.sample, &self.preprocessing, &self.device);
@@ -82,6 +79,7 @@ impl<'a> Watcher<'a> {
         let (stage, total) = (self.stage.clone(), self.total);
         observer.watch(&WatchRecord { stage, watched_step: done, total, spread, dimensions, knn, alarm });
         self.best = [self.best, knn].into_iter().flatten().reduce(f64::max);
+        knn
     }
 
     fn projections(&self, network: &Contrastive, embedded: &[Vec<f32>]) -> Vec<Vec<f32>> {
