@@ -39,5 +39,5 @@ pub use remedis_data::Detail;
 pub use session::{Observer, Session, Silent, StepRecord, TrainError, WatchRecord};
 pub use stage::{
     Grid, GridCell, Probe, Sample, Start, Stored, Watch, backbone, contrast, distil, draw_labels, finetune,
-    finetune_grid, finetune_watched, grid_names, pretrain, probe, quantisation_aware, self_distil,
+    finetune_as, finetune_grid, finetune_watched, grid_names, pretrain, probe, quantisation_aware, self_distil,
 };

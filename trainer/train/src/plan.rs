@@ -210,7 +210,8 @@ pub struct FinetuneConfig {
     pub augment: Policy,
     /// Alpha of the beta distribution that mixup's weights come from, 0 (no mixup) to 1.
     pub mixup: f32,
-    /// Learning rates tried instead of `learning_rate`; the validation split of the source site chooses. None: no grid.
+    /// Learning rates tried instead of `learning_rate`; the validation split of the source site chooses, for the new site too. None:
+    /// no grid.
     pub grid_rates: Vec<f64>,
     /// Weight decays tried with each of them instead of `weight_decay`.
     pub grid_decays: Vec<f64>,

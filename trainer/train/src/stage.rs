@@ -26,7 +26,7 @@ pub use contrast::contrast;
 pub use distil::distil;
 pub use finetune::{Start, finetune, finetune_watched};
 pub use folded::Stored;
-pub use grid::{Grid, GridCell, finetune_grid, grid_names};
+pub use grid::{Grid, GridCell, finetune_as, finetune_grid, grid_names};
 pub use labels::draw_labels;
 pub use network::backbone;
 pub use pretrain::pretrain;

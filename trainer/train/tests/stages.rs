@@ -13,9 +13,9 @@ use remedis_model::{Backbone, Classifier, Weights};
 use remedis_ranks::Ranks;
 use remedis_train::loss::Objective;
 use remedis_train::{
-    ContrastOptimiser, FinetuneRule, HeadLoss, Observer, Plan, Pool, Sample, Schedule, Session, Start, StepRecord,
-    Taken, TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune, finetune_grid, finetune_watched,
-    logits, pretrain, probe, self_distil, student_logits,
+    ContrastOptimiser, FinetuneRule, GridCell, HeadLoss, Observer, Plan, Pool, Sample, Schedule, Session, Start,
+    StepRecord, Taken, TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune, finetune_as,
+    finetune_grid, finetune_watched, logits, pretrain, probe, self_distil, student_logits,
 };
 
 /// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own; two images a patient.
@@ -245,6 +245,20 @@ fn a_grid_takes_the_cell_that_validation_prefers_and_passes_over_one_that_diverg
     let (alone, steps, _) = stage(folder.path(), &plan, None, grid);
     assert!(steps.is_empty());
     assert_eq!(Weights::of(&alone.unwrap().classifier).sha256(), Weights::of(&found.classifier).sha256());
+}
+
+#[test]
+fn what_a_grid_chose_is_adapted_at_the_numbers_of_its_cell() {
+    let folder = tempfile::tempdir().unwrap();
+    let (start, mut plan) = (Start::Classifier(classifier(folder.path())), plan());
+    (plan.finetune.grid_rates, plan.finetune.learning_rate) = (vec![0.5, 0.05], 0.3);
+    let cell = GridCell { learning_rate: 0.05, weight_decay: 1e-5, balanced_accuracy: None, loss: None };
+    let adapt = |session: &mut Session| finetune_as(session, "adapted", &cell, start.clone(), &pool(), 2);
+    assert_eq!(stage(folder.path(), &plan, None, adapt).1.len(), 6);
+    // The same as a plan of these numbers, which finds it finished.
+    (plan.finetune.grid_rates, plan.finetune.learning_rate, plan.finetune.weight_decay) = (vec![], 0.05, 1e-5);
+    let plainly = |session: &mut Session| finetune(session, "adapted", start.clone(), &pool(), 2);
+    assert!(stage(folder.path(), &plan, None, plainly).1.is_empty());
 }
 
 #[test]

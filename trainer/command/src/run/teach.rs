@@ -4,8 +4,8 @@ use anyhow::Result;
 use remedis_metrics::BootstrapConfig;
 use remedis_model::{Backbone, Classifier};
 use remedis_train::{
-    Plan, Pool, Session, Start, Watch, backbone, contrast, draw_labels, finetune, finetune_grid, finetune_watched,
-    logits, pretrain,
+    GridCell, Plan, Pool, Session, Start, Watch, backbone, contrast, draw_labels, finetune, finetune_as, finetune_grid,
+    finetune_watched, logits, pretrain,
 };
 use serde_json::json;
 
@@ -75,17 +75,16 @@ pub(crate) fn teach(session: &mut Session, bench: &mut Bench, start: Option<Back
     }
     let few = pools.train.subset(&draw_labels(&pools.train, plan.finetune.n_labels, n_classes, plan.seed));
     let probes = probes::measure(session, [&pretrained, &contrasted], [&few, &pools.val, &pools.test], n_classes);
-    let arms = [
-        tuned(session, bench, METHODS[0], pretrained, &few)?,
-        tuned(session, bench, METHODS[1], contrasted.clone(), &few)?,
-    ];
+    let (baseline, baseline_cell) = tuned(session, bench, METHODS[0], pretrained, &few)?;
+    let (remedis, remedis_cell) = tuned(session, bench, METHODS[1], contrasted.clone(), &few)?;
+    let (arms, cells) = ([baseline, remedis], [baseline_cell, remedis_cell]);
 
     let (mut evaluation, mut differences) = (Vec::new(), Vec::new());
     let here = Place { site: "in_distribution", fraction: None, n_labels: few.len() };
     measure(session, bench, &here, &pools.test, &arms, &mut evaluation, &mut differences)?;
     let fractions: &[f64] = if pools.has_new_site() { &plan.evaluate.fractions } else { &[] };
     for &fraction in fractions {
-        let (adapted, n_labels) = adapt(session, bench, &arms, fraction)?;
+        let (adapted, n_labels) = adapt(session, bench, &arms, &cells, fraction)?;
         let there = Place { site: "shifted", fraction: Some(fraction), n_labels };
         if let Some(adapted) = adapted {
             measure(session, bench, &there, &pools.shifted_test, &adapted, &mut evaluation, &mut differences)?;
@@ -95,16 +94,24 @@ pub(crate) fn teach(session: &mut Session, bench: &mut Bench, start: Option<Back
     Ok(Some(Taught { teacher, start: contrasted, probes, evaluation, differences }))
 }
 
-/// A start fine-tuned on `few`: once, or by the plan's grid, of which validation chooses and whose table is left in the run folder.
-fn tuned(session: &mut Session, bench: &Bench, method: &str, start: Backbone, few: &Pool) -> Result<Classifier> {
+/// A start fine-tuned on `few`: once, or by the plan's grid, of which validation chooses and whose table is left in the run folder; then
+/// also the chosen cell.
+fn tuned(
+    session: &mut Session,
+    bench: &Bench,
+    method: &str,
+    start: Backbone,
+    few: &Pool,
+) -> Result<(Classifier, Option<GridCell>)> {
     let (name, config, n_classes) = (format!("finetune_{method}"), &session.plan.finetune, bench.classes.len());
     if config.grid_rates.is_empty() && config.grid_decays.is_empty() {
-        return Ok(finetune_watched(session, &name, Start::Backbone(start), few, &bench.pools.val, n_classes)?);
+        let tuned = finetune_watched(session, &name, Start::Backbone(start), few, &bench.pools.val, n_classes)?;
+        return Ok((tuned, None));
     }
     let grid = finetune_grid(session, &name, &Start::Backbone(start), few, &bench.pools.val, n_classes)?;
     let text = serde_json::to_vec_pretty(&json!({"chosen": grid.chosen, "cells": grid.cells}))?;
     bench.folder.write(&format!("grid_{method}.json"), &text)?;
-    Ok(grid.classifier)
+    Ok((grid.classifier, grid.cells.into_iter().nth(grid.chosen)))
 }
 
 /// Labelled images by whose neighbours the contrastive stage is watched, evenly from the training and validation splits.
@@ -116,11 +123,12 @@ fn watch(pools: &Pools, n_classes: usize) -> Watch {
     Watch { train: some(&pools.train, WATCHED_TRAIN), val: some(&pools.val, WATCHED_VAL), n_classes }
 }
 
-/// Both arms after a share of the new site's labels; `None` (and a warning) when that is no label at all.
+/// Both arms after a share of the new site's labels, at the numbers of the cell that each one's grid chose; `None` (and a warning) when that is no label at all.
 fn adapt(
     session: &mut Session,
     bench: &mut Bench,
     arms: &[Classifier; 2],
+    cells: &[Option<GridCell>; 2],
     fraction: f64,
 ) -> Result<(Option<[Classifier; 2]>, usize)> {
     if fraction == 0.0 {
@@ -138,8 +146,11 @@ fn adapt(
     }
     let few = adapt.subset(&draw_labels(adapt, wanted, n_classes, session.plan.seed));
     let mut train = |which: usize| {
-        let name = adaptation(METHODS[which], fraction);
-        finetune(session, &name, Start::Classifier(arms[which].clone()), &few, n_classes)
+        let (name, start) = (adaptation(METHODS[which], fraction), Start::Classifier(arms[which].clone()));
+        match &cells[which] {
+            Some(cell) => finetune_as(session, &name, cell, start, &few, n_classes),
+            None => finetune(session, &name, start, &few, n_classes),
+        }
     };
     Ok((Some([train(0)?, train(1)?]), few.len()))
 }

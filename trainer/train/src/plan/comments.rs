@@ -105,7 +105,7 @@ const COMMENTS: &[(&str, &str)] = &[
     ("finetune.mixup", "Alpha of mixup; BiT-HyperRule takes 0.1 from 20,000 labels on, 0 below."),
     (
         "finetune.grid_rates",
-        "Rates to choose from by validation here, [] for none; REMEDIS: 0.000316, 0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316.",
+        "Rates to choose from by validation here, for the new site too, [] for none; REMEDIS: 0.000316, 0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316.",
     ),
     (
         "finetune.grid_decays",

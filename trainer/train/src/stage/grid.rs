@@ -103,6 +103,28 @@ pub fn finetune_grid(
     }
 }
 
+/// Fine-tunes `start` on all labelled images of `pool` at the rate and weight decay of `cell`, the rest as [`finetune`](crate::finetune):
+/// for a classifier that a grid chose and that is adapted to a new site, which has too few labels to choose by.
+///
+/// # Errors
+/// As [`finetune`](crate::finetune).
+///
+/// # Panics
+/// As [`finetune`](crate::finetune).
+pub fn finetune_as(
+    session: &mut Session,
+    name: &str,
+    cell: &GridCell,
+    start: Start,
+    pool: &Pool,
+    n_classes: usize,
+) -> Result<Classifier, TrainError> {
+    let settled = settled(session.plan, pool.labelled().len());
+    let (learning_rate, weight_decay) = (cell.learning_rate, cell.weight_decay);
+    let config = FinetuneConfig { learning_rate, weight_decay, ..settled };
+    finetune_with(session, &config, name, start, pool, None, n_classes)
+}
+
 /// Names of the stages that [`finetune_grid`] runs on `n_labelled` images under `name`, in their order.
 #[must_use]
 pub fn grid_names(plan: &Plan, name: &str, n_labelled: usize) -> Vec<String> {
