@@ -1,8 +1,9 @@
-//! The processes of one training run and what they exchange: sums of gradients, all embeddings of a batch, checkpoints.
+//! The ranks of one training run and what they exchange: sums of gradients, all embeddings of a batch, checkpoints.
 //!
-//! Each process is a *rank* and computes its share of every batch. A run of one process is [`Ranks::alone`], which exchanges with
-//! nobody. Several are started by an MPI launcher (`mpirun`, `srun`, the Kubeflow MPI operator) and joined by [`join`]; MPI itself
-//! carries the bytes (feature `mpi`).
+//! Each *rank* computes its share of every batch. A run of one process is [`Ranks::alone`], which exchanges with nobody. Several
+//! processes are started by an MPI launcher (`mpirun`, `srun`, the Kubeflow MPI operator) and joined by [`join`]; MPI itself
+//! carries the bytes (feature `mpi`). Or the ranks are [`threads`] of one process, one for each GPU of a host; both at once are not
+//! for anybody: under a launcher every process has one GPU.
 //!
 //! All exchanges of a process go through one thread of their own, in the order in which they were asked for, so that a sum travels
 //! while the gradients of earlier layers are still being computed ([`Ranks::start_sum`]). Every rank must ask for the same exchanges
@@ -15,9 +16,11 @@ mod exchange;
 #[cfg(feature = "mpi")]
 mod launcher;
 mod ranks;
+mod threads;
 
 pub use exchange::Exchange;
 pub use ranks::{Pending, Ranks};
+pub use threads::threads;
 
 /// Why the ranks of a run could not find each other.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! A process among its ranks.
+//! A rank among the others.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use crate::JoinError;
 use crate::exchange::Exchange;
 
-/// This process and, through a thread that exchanges, the other ranks. Copies are of one and the same.
+/// This rank and, through a thread that exchanges, the others. Copies are of one and the same.
 #[derive(Clone, Debug)]
 pub struct Ranks {
     rank: usize,
@@ -60,7 +60,7 @@ impl Pending {
 }
 
 impl Ranks {
-    /// The only process there is: sums and gathers what it has.
+    /// The only rank there is: sums and gathers what it has.
     #[must_use]
     pub const fn alone() -> Self {
         Self { rank: 0, count: 1, local_rank: 0, line: None }
