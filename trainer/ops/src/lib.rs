@@ -7,6 +7,8 @@
 //! as one operation each; on every other device and type they are [`generic`](mod@generic), the same layers written in Burn's
 //! tensor operations. The two agree within rounding, and tests hold both against finite differences.
 //!
+//! **In 16 bits** (`bf16`, `f16`): what an input of that type means for each layer is told in `mixed`.
+//!
 //! **Why they exist**: Burn 0.22 has no backward convolution for a CPU (it convolves with filters as large as the image, and
 //! group after group), and composes normalisations of ten passes over memory.
 //!
@@ -20,6 +22,7 @@ mod cpu;
 mod extension;
 pub mod generic;
 mod memory;
+mod mixed;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,6 +31,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use extension::TrainOps;
 pub use memory::keep_memory;
+use mixed::{as_input, half, wide};
 
 /// What a layer ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +136,7 @@ pub fn is_cpu(device: &Device) -> bool {
 ///
 /// # Shapes
 /// - `x`: `[image, row, column, in]`
-/// - `weight`: `[out, in / groups, row, column]`
+/// - `weight`: `[out, in / groups, row, column]`, rounded to the type of `x` where that has 16 bits
 /// - returns: `[image, row, column, out]`
 ///
 /// # Panics
@@ -149,6 +153,7 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, window: Window) -> Tensor<4> {
     if is_ours(&x) && (window.groups == 1 || depthwise) {
         Tensor::from_dispatch(Dispatch::nhwc_conv(x.into_dispatch(), weight.into_dispatch(), window))
     } else {
+        let weight = as_input(weight, &x);
         generic::conv2d(x, weight, window)
     }
 }
@@ -168,6 +173,10 @@ pub fn batch_norm(
     epsilon: f64,
     activation: Activation,
 ) -> (Tensor<4>, Moments) {
+    if let Some(narrow) = half(&x) {
+        let (y, moments) = batch_norm(wide(x), gamma, beta, epsilon, activation);
+        return (y.cast(narrow), moments);
+    }
     if !is_ours(&x) {
         return generic::batch_norm(x, gamma, beta, epsilon, activation);
     }
@@ -183,6 +192,9 @@ pub fn batch_norm(
 /// - `scale`, `shift`: `[channel]`
 #[must_use]
 pub fn affine(x: Tensor<4>, scale: Tensor<1>, shift: Tensor<1>, activation: Activation) -> Tensor<4> {
+    if let Some(narrow) = half(&x) {
+        return affine(wide(x), scale, shift, activation).cast(narrow);
+    }
     if !is_ours(&x) {
         return generic::affine(x, scale, shift, activation);
     }
@@ -211,6 +223,9 @@ pub fn group_norm(
 ) -> Tensor<4> {
     let [.., channels] = x.dims();
     assert!(channels.is_multiple_of(groups), "{channels} channels cannot be split into {groups} groups");
+    if let Some(narrow) = half(&x) {
+        return group_norm(wide(x), gamma, beta, groups, epsilon, activation).cast(narrow);
+    }
     if !is_ours(&x) {
         return generic::group_norm(x, gamma, beta, groups, epsilon, activation);
     }
@@ -263,9 +278,10 @@ pub fn max_pool2d(x: Tensor<4>, window: Window, outside: Outside) -> Tensor<4> {
 ///
 /// # Shapes
 /// - `x`: `[image, row, column, channel]`
-/// - returns: `[image, channel]`
+/// - returns: `[image, channel]`, in 32 bits where `x` has 16
 #[must_use]
 pub fn average(x: Tensor<4>) -> Tensor<2> {
+    let x = if half(&x).is_some() { wide(x) } else { x };
     if !is_ours(&x) {
         return generic::average(x);
     }
