@@ -1,5 +1,5 @@
-//! Processes of an MPI launcher share every batch: what they learn is what one process learns, and the death of one ends the run, which
-//! goes on from its checkpoint.
+//! Processes of an MPI launcher share every batch, or threads of one process: what they learn is what one process learns. The death of
+//! a process ends the run, which goes on from its checkpoint.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail there")]
 
 use std::io::{BufRead, BufReader};
@@ -82,28 +82,27 @@ fn steps(out: &Path, stage: &str, key: &str) -> Vec<f64> {
     of_stage.map(|line| line[key].as_f64().unwrap()).collect()
 }
 
-#[test]
-fn two_and_four_ranks_learn_what_one_process_learns() {
-    let (Some(tiny), Some(train)) = (Tiny::find(), program()) else { return };
+/// Contrastive steps of one process, and of these numbers of ranks as `shared` has them computed, have the same losses and norms.
+fn check_alike(train: &Path, tiny: &Tiny, all_ranks: &[usize], shared: impl Fn(&Path, &Path, usize) -> Command) {
     let folder = tempfile::tempdir().unwrap();
-    let plan = plan(&train, folder.path());
+    let plan = plan(train, folder.path());
     // All begin from one and the same pretrained backbone.
     let begun = folder.path().join("begun");
-    assert!(command(&train, &tiny, "pretrain", &plan, &begun, 1).output().unwrap().status.success());
+    assert!(command(train, tiny, "pretrain", &plan, &begun, 1).output().unwrap().status.success());
     let run = |ranks: usize| {
         let out = folder.path().join(ranks.to_string());
         std::fs::create_dir_all(out.join("checkpoints")).unwrap();
         for file in ["plan.toml", "run.json", "checkpoints/pretrain.safetensors"] {
             std::fs::copy(begun.join(file), out.join(file)).unwrap();
         }
-        let output = command(&train, &tiny, "contrast", &plan, &out, ranks).output().unwrap();
+        let output = shared(&plan, &out, ranks).output().unwrap();
         assert!(output.status.success(), "{ranks} ranks: {}", String::from_utf8_lossy(&output.stderr));
         out
     };
     let alone = run(1);
     let (loss, norm) = (steps(&alone, "contrast", "loss"), steps(&alone, "contrast", "gradient_norm"));
     assert!(loss.len() > STEPS, "{} steps", loss.len());
-    for ranks in [2, 4] {
+    for &ranks in all_ranks {
         let out = run(ranks);
         for (key, expected) in [("loss", &loss), ("gradient_norm", &norm)] {
             let found = steps(&out, "contrast", key);
@@ -115,6 +114,40 @@ fn two_and_four_ranks_learn_what_one_process_learns() {
             assert!(worst <= 1e-5, "{ranks} ranks, {key}: {each:?}");
         }
     }
+}
+
+#[test]
+fn two_and_four_ranks_learn_what_one_process_learns() {
+    let (Some(tiny), Some(train)) = (Tiny::find(), program()) else { return };
+    check_alike(&train, &tiny, &[2, 4], |plan, out, ranks| command(&train, &tiny, "contrast", plan, out, ranks));
+}
+
+/// As [`command`] in one process, on as many devices as `ranks`.
+fn on_devices(train: &Path, tiny: &Tiny, verb: &str, plan: &Path, out: &Path, ranks: usize) -> Command {
+    let mut command = command(train, tiny, verb, plan, out, 1);
+    command.args(["--device", &vec!["cpu"; ranks].join(",")]);
+    command
+}
+
+#[test]
+fn devices_of_one_process_learn_what_one_device_learns() {
+    let (Some(tiny), Some(train)) = (Tiny::find(), remedis_e2e::program("remedis-train")) else { return };
+    check_alike(&train, &tiny, &[2], |plan, out, ranks| on_devices(&train, &tiny, "contrast", plan, out, ranks));
+}
+
+#[test]
+fn devices_of_one_process_do_a_whole_run_and_a_batch_that_they_cannot_share_ends_it_with_a_word() {
+    let (Some(tiny), Some(train)) = (Tiny::find(), remedis_e2e::program("remedis-train")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, out) = (plan(&train, folder.path()), folder.path().join("out"));
+    let uneven = on_devices(&train, &tiny, "run", &plan, &out, 3).output().unwrap();
+    let said = String::from_utf8_lossy(&uneven.stderr);
+    assert_eq!(uneven.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot be shared evenly by 3 ranks"), "{said}");
+    let whole = on_devices(&train, &tiny, "run", &plan, &out, 2).output().unwrap();
+    let said = String::from_utf8_lossy(&whole.stderr);
+    assert!(whole.status.success() && said.contains("2 devices share every batch"), "{said}");
+    assert!(out.join("bundle.remedis").is_file() && out.join("report.html").is_file());
 }
 
 /// Children of `launcher`, by their process number.

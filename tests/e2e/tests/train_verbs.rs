@@ -147,7 +147,7 @@ fn the_doctor_looks_at_everything_a_run_needs() {
         found["lines"].as_array().unwrap().iter().map(|line| line["what"].as_str().unwrap()).collect();
     assert_eq!(
         looked_at,
-        ["processor", "cores", "memory", "open files", "disk", "devices", "rate", "launcher"],
+        ["processor", "cores", "memory", "open files", "disk", "devices", "precision", "rate", "launcher"],
         "{said:?}"
     );
     assert_eq!(said.code, Some(if found["ok"] == true { 0 } else { 1 }), "{said:?}");

@@ -1,12 +1,13 @@
 //! What can be typed. Whatever decides a result is in the plan; here are only paths, the device and how to speak.
 
+mod device;
 mod training;
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use device::{DeviceName, Devices};
 pub(crate) use training::{CheckArguments, DoctorArguments, Given, ProgressForm, RunArguments};
 
 /// Train with REMEDIS: natural images, unlabelled medical images, few labels, a new site, a small int8 model in a signed bundle.
@@ -306,34 +307,6 @@ pub(crate) enum Architecture {
     EfficientnetLite0,
 }
 
-/// What may stand after `--device`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DeviceName {
-    /// Burn's flex backend with this project's own kernels.
-    Cpu,
-    /// Burn's older ndarray backend with the same kernels, for comparison.
-    Ndarray,
-    /// An NVIDIA GPU by its number.
-    Cuda(usize),
-    /// The GPU that the system likes best.
-    Wgpu,
-}
-
-impl FromStr for DeviceName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = |text: &str| text.strip_prefix("cuda:")?.parse().ok();
-        match text {
-            "cpu" => Ok(Self::Cpu),
-            "ndarray" => Ok(Self::Ndarray),
-            "cuda" => Ok(Self::Cuda(0)),
-            "wgpu" => Ok(Self::Wgpu),
-            _ => number(text).map(Self::Cuda).ok_or_else(|| "expected cpu, ndarray, cuda, cuda:N or wgpu".to_owned()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -343,16 +316,6 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn a_device_is_named_with_its_number() {
-        assert_eq!("cuda:3".parse(), Ok(DeviceName::Cuda(3)));
-        assert_eq!("cuda".parse(), Ok(DeviceName::Cuda(0)));
-        for wrong in ["gpu", "cuda:", "cuda:-1", "cuda3", "CPU"] {
-            let error = wrong.parse::<DeviceName>().unwrap_err();
-            assert!(error.contains("cuda:N"), "{wrong}: {error}");
-        }
     }
 
     fn refusal(line: &str) -> Option<String> {

@@ -47,12 +47,19 @@ pub(crate) fn run(asked: &CheckArguments) -> Result<Outcome> {
     let (sets, mut problems) = Sets::examine(given, &plan.input.preprocessing())?;
     let memory = fits::estimate(&plan, &sets);
     let available = machine::available_memory();
-    problems.extend(fits::too_little(&memory, given.device, available));
+    problems.extend(fits::too_little(&memory, &given.device, available));
+    let devices = crate::run::devices(&given.device, 0)?;
+    let unfit = |device| plan.precision.check(device).err();
+    problems.extend(devices.iter().find_map(unfit).map(|error| error.to_string()));
     let mut warnings = sets.warnings.clone();
+    if devices.len() > 1 {
+        warnings
+            .push(format!("steps are timed on the first of {} devices, the whole batch on it alone", devices.len()));
+    }
     warnings.extend(sets.all().filter_map(Set::quarantined));
     let stages = if problems.is_empty() && !asked.skip_steps {
         tell("timing a few steps of every stage");
-        steps::time(&plan, &sets, &crate::run::device(given.device, 0)?)?
+        steps::time(&plan, &sets, &devices[0])?
     } else {
         Vec::new()
     };

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use burn::tensor::Device;
+use remedis_train::Precision;
 use remedis_train::bench::{BenchNetwork, Feed, Steps, step_times};
 use remedis_train::storage::free_bytes;
 use serde::Serialize;
@@ -32,6 +33,8 @@ struct Report {
 
 pub(crate) fn run(asked: &DoctorArguments) -> Result<Outcome> {
     set_threads(asked.threads)?;
+    let device = crate::run::device(asked.device, 0)?;
+    let supported: Vec<_> = Precision::ALL.into_iter().filter(|it| it.is_supported(&device)).collect();
     tell("timing a few training steps and the disk");
     let lines = vec![
         judge::processor(machine::processor(), std::env::consts::ARCH, &machine::instruction_sets()),
@@ -40,6 +43,7 @@ pub(crate) fn run(asked: &DoctorArguments) -> Result<Outcome> {
         judge::open_files(rustix::process::getrlimit(rustix::process::Resource::Nofile).current),
         disk(&asked.out),
         judge::devices(&built(), Path::new("/proc/driver/nvidia/version").exists()),
+        judge::precisions(&supported),
         judge::rate(images_per_second(), rayon::current_num_threads()),
         judge::launcher(machine::on_path(&["mpirun", "srun", "mpiexec"])),
     ];

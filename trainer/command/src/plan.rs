@@ -24,12 +24,15 @@ pub(crate) fn write(arguments: &PlanArguments) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The plan that was asked for, its seed overridden where asked, checked.
+/// The plan that was asked for, its seed and precision overridden where asked, checked.
 pub(crate) fn resolve(given: &Given) -> Result<Plan> {
     let mut plan = match &given.plan {
         Some(path) => read(path)?,
         None => recipe(given.recipe),
     };
+    if let Some(precision) = given.precision {
+        plan.precision = precision.into();
+    }
     if let Some(seed) = given.seed {
         plan.seed = seed;
     }

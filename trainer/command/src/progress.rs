@@ -201,6 +201,8 @@ impl Observer for Progress {
             ("loss", record.loss),
             ("learning_rate", record.learning_rate),
             ("gradient_norm", record.gradient_norm),
+            ("loss_scale", record.loss_scale),
+            ("skipped_steps", record.skipped_steps as f64),
             ("images_per_second", record.images_per_second),
             ("waiting_share", record.waiting_share),
         ];
@@ -287,6 +289,8 @@ mod tests {
             loss: 1.5,
             learning_rate: 0.1,
             gradient_norm: 2.0,
+            loss_scale: 1.0,
+            skipped_steps: 0,
             images_per_second: 100.0,
             waiting_share: 0.25,
         }

@@ -1,9 +1,11 @@
 //! `remedis-train run`: all stages into one folder, resumable with the same command; and the verbs that end earlier.
 
 pub(crate) mod courses;
+mod devices;
 mod evaluate;
 pub(crate) mod fits;
 pub(crate) mod folder;
+mod local;
 mod probes;
 mod ranks;
 pub(crate) mod sets;
@@ -17,12 +19,12 @@ mod views;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use burn::tensor::Device;
 use remedis_ranks::Ranks;
 use remedis_train::{Observer, Plan, Session, Silent, TrainError};
 
-use crate::arguments::{DeviceName, RunArguments};
+use crate::arguments::RunArguments;
 use crate::progress::{Progress, tell};
 use crate::results::{FORMAT, Results};
 use crate::{machine, report, stop};
@@ -30,6 +32,7 @@ use folder::Folder;
 use sets::Sets;
 use teach::Bench;
 
+pub(crate) use devices::{device, devices};
 pub(crate) use until::Until;
 
 /// How a verb ended, when it could run.
@@ -61,22 +64,24 @@ fn run_as(arguments: &RunArguments, until: Until, ranks: Ranks) -> Result<Outcom
     let given = &arguments.given;
     let plan = crate::plan::resolve(given)?;
     set_threads(given.threads)?;
+    let devices = devices::of_run(&given.device, &ranks)?;
+    devices.iter().try_for_each(|device| plan.precision.check(device))?;
     let stop = stop::on_signals()?;
     if !ranks.is_first() {
         let sets = Sets::open(given, &plan.input.preprocessing())?;
         let folder = Folder::of_another_rank(&arguments.out, &plan);
-        let outcome = stages(arguments, until, &plan, sets, &folder, ranks, &mut Silent, &stop);
+        let outcome = stages(arguments, until, &plan, sets, &folder, (ranks, devices), &mut Silent, &stop);
         return ended(outcome, &folder, |_| Ok(()));
     }
     tell("checking the image sets");
     let sets = Sets::open(given, &plan.input.preprocessing())?;
     if !arguments.ignore_memory {
-        fits::refuse(&fits::estimate(&plan, &sets), given.device, machine::available_memory())?;
+        fits::refuse(&fits::estimate(&plan, &sets), &given.device, machine::available_memory())?;
     }
     let folder = Folder::claim(&arguments.out, &plan, &sets)?;
     let planned = courses::planned(&plan, &sets, until);
     let mut progress = Progress::open(folder.path(), planned, arguments.progress)?;
-    let outcome = stages(arguments, until, &plan, sets, &folder, ranks, &mut progress, &stop);
+    let outcome = stages(arguments, until, &plan, sets, &folder, (ranks, devices), &mut progress, &stop);
     let written = progress.finish(folder.path(), outcome.is_ok());
     ended(outcome, &folder, |ended| {
         written?;
@@ -108,7 +113,7 @@ fn stages(
     plan: &Plan,
     mut sets: Sets,
     folder: &Folder,
-    ranks: Ranks,
+    (ranks, devices): (Ranks, Vec<Device>),
     observer: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Ended> {
@@ -119,11 +124,10 @@ fn stages(
     let mut warnings = sets.warnings.clone();
     let mut bench = Bench { folder, pools: &pools, classes: &sets.classes, warnings: &mut warnings, until };
     let save_every = Duration::from_secs(arguments.save_every.into());
-    let device = device(arguments.given.device, ranks.local_rank())?;
-    let start = arguments.given.start.as_deref().map(|path| start::read(path, plan, &device)).transpose()?;
+    let device = devices[0].clone();
     let keep = usize::from(arguments.keep_checkpoints);
     let mut session = Session { plan, out: folder.path(), device, ranks, observer, save_every, keep, stop };
-    let taught = teach::teach(&mut session, &mut bench, start)?;
+    let taught = local::teach(&mut session, &mut bench, &devices, arguments.given.start.as_deref())?;
     // The student's batch normalisation must see whole batches: what is left is for one process.
     let is_first = session.ranks.is_first();
     session.ranks = session.ranks.clone().leave();
@@ -174,38 +178,6 @@ pub(crate) fn set_threads(threads: Option<u16>) -> Result<()> {
 /// Has everything compute on this many threads.
 pub(crate) fn use_threads(threads: u16) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global().context("starting the threads")
-}
-
-/// The device of this name, where this program was built with its back end; of several GPUs that of this rank on its host.
-#[cfg_attr(
-    not(feature = "cuda"),
-    expect(unused_variables, reason = "without CUDA there are no GPUs to choose between")
-)]
-pub(crate) fn device(name: DeviceName, local_rank: usize) -> Result<Device> {
-    match name {
-        DeviceName::Cpu => Ok(Device::flex()),
-        #[cfg(feature = "ndarray")]
-        #[expect(deprecated, reason = "kept as the second opinion on flex for as long as Burn carries it")]
-        DeviceName::Ndarray => Ok(Device::ndarray()),
-        #[cfg(feature = "cuda")]
-        DeviceName::Cuda(index) => Ok(Device::cuda(index + local_rank)),
-        #[cfg(feature = "wgpu")]
-        DeviceName::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
-        #[cfg(not(feature = "ndarray"))]
-        DeviceName::Ndarray => missing("ndarray"),
-        #[cfg(not(feature = "cuda"))]
-        DeviceName::Cuda(_) => missing("cuda"),
-        #[cfg(not(feature = "wgpu"))]
-        DeviceName::Wgpu => missing("wgpu"),
-    }
-}
-
-#[cfg(not(all(feature = "ndarray", feature = "cuda", feature = "wgpu")))]
-fn missing(feature: &str) -> Result<Device> {
-    bail!(
-        "this program was built without --device {feature}; build it with `cargo build --release -p remedis-command --features \
-         {feature}` (the README says what that needs), or compute with --device cpu"
-    )
 }
 
 fn speak(arguments: &RunArguments, until: Until, folder: &Folder, ended: &Ended) -> Result<()> {

@@ -15,6 +15,7 @@ use remedis_views::{Key, Policy, view};
 use crate::checkpoint::floats;
 use crate::loss::{Objective, cross_entropy};
 use crate::optimiser;
+use crate::precision::Precision;
 use crate::stage::{AHEAD, Contrastive, Share, Sight, among_threads, send_batches};
 
 /// Length of the logits.
@@ -154,7 +155,7 @@ pub fn contrastive_times(config: &BitConfig, steps: Steps, ranks: &Ranks, device
     assert!(steps.batch.is_multiple_of(ranks.count()), "{} pairs for {} ranks", steps.batch, ranks.count());
     let device = &device.clone().autodiff();
     let mut network = Contrastive::new(BackboneForm::Bit(*config).init(device, 1), PROJECTION, 1, device);
-    let share = Share { ranks, at_once: 0, sight: Sight::AllPairs, device };
+    let share = Share { ranks, at_once: 0, sight: Sight::AllPairs, device, precision: Precision::F32, loss_scale: 1.0 };
     let mut optimiser = optimiser::lars(1e-6);
     let shape = [2 * steps.batch / ranks.count(), config.channels, steps.size_px, steps.size_px];
     let mut chance = Key { sample: ranks.rank() as u64, ..Key::new(1, "bench") }.chance();

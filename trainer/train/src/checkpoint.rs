@@ -22,6 +22,7 @@ use file::{read, write};
 use remedis_model::Weights;
 use remedis_ranks::Ranks;
 
+use crate::precision::LossScale;
 use crate::storage::WriteError;
 
 /// Why a checkpoint could not be read or written. `file` is a file name, never a path.
@@ -84,6 +85,8 @@ pub struct Progress {
     pub optimiser: Vec<u8>,
     /// Newer files that could not be read, newest first, and what is wrong with each.
     pub passed_over: Vec<String>,
+    /// The loss scale and what moves it.
+    pub loss_scale: LossScale,
 }
 
 impl Place {
@@ -175,6 +178,7 @@ pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::precision::Precision;
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
 

@@ -21,6 +21,7 @@ pub mod neighbours;
 pub mod optimiser;
 mod plan;
 mod pool;
+mod precision;
 pub mod schedule;
 mod session;
 mod stage;
@@ -35,6 +36,7 @@ pub use plan::{
     StudentConfig, Taken,
 };
 pub use pool::{BadRow, Pool};
+pub use precision::{LossScale, Precision, Unsupported};
 pub use remedis_data::Detail;
 pub use session::{Observer, Session, Silent, StepRecord, TrainError, WatchRecord};
 pub use stage::{

@@ -14,6 +14,7 @@ use remedis_views::Policy;
 use serde::{Deserialize, Serialize};
 
 use crate::loss::Objective;
+use crate::precision::Precision;
 
 /// Everything that decides the outcome of one run of the whole chain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ use crate::loss::Objective;
 pub struct Plan {
     /// Seeds initialisation, shuffling, views and the draw of labels.
     pub seed: u64,
+    /// The type in which networks compute while they are trained.
+    pub precision: Precision,
     /// Geometry and range of what every network sees.
     pub input: InputConfig,
     /// The teacher's backbone.

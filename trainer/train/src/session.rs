@@ -23,8 +23,12 @@ pub struct StepRecord {
     pub loss: f64,
     /// Learning rate of this step.
     pub learning_rate: f64,
-    /// Global gradient norm before clipping.
+    /// Global gradient norm before clipping; not finite (`null` in JSON) in a step that was left out.
     pub gradient_norm: f64,
+    /// What the loss of this step was multiplied with before the backward pass: 1 but in half precision.
+    pub loss_scale: f64,
+    /// Steps of the stage left out so far, this one included, because gradients overflowed half precision.
+    pub skipped_steps: u64,
     /// Images (in the contrastive stage: views) a second over this step, waiting included.
     pub images_per_second: f64,
     /// Share of the step's time spent waiting for the batch, 0 to 1.
@@ -50,8 +54,8 @@ pub struct WatchRecord {
     pub alarm: Option<String>,
 }
 
-/// Hears what a stage does. Nothing an observer does changes a result.
-pub trait Observer {
+/// Hears what a stage does, on whichever thread the stage runs. Nothing an observer does changes a result.
+pub trait Observer: Send {
     /// A stage begins, or goes on after an interruption.
     fn stage(&mut self, name: &str, total_steps: u64);
     /// A step is done.
@@ -179,6 +183,9 @@ pub enum TrainError {
         /// The gradient norm.
         gradient_norm: f64,
     },
+    /// The device does not compute in the plan's precision.
+    #[error(transparent)]
+    Precision(#[from] crate::precision::Unsupported),
     /// A checkpoint could not be read or written.
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),

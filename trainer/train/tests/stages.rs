@@ -13,8 +13,8 @@ use remedis_model::{Backbone, Classifier, Weights};
 use remedis_ranks::Ranks;
 use remedis_train::loss::Objective;
 use remedis_train::{
-    ContrastOptimiser, FinetuneRule, GridCell, HeadLoss, Observer, Plan, Pool, Sample, Schedule, Session, Start,
-    StepRecord, Taken, TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune, finetune_as,
+    ContrastOptimiser, FinetuneRule, GridCell, HeadLoss, Observer, Plan, Pool, Precision, Sample, Schedule, Session,
+    Start, StepRecord, Taken, TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune, finetune_as,
     finetune_grid, finetune_watched, logits, pretrain, probe, self_distil, student_logits,
 };
 
@@ -131,6 +131,36 @@ fn pretraining_resumes_bit_for_bit_with_and_without_mixup() {
         plan.pretrain.mixup = mixup;
         check_resume(&plan, |session| pretrain(session, &pool()));
     }
+}
+
+#[test]
+fn stages_in_16_bits_resume_bit_for_bit_and_leave_weights_of_32() {
+    let (folder, whole) = (tempfile::tempdir().unwrap(), plan());
+    let teacher = classifier(folder.path());
+    for precision in [Precision::Bf16, Precision::F16] {
+        let plan = Plan { precision, ..whole.clone() };
+        check_resume(&plan, |session| contrast(session, teacher.backbone.clone(), &pool(), None));
+        check_resume(&plan, |session| distil(session, &teacher, &pool()));
+    }
+}
+
+#[test]
+fn a_device_that_does_not_compute_in_the_plans_precision_is_refused_before_the_first_step() {
+    let (folder, plan) = (tempfile::tempdir().unwrap(), Plan { precision: Precision::Bf16, ..plan() });
+    let (stop, mut silent) = (AtomicBool::new(false), remedis_train::Silent);
+    #[expect(deprecated, reason = "the one back end here that has no 16-bit types")]
+    let device = Device::ndarray();
+    let mut session = Session {
+        plan: &plan,
+        out: folder.path(),
+        device,
+        observer: &mut silent,
+        save_every: Duration::MAX,
+        stop: &stop,
+        ranks: Ranks::alone(),
+    };
+    let error = pretrain(&mut session, &pool()).unwrap_err().to_string();
+    assert!(error.starts_with("this device does not compute in bf16, only in f32"), "{error}");
 }
 
 #[test]

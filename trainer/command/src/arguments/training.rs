@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use remedis_train::Precision;
 
-use super::{DeviceName, Recipe};
+use super::{DeviceName, Devices, Recipe};
 
 /// On what, by which plan and where: of every verb that trains, and of `check`.
 #[derive(Args)]
@@ -28,12 +29,16 @@ pub(crate) struct Given {
     /// Which built-in plan
     #[arg(long, value_enum, default_value = "demo")]
     pub(crate) recipe: Recipe,
-    /// Where to compute: cpu, ndarray, cuda, cuda:N or wgpu (those that this program was built with)
+    /// Where to compute: cpu, ndarray, cuda, cuda:N or wgpu (those that this program was built with); several GPUs of this host
+    /// share every batch: cuda:0,1 or cuda:all
     #[arg(long, default_value = "cpu")]
-    pub(crate) device: DeviceName,
+    pub(crate) device: Devices,
     /// Threads; the result does not depend on it [default: one per core]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
+    /// Overrides the plan's precision: the type in which networks compute while they are trained
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<PrecisionName>,
     /// Overrides the plan's seed
     #[arg(long)]
     pub(crate) seed: Option<u64>,
@@ -82,8 +87,32 @@ pub(crate) struct CheckArguments {
     pub(crate) json: bool,
 }
 
+/// In what networks compute while they are trained; weights, statistics, losses and evaluation have 32 bits always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrecisionName {
+    /// 32 bits
+    F32,
+    /// bfloat16, for GPUs that have it
+    Bf16,
+    /// Half precision with a loss scale that moves, for GPUs without bfloat16
+    F16,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::F32 => Self::F32,
+            PrecisionName::Bf16 => Self::Bf16,
+            PrecisionName::F16 => Self::F16,
+        }
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct DoctorArguments {
+    /// Device that a run would compute on
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: DeviceName,
     /// Folder that a run would write to
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub(crate) out: PathBuf,

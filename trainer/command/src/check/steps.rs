@@ -165,6 +165,8 @@ mod tests {
             loss: 1.0,
             learning_rate: 0.1,
             gradient_norm: 1.0,
+            loss_scale: 1.0,
+            skipped_steps: 0,
             images_per_second: 1.0,
             waiting_share: 0.0,
         };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use remedis_train::Precision;
 use remedis_train::storage::size;
 use serde::Serialize;
 
@@ -151,6 +152,11 @@ pub(super) fn devices(built: &[(&str, bool)], has_nvidia_driver: bool) -> Line {
     } else {
         Line::fine("devices", found)
     }
+}
+
+pub(super) fn precisions(supported: &[Precision]) -> Line {
+    let named: Vec<_> = supported.iter().map(ToString::to_string).collect();
+    Line::fine("precision", format!("this --device computes in {}", named.join(", ")))
 }
 
 pub(super) fn rate(images_per_s: f64, threads: usize) -> Line {

@@ -8,7 +8,7 @@ use remedis_train::storage::size;
 
 use super::courses;
 use super::sets::{Set, Sets};
-use crate::arguments::DeviceName;
+use crate::arguments::Devices;
 
 /// What a run holds at its fullest.
 ///
@@ -49,18 +49,19 @@ fn mean_scale(set: &Set, side: f64) -> f64 {
     if all > 0.0 { sum / all } else { 2.0 }
 }
 
-/// Bytes of this machine's own memory that a run takes: what computes elsewhere has its own.
-pub(crate) fn host_bytes(need: &MemoryNeed, device: DeviceName) -> u64 {
-    match device {
-        DeviceName::Cpu | DeviceName::Ndarray => need.total,
-        DeviceName::Cuda(_) | DeviceName::Wgpu => need.images,
+/// Bytes of this machine's own memory that a run takes: what computes elsewhere has its own. Ranks share the images and the step, and
+/// each has its networks.
+pub(crate) fn host_bytes(need: &MemoryNeed, devices: &Devices) -> u64 {
+    match devices.n_on_host() {
+        0 => need.images,
+        ranks => need.total + (ranks - 1) * (need.networks + need.training),
     }
 }
 
 /// That a run cannot fit, with the numbers and what to change.
-pub(crate) fn too_little(need: &MemoryNeed, device: DeviceName, available: Option<(u64, &str)>) -> Option<String> {
+pub(crate) fn too_little(need: &MemoryNeed, devices: &Devices, available: Option<(u64, &str)>) -> Option<String> {
     let (available, source) = available?;
-    let wanted = host_bytes(need, device);
+    let wanted = host_bytes(need, devices);
     (wanted > available).then(|| {
         format!(
             "memory will not do: this run takes about {} at its fullest ({} for images, {} for the networks of other stages, {} \
@@ -79,8 +80,8 @@ pub(crate) fn too_little(need: &MemoryNeed, device: DeviceName, available: Optio
 }
 
 /// Refuses a run that cannot fit.
-pub(crate) fn refuse(need: &MemoryNeed, device: DeviceName, available: Option<(u64, &str)>) -> Result<()> {
-    match too_little(need, device, available) {
+pub(crate) fn refuse(need: &MemoryNeed, devices: &Devices, available: Option<(u64, &str)>) -> Result<()> {
+    match too_little(need, devices, available) {
         Some(problem) => bail!("{problem}; --ignore-memory begins all the same"),
         None => Ok(()),
     }
@@ -89,6 +90,10 @@ pub(crate) fn refuse(need: &MemoryNeed, device: DeviceName, available: Option<(u
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn on(devices: &str) -> Devices {
+        devices.parse().unwrap()
+    }
 
     fn need() -> MemoryNeed {
         MemoryNeed {
@@ -103,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_run_that_cannot_fit_is_refused_with_the_numbers_and_what_to_change() {
-        let error = refuse(&need(), DeviceName::Cpu, Some((8_000_000_000, "/proc/meminfo"))).unwrap_err().to_string();
+        let error = refuse(&need(), &on("cpu"), Some((8_000_000_000, "/proc/meminfo"))).unwrap_err().to_string();
         assert_eq!(
             error,
             "memory will not do: this run takes about 24.0 GB at its fullest (2.0 GB for images, 6.0 GB for the networks of other \
@@ -115,8 +120,10 @@ mod tests {
 
     #[test]
     fn what_fits_or_is_not_known_may_begin_and_a_gpu_has_memory_of_its_own() {
-        assert!(refuse(&need(), DeviceName::Cpu, Some((25_000_000_000, "x"))).is_ok());
-        assert!(refuse(&need(), DeviceName::Cpu, None).is_ok());
-        assert!(refuse(&need(), DeviceName::Cuda(0), Some((8_000_000_000, "x"))).is_ok());
+        assert!(refuse(&need(), &on("cpu"), Some((25_000_000_000, "x"))).is_ok());
+        assert!(refuse(&need(), &on("cpu"), None).is_ok());
+        let of_two = host_bytes(&need(), &on("cpu,cpu"));
+        assert_eq!(of_two, need().total + need().networks + need().training);
+        assert!(refuse(&need(), &on("cuda:0,1"), Some((8_000_000_000, "x"))).is_ok());
     }
 }

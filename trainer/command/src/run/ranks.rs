@@ -1,9 +1,8 @@
-//! What a process owes the others of its launch: to take them along when it fails, as they would wait for it for ever.
+//! What a rank owes the others: to take them along when it fails, as they would wait for it for ever.
 
 use anyhow::Result;
 use remedis_ranks::Ranks;
-
-use super::Outcome;
+use remedis_train::TrainError;
 
 /// Ends all ranks when this one fails or panics.
 pub(super) struct Guard {
@@ -16,9 +15,10 @@ impl Guard {
         Self { ranks: ranks.clone(), is_armed: ranks.are_several() }
     }
 
-    /// Looks at how this rank ended: what all ranks ended alike needs no more.
-    pub(super) fn release(mut self, outcome: &Result<Outcome>) {
-        if let (Err(error), true) = (outcome, self.is_armed) {
+    /// Looks at how this rank ended: what all ranks ended alike, by an interruption too, needs no more.
+    pub(super) fn release<T>(mut self, outcome: &Result<T>) {
+        let failure = outcome.as_ref().err().filter(|error| !is_interruption(error));
+        if let (Some(error), true) = (failure, self.is_armed) {
             eprintln!(
                 "error: rank {} of {} failed, which ends all ranks: {error:#}\nthe same command goes on from the last checkpoint",
                 self.ranks.rank(),
@@ -28,6 +28,10 @@ impl Guard {
         }
         self.is_armed = false;
     }
+}
+
+fn is_interruption(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(TrainError::Interrupted { .. }))
 }
 
 impl Drop for Guard {

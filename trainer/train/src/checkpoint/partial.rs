@@ -7,6 +7,7 @@ use remedis_model::Weights;
 
 use super::file::{self, Entry};
 use super::{CheckpointError, Place, Progress, weights};
+use crate::precision::LossScale;
 
 impl Place {
     /// The newest that was saved on the way by the same plan from the same data, if anything was. A file that cannot be read is passed
@@ -33,6 +34,7 @@ impl Place {
         step: u64,
         network: &M,
         optimiser: &ModuleOptimizer,
+        loss_scale: &LossScale,
     ) -> Result<(), CheckpointError> {
         if !self.ranks.is_first() {
             return Ok(());
@@ -44,7 +46,9 @@ impl Place {
         })?;
         let mut entries = weights::exact(&Weights::of(network), "weights.");
         entries.push(("optimiser".to_owned(), Entry::bytes(state.to_vec())));
-        file::write(&self.folder, &file, &[("key", self.key.clone()), ("step", step.to_string())], entries)?;
+        let loss_scale = serde_json::to_string(loss_scale).expect("a scale holds only finite numbers");
+        let metadata = [("key", self.key.clone()), ("step", step.to_string()), ("loss_scale", loss_scale)];
+        file::write(&self.folder, &file, &metadata, entries)?;
         self.remove_all_but(step)
     }
 
@@ -98,7 +102,12 @@ impl Place {
         let step =
             metadata.get("step").and_then(|step| step.parse().ok()).ok_or_else(|| damaged("it names no step"))?;
         let optimiser = entries.get("optimiser").ok_or_else(|| damaged("it holds no optimiser state"))?.bytes.clone();
-        Ok(Some(Progress { step, weights: weights::read(entries, "weights."), optimiser, passed_over: Vec::new() }))
+        let loss_scale = metadata
+            .get("loss_scale")
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| damaged("it names no loss scale"))?;
+        let weights = weights::read(entries, "weights.");
+        Ok(Some(Progress { step, weights, optimiser, loss_scale, passed_over: Vec::new() }))
     }
 
     /// Removes all but the newest of this key up to `step`, which is on the disk: later steps are of files that were passed over.
@@ -145,6 +154,7 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::precision::Precision;
     use burn::nn::{Linear, LinearConfig};
     use burn::optim::{GradientsParams, SgdConfig, momentum::MomentumConfig};
     use burn::tensor::{Device, Tensor};
@@ -178,7 +188,7 @@ mod tests {
         for _ in 0..2 {
             straight = step(straight, &mut optimiser, &device);
         }
-        place.save_progress(2, &straight, &optimiser).unwrap();
+        place.save_progress(2, &straight, &optimiser, &LossScale::new(Precision::F32)).unwrap();
         straight = step(straight, &mut optimiser, &device);
 
         let progress = place.progress().unwrap().unwrap();
@@ -195,7 +205,9 @@ mod tests {
         let device = Device::flex().autodiff();
         let mut optimiser = sgd();
         let network = step(network(&device), &mut optimiser, &device);
-        steps.iter().for_each(|step| place.save_progress(*step, &network, &optimiser).unwrap());
+        steps.iter().for_each(|step| {
+            place.save_progress(*step, &network, &optimiser, &LossScale::new(Precision::F32)).unwrap()
+        });
     }
 
     fn files(folder: &Path) -> Vec<String> {
@@ -262,7 +274,10 @@ mod tests {
         let at = |name: &str| folder.path().join("checkpoints").join(name);
         std::fs::write(at(".unfinished-x"), b"ha").unwrap();
         std::fs::create_dir(at("contrast.step-2.partial")).unwrap();
-        let error = place.save_progress(2, &network(&Device::flex()), &sgd()).unwrap_err().to_string();
+        let error = place
+            .save_progress(2, &network(&Device::flex()), &sgd(), &LossScale::new(Precision::F32))
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("cannot write checkpoint contrast.step-2.partial"), "{error}");
         std::fs::remove_dir(at("contrast.step-2.partial")).unwrap();
         assert_eq!(newest(&place), Some((1, 0)));

@@ -8,6 +8,10 @@ const COMMENTS: &[(&str, &str)] = &[
         "seed",
         "Seeds initialisation, shuffling, views and the draw of labels. Any number; the same one gives the same run.",
     ),
+    (
+        "precision",
+        "\"f32\": any device, and the only one whose kernels a CPU has; \"bf16\" or \"f16\" (scaled losses) on GPUs, weights stay f32.",
+    ),
     ("input", "What every network sees. The device gets exactly this from the bundle."),
     ("input.size_px", "Width and height. Cost grows with its square; the sets used here are stored at 64."),
     ("input.channels", "\"rgb\" or \"grey\". Natural images and stains are colour."),

@@ -9,6 +9,7 @@ use super::{
     StudentConfig, Taken,
 };
 use crate::loss::Objective;
+use crate::precision::Precision;
 
 impl Plan {
     /// The demo: 2,000 natural images, 2,000 cells of one site and 600 of another, all synthetic, on two CPU cores.
@@ -26,6 +27,7 @@ impl Plan {
     pub fn demo() -> Self {
         Self {
             seed: 1,
+            precision: Precision::F32,
             input: InputConfig { size_px: 48, channels: Channels::Rgb, mean: 0.5, std: 0.5 },
             backbone: BackboneConfig { preset: BackbonePreset::Small },
             student: StudentConfig { blocks: [1, 1, 1, 1], width: 16 },

@@ -102,10 +102,11 @@ pub(super) fn classify(
     };
     let device = session.device.clone().autodiff();
     let optimiser = optimiser::sgd(settings.weight_decay);
-    let share = Share { ranks: &ranks, at_once: 0, sight: Sight::Own, device: &device };
-    let step = |network: &Classifier, batch: Batch| {
+    let precision = course.precision;
+    let share = Share { ranks: &ranks, at_once: 0, sight: Sight::Own, device: &device, precision, loss_scale: 1.0 };
+    let step = |network: &Classifier, batch: Batch, loss_scale| {
         let x = to_tensor(batch.views, &preprocessing, &device);
-        judge(network, x, &share, |network, embedding| {
+        judge(network, x, &Share { loss_scale, ..share }, |network, embedding| {
             let classes = Tensor::<1, Int>::from_data(batch.classes.as_slice(), &device);
             let logits = network.head.forward(embedding);
             let against = |logits, classes| match settings.loss {

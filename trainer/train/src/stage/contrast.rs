@@ -116,9 +116,11 @@ pub fn contrast(
         ContrastOptimiser::AdamW => AdamWConfig::new().with_weight_decay(config.weight_decay as f32).init(),
     };
     let start = Contrastive::new(backbone, config.projection, seed, &device);
-    let share = Share { ranks: &ranks, at_once: config.at_once, sight: Sight::AllPairs, device: &device };
-    let step = |network: &Contrastive, both: Vec<f32>| {
-        network.judge(to_tensor(both, &preprocessing, &device), &share, config.objective, config.temperature)
+    let (at_once, precision) = (config.at_once, course.precision);
+    let share = Share { ranks: &ranks, at_once, sight: Sight::AllPairs, device: &device, precision, loss_scale: 1.0 };
+    let step = |network: &Contrastive, both: Vec<f32>, loss_scale| {
+        let (both, share) = (to_tensor(both, &preprocessing, &device), Share { loss_scale, ..share });
+        network.judge(both, &share, config.objective, config.temperature)
     };
     let mut watcher = ranks.is_first().then(|| (Watcher::new(session, &course, pool, watch), Best::of(&course)));
     let trained = run(session, &course, start, optimiser, draw, step, &mut |done, network, observer| {
@@ -166,6 +168,7 @@ fn course(
         warm_up: config.warm_up,
         fall: Fall::Cosine,
         clip_norm: config.clip_norm,
+        precision: session.plan.precision,
         place: place(session, "contrast", config, &data),
     }
 }

@@ -5,6 +5,7 @@
 //! keeps a space in which a new head can be trained.
 
 use burn::module::Module;
+use burn::tensor::Device;
 use remedis_model::{Classifier, Student, Weights};
 use remedis_views::{Key, roll_mixup};
 
@@ -49,6 +50,7 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
         warm_up: config.warm_up,
         fall: Fall::Cosine,
         clip_norm: config.clip_norm,
+        precision: session.plan.precision,
         place: place(
             session,
             "distil",
@@ -75,14 +77,14 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
     };
     let optimiser = optimiser::sgd(config.weight_decay);
     let start = Pupil { student, adapter };
-    let step = |pupil: &Pupil, batch: Vec<f32>| {
-        let (teacher_embedding, teacher_logits) =
-            network::teach(&teacher, to_tensor(batch.clone(), &preprocessing, &plain), &device);
-        let (student_embedding, student_logits) =
-            network::learn(&pupil.student, to_tensor(batch, &preprocessing, &device));
+    let images =
+        |batch: Vec<f32>, device: &Device| course.precision.of_images(to_tensor(batch, &preprocessing, device));
+    let step = |pupil: &Pupil, batch: Vec<f32>, scale| {
+        let (teacher_embedding, teacher_logits) = network::teach(&teacher, images(batch.clone(), &plain), &device);
+        let (student_embedding, student_logits) = network::learn(&pupil.student, images(batch, &device));
         let answers = loss::distillation(student_logits, teacher_logits, config.temperature);
         let places = loss::embedding_distance(pupil.adapter.forward(student_embedding), teacher_embedding);
-        Judged::of(&(answers + places.mul_scalar(config.embedding_weight)), pupil)
+        Judged::of(answers + places.mul_scalar(config.embedding_weight), pupil, scale)
     };
     let trained = run(session, &course, start, optimiser, draw, step, &mut unwatched)?;
     finish(&course, &trained.student)

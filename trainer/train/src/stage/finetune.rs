@@ -116,6 +116,7 @@ pub(super) fn finetune_with(
         warm_up: config.warm_up,
         fall: config.schedule.fall(&config.decay_at),
         clip_norm: config.clip_norm,
+        precision: session.plan.precision,
         place: place(session, name, &(config, n_classes), &data),
     };
     let fresh = classifier(session, n_classes, "finetune", &session.device);

@@ -14,19 +14,21 @@ use remedis_model::{Backbone, Classifier};
 use remedis_ranks::{Pending, Ranks};
 
 use crate::checkpoint::floats;
+use crate::precision::Precision;
 
 /// What a forward and backward pass say of one batch.
 pub(crate) struct Judged {
     /// This rank's part of the loss; the parts of all ranks add up to it.
     pub(crate) loss: f64,
-    /// Of the whole batch, all ranks' shares included.
+    /// Of the whole batch, all ranks' shares included, times the loss scale.
     pub(crate) gradients: GradientsParams,
 }
 
 impl Judged {
-    /// Of a loss whose graph is whole and belongs to this process alone.
-    pub(super) fn of<M: Module>(loss: &Tensor<1>, network: &M) -> Self {
+    /// Of a loss whose graph is whole and belongs to this process alone; `scale` is the loss scale.
+    pub(super) fn of<M: Module>(loss: Tensor<1>, network: &M, scale: f64) -> Self {
         let value = f64::from(floats(loss.clone())[0]);
+        let loss = if scale == 1.0 { loss } else { loss.mul_scalar(scale) };
         Self { loss: value, gradients: GradientsParams::from_grads(loss.backward(), network) }
     }
 }
@@ -53,6 +55,7 @@ pub(crate) enum Sight {
 }
 
 /// How one batch is computed.
+#[derive(Clone, Copy)]
 pub(crate) struct Share<'a> {
     pub(crate) ranks: &'a Ranks,
     /// Images that go through the backbone at once; 0 for all of them.
@@ -60,6 +63,9 @@ pub(crate) struct Share<'a> {
     pub(crate) sight: Sight,
     /// With autodiff.
     pub(crate) device: &'a Device,
+    pub(crate) precision: Precision,
+    /// What the loss is multiplied with before the backward pass.
+    pub(crate) loss_scale: f64,
 }
 
 /// Loss and gradients of this rank's images, and the sum over all ranks.
@@ -75,10 +81,11 @@ pub(super) fn judge<M: Headed>(
     head: impl FnOnce(&M, Tensor<2>) -> Tensor<1>,
 ) -> Judged {
     let images = x.dims()[0];
+    let x = share.precision.of_images(x);
     let at_once = if share.at_once == 0 { images } else { share.at_once.min(images) };
     if at_once == images && !share.ranks.are_several() {
         let embedding = network.backbone().forward(x);
-        return Judged::of(&head(network, embedding), network);
+        return Judged::of(head(network, embedding), network, share.loss_scale);
     }
     let mut tapes = Vec::new();
     let chunks: Vec<Tensor<4>> = x.split(at_once, 0);
@@ -146,7 +153,7 @@ fn judge_embeddings<M: Headed>(
     let value = f64::from(floats(loss.clone())[0]);
     // A mean over this rank's share counts as much as its share of all.
     let parts = if share.sight == Sight::Own { share.ranks.count() } else { 1 };
-    let mut gradients = loss.div_scalar(parts as f64).backward();
+    let mut gradients = loss.div_scalar(parts as f64 / share.loss_scale).backward();
     let upstream = seen.grad_remove(&mut gradients).unwrap_or_else(|| seen.clone().inner().zeros_like());
     HeadJudged { loss: value, head: GradientsParams::from_grads(gradients, network), upstream }
 }

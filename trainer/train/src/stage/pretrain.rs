@@ -28,6 +28,7 @@ pub fn pretrain(session: &mut Session, pool: &Pool) -> Result<Backbone, TrainErr
         warm_up: config.warm_up,
         fall: config.schedule.fall(&config.decay_at),
         clip_norm: config.clip_norm,
+        precision: session.plan.precision,
         place: place(session, "pretrain", &config, &[&pool.sha256()]),
     };
     let fresh: Classifier = classifier(session, n_classes.max(1), "pretrain", &session.device);

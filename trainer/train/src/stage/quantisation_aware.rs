@@ -17,6 +17,7 @@ use crate::loader::{draw_batch, to_tensor, views_of};
 use crate::loss;
 use crate::optimiser;
 use crate::pool::Pool;
+use crate::precision::Precision;
 use crate::schedule::Fall;
 use crate::session::{Session, TrainError};
 
@@ -58,6 +59,8 @@ pub fn quantisation_aware(
         warm_up: quantise.warm_up,
         fall: Fall::Cosine,
         clip_norm: config.clip_norm,
+        // Steps between eight-bit values are finer than bf16's.
+        precision: Precision::F32,
         place: place(
             session,
             "quantisation_aware",
@@ -82,10 +85,10 @@ pub fn quantisation_aware(
     };
     // Decay would shrink the scales that the weights were just fitted to.
     let optimiser = optimiser::sgd(0.0);
-    let step = |pupil: &Folded, batch: Vec<f32>| {
+    let step = |pupil: &Folded, batch: Vec<f32>, scale| {
         let answers = teacher.forward(to_tensor(batch.clone(), &preprocessing, &plain)).to_device(&device);
         let pupils = pupil.forward(&student, stored, to_tensor(batch, &preprocessing, &device));
-        Judged::of(&loss::distillation(pupils, answers, config.temperature), pupil)
+        Judged::of(loss::distillation(pupils, answers, config.temperature), pupil, scale)
     };
     let trained = run(session, &course, start, optimiser, draw, step, &mut unwatched)?;
     Ok(finish(&course, &trained)?.into_layers(&student))

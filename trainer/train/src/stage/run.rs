@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::gradients::Judged;
 use crate::checkpoint::{Finished, Place, Score, floats};
 use crate::plan::Taken;
+use crate::precision::{LossScale, Precision};
 use crate::schedule::Fall;
 use crate::session::{Observer, Session, StepRecord, TrainError};
 
@@ -37,13 +38,14 @@ pub(super) struct Course {
     pub(super) warm_up: f64,
     pub(super) fall: Fall,
     pub(super) clip_norm: f64,
+    pub(super) precision: Precision,
     pub(super) place: Place,
 }
 
 /// Where a stage keeps its checkpoints: the key covers the code, the seed, the input, the stage's own settings and all data.
 pub(super) fn place(session: &Session, name: &str, settings: &impl Serialize, data: &[&str]) -> Place {
     let plan = session.plan;
-    let shared = json(&(plan.seed, &plan.input, &plan.backbone));
+    let shared = json(&(plan.seed, plan.precision, &plan.input, &plan.backbone));
     let own = json(settings);
     let mut decides = vec![CODE, name, &shared, &own];
     decides.extend(data);
@@ -148,33 +150,35 @@ pub(super) fn is_watched(done: u64, total: u64) -> bool {
 
 /// Trains `network` for the whole course, or from where an interrupted run left it.
 ///
-/// `draw` makes the batch of a step, on a thread of its own, a little ahead; it must depend on nothing but the step.
+/// `draw` makes the batch of a step, on a thread of its own, a little ahead; it must depend on nothing but the step. `judge` is given
+/// the loss scale, too. A step whose gradients overflow half precision is left out, its batch with it.
 pub(super) fn run<M: Module + Sync, B: Send>(
     session: &mut Session,
     course: &Course,
     network: M,
     optimiser: ModuleOptimizer,
     draw: impl Fn(u64) -> B + Send,
-    judge: impl FnMut(&M, B) -> Judged + Send,
+    judge: impl FnMut(&M, B, f64) -> Judged + Send,
     after: After<M>,
 ) -> Result<M, TrainError> {
+    course.precision.check(&session.device)?;
     session.observer.stage(&course.name, course.total);
-    let (first, network, optimiser) = match course.place.progress()? {
+    let (first, trained) = match course.place.progress()? {
         Some(progress) => {
-            let step = progress.step;
+            let (step, scale) = (progress.step, progress.loss_scale.clone());
             for wrong in &progress.passed_over {
                 session.observer.note(&format!("{wrong}; the one before it is used"));
             }
             session.observer.note(&format!("{}: going on after step {step} of {}", course.name, course.total));
             let (network, optimiser) = course.place.restore(progress, network, optimiser)?;
-            (step, network, optimiser)
+            (step, Trained { network, optimiser, scale })
         }
-        None => (0, network, optimiser),
+        None => (0, Trained { network, optimiser, scale: LossScale::new(course.precision) }),
     };
     let (sender, batches) = sync_channel(AHEAD);
     std::thread::scope(|scope| {
         scope.spawn(move || send_batches(&sender, first..course.total, draw));
-        steps(session, course, first, Trained { network, optimiser }, batches, judge, after)
+        steps(session, course, first, trained, batches, judge, after)
     })
 }
 
@@ -191,15 +195,16 @@ pub(crate) fn send_batches<B>(sender: &SyncSender<B>, steps: std::ops::Range<u64
 struct Trained<M> {
     network: M,
     optimiser: ModuleOptimizer,
+    scale: LossScale,
 }
 
 fn steps<M: Module + Sync, B: Send>(
     session: &mut Session,
     course: &Course,
     first: u64,
-    Trained { mut network, mut optimiser }: Trained<M>,
+    Trained { mut network, mut optimiser, mut scale }: Trained<M>,
     batches: Receiver<B>,
-    mut judge: impl FnMut(&M, B) -> Judged + Send,
+    mut judge: impl FnMut(&M, B, f64) -> Judged + Send,
     after: After<M>,
 ) -> Result<M, TrainError> {
     if first == 0 {
@@ -210,18 +215,21 @@ fn steps<M: Module + Sync, B: Send>(
     for step in first..course.total {
         let Ok(batch) = batches.recv() else { break };
         let waited = began.elapsed();
+        let loss_scale = scale.factor();
         let (loss, gradients, gradient_norm) = among_threads(|| {
-            let Judged { loss, mut gradients } = judge(&network, batch);
-            let gradient_norm = clip(&network, &mut gradients, course.clip_norm);
+            let Judged { loss, mut gradients } = judge(&network, batch, loss_scale);
+            let gradient_norm = clip(&network, &mut gradients, loss_scale, course.clip_norm);
             (loss, gradients, gradient_norm)
         });
         let loss = whole(loss, &session.ranks);
-        if !(loss.is_finite() && gradient_norm.is_finite()) {
+        let learning_rate = learning_rate(course, step);
+        if loss.is_finite() && gradient_norm.is_finite() {
+            network = among_threads(|| optimiser.step(learning_rate, network, gradients));
+            scale.keep();
+        } else if !(loss.is_finite() && scale.back_off()) {
             let (stage, stage_section) = (course.name.clone(), course.section);
             return Err(TrainError::Diverged { stage, stage_section, step: step + 1, loss, gradient_norm });
         }
-        let learning_rate = learning_rate(course, step);
-        network = among_threads(|| optimiser.step(learning_rate, network, gradients));
 
         let took = began.elapsed().as_secs_f64().max(1e-9);
         session.observer.step(&StepRecord {
@@ -231,6 +239,8 @@ fn steps<M: Module + Sync, B: Send>(
             loss,
             learning_rate,
             gradient_norm,
+            loss_scale,
+            skipped_steps: scale.skipped(),
             images_per_second: course.images_per_step as f64 / took,
             waiting_share: waited.as_secs_f64() / took,
         });
@@ -238,7 +248,7 @@ fn steps<M: Module + Sync, B: Send>(
         after(done, &network, session.observer)?;
         let stops = session.ranks.any(session.stop.load(Ordering::SeqCst)) && done < course.total;
         if stops || saved.elapsed() >= session.save_every {
-            course.place.save_progress(done, &network, &optimiser)?;
+            course.place.save_progress(done, &network, &optimiser, &scale)?;
             saved = Instant::now();
         }
         if stops {
@@ -266,13 +276,14 @@ fn learning_rate(course: &Course, step: u64) -> f64 {
     course.fall.rate(step, course.total, course.warm_up, course.learning_rate)
 }
 
-/// Scales all gradients down to a global norm of at most `limit`; returns the norm before.
-fn clip<M: Module>(network: &M, gradients: &mut GradientsParams, limit: f64) -> f64 {
+/// Divides all gradients by the loss scale, and scales them down to a global norm of at most `limit`; returns the norm before.
+fn clip<M: Module>(network: &M, gradients: &mut GradientsParams, loss_scale: f64, limit: f64) -> f64 {
     let mut norm = Norm { gradients, squares: 0.0 };
     network.visit(&mut norm);
-    let norm = norm.squares.sqrt();
-    if norm > limit {
-        network.visit(&mut Scale { gradients, factor: limit / norm });
+    let norm = norm.squares.sqrt() / loss_scale;
+    let factor = if norm > limit { limit / norm } else { 1.0 } / loss_scale;
+    if factor != 1.0 {
+        network.visit(&mut Scale { gradients, factor });
     }
     norm
 }
@@ -304,24 +315,4 @@ impl ModuleVisitor for Scale<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::nn::LinearConfig;
-    use burn::tensor::Device;
-
-    #[test]
-    fn a_gradient_of_norm_five_is_clipped_to_one_and_keeps_its_direction() {
-        let device = Device::flex().autodiff();
-        let network = LinearConfig::new(2, 1).with_bias(false).init(&device);
-        let x = Tensor::<2>::from_data([[3.0, 4.0]], &device);
-        let gradients = || GradientsParams::from_grads(network.forward(x.clone()).sum().backward(), &network);
-        let mut clipped = gradients();
-        let norm = clip(&network, &mut clipped, 1.0);
-        assert!((norm - 5.0).abs() < 1e-6, "{norm}");
-        let left = floats(clipped.get::<2>(network.weight.id).unwrap());
-        assert!((left[0] - 0.6).abs() < 1e-6 && (left[1] - 0.8).abs() < 1e-6, "{left:?}");
-        let mut whole = gradients();
-        clip(&network, &mut whole, 9.0);
-        assert_eq!(floats(whole.get::<2>(network.weight.id).unwrap()), [3.0, 4.0]);
-    }
-}
+mod tests;

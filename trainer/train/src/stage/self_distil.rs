@@ -5,6 +5,7 @@
 //! the small one. No labels are read.
 
 use burn::module::Module;
+use burn::tensor::Device;
 use remedis_model::{Classifier, Weights};
 use remedis_views::Key;
 
@@ -55,6 +56,7 @@ pub fn self_distil(
         warm_up: config.warm_up,
         fall: Fall::Cosine,
         clip_norm: config.clip_norm,
+        precision: session.plan.precision,
         place: place(
             session,
             "self_distil",
@@ -80,10 +82,12 @@ pub fn self_distil(
         batch
     };
     let optimiser = optimiser::sgd(config.weight_decay);
-    let step = |pupil: &Classifier, batch: Vec<f32>| {
-        let answers = teacher.forward(to_tensor(batch.clone(), &preprocessing, &plain)).to_device(&device);
-        let pupils = pupil.forward(to_tensor(batch, &preprocessing, &device));
-        Judged::of(&loss::distillation(pupils, answers, config.temperature), pupil)
+    let images =
+        |batch: Vec<f32>, device: &Device| course.precision.of_images(to_tensor(batch, &preprocessing, device));
+    let step = |pupil: &Classifier, batch: Vec<f32>, scale| {
+        let answers = teacher.forward(images(batch.clone(), &plain)).to_device(&device);
+        let pupils = pupil.forward(images(batch, &device));
+        Judged::of(loss::distillation(pupils, answers, config.temperature), pupil, scale)
     };
     let trained = run(session, &course, pupil, optimiser, draw, step, &mut unwatched)?;
     finish(&course, &trained)
