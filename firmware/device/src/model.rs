@@ -4,7 +4,7 @@ use crate::journal::Verdict;
 use crate::plan::{Readied, ready};
 use crate::worker::{Answer, ModelName, Predictor, chain};
 use anyhow::Context;
-use remedis_bundle::{Bundle, TrustedKeys};
+use remedis_bundle::{Bundle, Depth, TrustedKeys};
 use remedis_imaging::Image;
 use remedis_inference::{Decision, Model};
 use std::path::Path;
@@ -54,6 +54,10 @@ impl BundleModel {
 impl Predictor for BundleModel {
     fn name(&self) -> ModelName {
         self.name.clone()
+    }
+
+    fn depth(&self) -> Depth {
+        self.model.manifest().preprocessing.depth_bits
     }
 
     fn predict(&mut self, image: &Image) -> Result<Answer, String> {

@@ -23,7 +23,7 @@ use std::thread::JoinHandle;
 /// Everything a page shows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
-    /// The image the verdict is about.
+    /// The image the verdict is about, with 8 bits a sample.
     pub image: Option<Arc<Image>>,
     /// What was decided.
     pub verdict: Shown,
@@ -88,8 +88,8 @@ impl Page {
 
 fn picture(image: &Image) -> Option<Picture<'_>> {
     let samples = match image.channels {
-        Channels::Grey => Samples::Grey(&image.pixels),
-        Channels::Rgb => Samples::Rgb(&image.pixels),
+        Channels::Grey => Samples::Grey(image.as_u8()),
+        Channels::Rgb => Samples::Rgb(image.as_u8()),
     };
     Picture::new(image.width, image.height, samples)
 }

@@ -2,7 +2,7 @@
 
 use crate::Event;
 use crate::journal::{Entry, Verdict};
-use remedis_bundle::Channels;
+use remedis_bundle::{Channels, Depth};
 use remedis_imaging::Image;
 use remedis_link::{Format, FrameHeader};
 use sha2::{Digest, Sha256};
@@ -15,6 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub trait Predictor: Send {
     /// Who answers.
     fn name(&self) -> ModelName;
+
+    /// Bits of a sample that it wants pictures decoded to.
+    fn depth(&self) -> Depth;
 
     /// Judges one image.
     ///
@@ -61,7 +64,7 @@ pub struct Job {
 pub struct Judged {
     /// For the journal.
     pub entry: Entry,
-    /// For the screen; none when it could not be read.
+    /// For the screen, with 8 bits a sample; none when it could not be read.
     pub image: Option<Arc<Image>>,
 }
 
@@ -126,7 +129,7 @@ fn work(predictor: &mut impl Predictor, queue: &Receiver<Job>, events: &SyncSend
 fn judge(predictor: &mut impl Predictor, model: &ModelName, job: Job) -> Judged {
     let Job { header, bytes, arrived } = job;
     let image_sha256 = hexadecimal(&Sha256::digest(&bytes));
-    let read = read(&header, bytes);
+    let read = read(&header, bytes, predictor.depth());
     let answer = read.as_ref().map_err(String::clone).and_then(|image| predictor.predict(image));
     let Answer { verdict, probabilities } = answer.unwrap_or_else(|reason| Answer {
         verdict: Verdict::Unreadable { reason: format!("unreadable image: {reason}") },
@@ -144,16 +147,19 @@ fn judge(predictor: &mut impl Predictor, model: &ModelName, job: Job) -> Judged 
         latency_ms: milliseconds(arrived.elapsed()),
         unix_ms: SystemTime::now().duration_since(UNIX_EPOCH).map(milliseconds).unwrap_or(0),
     };
-    Judged { entry, image: read.ok().map(Arc::new) }
+    let shown = read.ok().map(|image| Arc::new(image.to_depth(Depth::Eight).into_owned()));
+    Judged { entry, image: shown }
 }
 
-fn read(header: &FrameHeader, bytes: Vec<u8>) -> Result<Image, String> {
+fn read(header: &FrameHeader, bytes: Vec<u8>, depth: Depth) -> Result<Image, String> {
     // The link let a raw header through only with the length its geometry asks for.
     let (width, height) = (header.width.into(), header.height.into());
     match header.format {
         Format::RawGrey8 => Ok(Image::new(width, height, Channels::Grey, bytes)),
         Format::RawRgb8 => Ok(Image::new(width, height, Channels::Rgb, bytes)),
-        Format::Png | Format::Jpeg | Format::Dicom => remedis_imaging::decode(&bytes).map_err(|cause| chain(&cause)),
+        Format::Png | Format::Jpeg | Format::Dicom => {
+            remedis_imaging::decode(&bytes, depth).map_err(|cause| chain(&cause))
+        }
     }
 }
 

@@ -19,7 +19,7 @@ fn disc() -> Arc<Image> {
         let far = x.abs_diff(48).pow(2) + y.abs_diff(48).pow(2);
         if far < 900 { [200 - far as u8 / 9, 90, 140] } else { [(x * 2) as u8, (y * 2) as u8, 120] }
     };
-    Arc::new(Image::new(96, 96, Channels::Rgb, (0..96 * 96).flat_map(pixel).collect()))
+    Arc::new(Image::new(96, 96, Channels::Rgb, (0..96 * 96).flat_map(pixel).collect::<Vec<u8>>()))
 }
 
 fn page(verdict: Verdict) -> Page {

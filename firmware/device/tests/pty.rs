@@ -6,7 +6,7 @@ use remedis_device::journal::{Journal, Verdict};
 use remedis_device::log::Log;
 use remedis_device::stop::Stop;
 use remedis_device::{Answer, Config, Event, ModelName, Predictor, run};
-use remedis_imaging::Image;
+use remedis_imaging::{Depth, Image};
 use remedis_link::{Decision, Format, FrameHeader, Heard, NakReason, Outcome, Packet, Sender, Timing};
 use serialport::{SerialPort, TTYPort};
 use std::fs::File;
@@ -27,9 +27,13 @@ impl Predictor for MeanGrey {
         ModelName { name: "mean grey".into(), version: "1.0.0".into(), digest, confidence_threshold: 0.6 }
     }
 
+    fn depth(&self) -> Depth {
+        Depth::Eight
+    }
+
     fn predict(&mut self, image: &Image) -> Result<Answer, String> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        let mean = image.pixels.iter().map(|&pixel| f32::from(pixel)).sum::<f32>() / image.pixels.len() as f32;
+        let mean = image.as_u8().iter().map(|&pixel| f32::from(pixel)).sum::<f32>() / image.samples.len() as f32;
         let bright = mean / 255.0;
         let (index, name, confidence) = if bright > 0.5 { (1, "bright", bright) } else { (0, "dark", 1.0 - bright) };
         let name = name.to_owned();

@@ -5,6 +5,7 @@
 //! The format is specified in `BUNDLE.md` beside this crate's manifest.
 
 mod container;
+mod depth;
 mod error;
 mod file;
 mod keys;
@@ -13,6 +14,7 @@ mod manifest;
 mod sign;
 
 pub use container::{Bundle, CONTAINER_VERSION, MAGIC, Parts};
+pub use depth::{Depth, DepthError};
 pub use error::{KeyError, OpenBundleError};
 pub use file::{remove_unfinished, write_atomic};
 pub use keys::TrustedKeys;

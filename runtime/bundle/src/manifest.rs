@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Version of the manifest that this crate writes, and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+use crate::Depth;
+
+/// The newest version of the manifest that this crate reads; what it writes is the oldest that can say what is meant
+/// ([`Preprocessing::format_version`]), so that devices in the field read it.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Colour of a picture or of a network's input.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -40,8 +43,8 @@ pub enum Resize {
 
 /// How a decoded picture becomes the network's input, `[channel, height, width]`.
 ///
-/// The picture is resized on 8-bit values with a bilinear convolution, then
-/// `value = (pixel / 255 - mean[channel]) / std[channel]`.
+/// The picture is decoded to samples of `depth_bits` and resized on those whole numbers with a bilinear convolution, then
+/// `value = (sample / top - mean[channel]) / std[channel]`, where `top` is 255 or 65,535.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
@@ -51,12 +54,26 @@ pub struct Preprocessing {
     pub height: u32,
     /// Channels of the input.
     pub channels: Channels,
+    /// Bits of a sample until it is a float; not written where they are 8.
+    #[serde(default, skip_serializing_if = "Depth::is_eight")]
+    pub depth_bits: Depth,
     /// What happens to a picture of another shape.
     pub resize: Resize,
     /// Subtracted from each channel, on the scale 0 to 1.
     pub mean: Vec<f32>,
     /// Divides each channel.
     pub std: Vec<f32>,
+}
+
+impl Preprocessing {
+    /// The oldest version of the manifest that can say this: 2 where samples have 16 bits, else 1.
+    #[must_use]
+    pub fn format_version(&self) -> u32 {
+        match self.depth_bits {
+            Depth::Eight => 1,
+            Depth::Sixteen => 2,
+        }
+    }
 }
 
 /// Probability calibration: `probabilities = softmax(logits / temperature)` (Guo et al. 2017, section 4.2).
@@ -173,7 +190,7 @@ pub struct ModelEntry {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`FORMAT_VERSION`] when written by this crate.
+    /// As [`Preprocessing::format_version`] says when written by this crate; at most [`FORMAT_VERSION`].
     pub format_version: u32,
     /// Name of the model.
     pub name: String,
@@ -218,6 +235,13 @@ impl Manifest {
             || !(1..=4096).contains(&input.height)
         {
             return Some("the input should be 1 to 4096 pixels a side and std positive".to_owned());
+        }
+        if input.depth_bits == Depth::Sixteen && input.channels == Channels::Rgb {
+            return Some("the input should be grey where samples have 16 bits, found rgb".to_owned());
+        }
+        if self.format_version < input.format_version() {
+            let (bits, least, found) = (input.depth_bits.bits(), input.format_version(), self.format_version);
+            return Some(format!("samples of {bits} bits need format_version {least}, found {found}"));
         }
         let temperature = self.probability_calibration.temperature;
         if !(temperature.is_finite() && temperature > 0.0) {

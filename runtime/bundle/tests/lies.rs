@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use remedis_bundle::{
-    Bundle, BundleBuilder, Channels, ClassOperatingPoint, FORMAT_VERSION, Golden, GoldenVector, Manifest, Measured,
-    ModelEntry, OpenBundleError, OperatingPoint, Parts, Preprocessing, ProbabilityCalibration, Provenance, Resize,
-    SealBundleError, SigningKey, TrustedKeys,
+    Bundle, BundleBuilder, Channels, ClassOperatingPoint, Depth, FORMAT_VERSION, Golden, GoldenVector, Manifest,
+    Measured, ModelEntry, OpenBundleError, OperatingPoint, Parts, Preprocessing, ProbabilityCalibration, Provenance,
+    Resize, SealBundleError, SigningKey, TrustedKeys,
 };
 use sha2::{Digest, Sha256};
 
@@ -28,6 +28,7 @@ fn manifest() -> Manifest {
             width: 64,
             height: 64,
             channels: Channels::Rgb,
+            depth_bits: Depth::Eight,
             resize: Resize::Stretch,
             mean: vec![0.5; 3],
             std: vec![0.5; 3],
@@ -55,6 +56,26 @@ fn manifest() -> Manifest {
         },
         provenance: Provenance { plan_sha256: "00".to_owned(), seed: 7, data: vec![], tools: BTreeMap::new() },
     }
+}
+
+fn grey(depth_bits: Depth) -> Manifest {
+    let (mean, std) = (vec![0.5], vec![0.5]);
+    let preprocessing = Preprocessing { channels: Channels::Grey, depth_bits, mean, std, ..manifest().preprocessing };
+    Manifest { format_version: preprocessing.format_version(), preprocessing, ..manifest() }
+}
+
+/// What was written before there was a choice stays as it was, byte by byte; a program of that time refuses the rest as newer.
+#[test]
+fn a_depth_of_8_bits_is_not_written_and_16_bits_are_a_newer_format() {
+    let written = serde_json::to_string(&grey(Depth::Eight).preprocessing).unwrap();
+    let of_old = r#"{"width":64,"height":64,"channels":"grey","resize":"stretch","mean":[0.5],"std":[0.5]}"#;
+    assert_eq!(written, of_old);
+    assert_eq!(serde_json::from_str::<Preprocessing>(of_old).unwrap().depth_bits, Depth::Eight);
+    assert_eq!([grey(Depth::Eight), grey(Depth::Sixteen)].map(|manifest| manifest.format_version), [1, 2]);
+    let key = SigningKey::generate().unwrap();
+    let trusted = TrustedKeys::from_texts(&[key.public_key()]).unwrap();
+    let bytes = builder(grey(Depth::Sixteen)).seal(&key).unwrap();
+    assert_eq!(Bundle::from_bytes(&bytes, &trusted).unwrap().manifest(), &grey(Depth::Sixteen));
 }
 
 fn builder(manifest: Manifest) -> BundleBuilder {
@@ -162,11 +183,13 @@ fn newer_versions_are_told_from_damage() {
 
 #[test]
 fn manifests_that_contradict_themselves_are_not_sealed() {
-    let changes: [fn(&mut Manifest); 8] = [
+    let changes: [fn(&mut Manifest); 10] = [
         |manifest| manifest.classes.truncate(1),
         |manifest| manifest.classes[1] = manifest.classes[0].clone(),
         |manifest| manifest.preprocessing.mean.truncate(1),
         |manifest| manifest.preprocessing.std[0] = 0.0,
+        |manifest| manifest.preprocessing.depth_bits = Depth::Sixteen,
+        |manifest| *manifest = Manifest { format_version: 1, ..grey(Depth::Sixteen) },
         |manifest| manifest.probability_calibration.temperature = -1.0,
         |manifest| manifest.operating_point.confidence_threshold = 1.5,
         |manifest| manifest.golden.vectors.clear(),

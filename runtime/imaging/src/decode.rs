@@ -2,13 +2,13 @@
 
 use std::io::Cursor;
 
-use remedis_bundle::Channels;
+use remedis_bundle::{Channels, Depth};
 use zune_core::bytestream::ZCursor;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::errors::DecodeErrors;
 
-use crate::Image;
 use crate::dicom::{self, DicomError};
+use crate::{Image, Samples};
 
 /// The most pixels a picture may have; a larger one is refused before memory is taken for it.
 pub const MAX_PIXELS: u64 = 64 * 1024 * 1024;
@@ -52,22 +52,24 @@ pub enum DecodeError {
 
 /// Reads a PNG, JPEG or DICOM file, told apart by their first bytes.
 ///
-/// The result has 8 bits a sample: 16-bit PNG keeps the upper byte of each sample, rounded (`(v * 255 + 32767) / 65535`),
-/// a transparency channel is dropped, palettes and CMYK-free JPEG become grey or red-green-blue. DICOM answers the first
-/// frame, rescaled, windowed and with MONOCHROME1 turned, as a reader would see it.
+/// The result has samples of `depth`, whatever the file has: at 8 bits a 16-bit PNG is rounded to the nearest (`(v * 255 + 32767) /
+/// 65535`), at 16 bits files of 8 are widened (`257 v`), so that black and white stay so and one picture means one thing at either
+/// depth. A transparency channel is dropped, palettes and CMYK-free JPEG become grey or red-green-blue. DICOM answers the first
+/// frame, rescaled, windowed and with MONOCHROME1 turned, as a reader would see it, black to white over the whole range of `depth`.
 ///
 /// # Errors
 /// [`DecodeError`] for every file that is not such a picture or is damaged.
-pub fn decode(bytes: &[u8]) -> Result<Image, DecodeError> {
-    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+pub fn decode(bytes: &[u8], depth: Depth) -> Result<Image, DecodeError> {
+    let image = if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         decode_png(bytes)
     } else if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
         decode_jpeg(bytes)
     } else if bytes.get(128..132) == Some(b"DICM") {
-        dicom::decode(bytes)
+        dicom::decode(bytes, depth)
     } else {
         Err(DecodeError::UnknownFormat { length: bytes.len(), start: bytes.iter().copied().take(8).collect() })
-    }
+    }?;
+    if image.samples.depth() == depth { Ok(image) } else { Ok(image.to_depth(depth).into_owned()) }
 }
 
 /// Refuses a picture without pixels or with too many.
@@ -86,17 +88,22 @@ fn decode_png(bytes: &[u8]) -> Result<Image, DecodeError> {
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into())?;
     let decoded = DynamicImage::from_decoder(decoder).map_err(DecodeError::Png)?;
-    let (channels, pixels) = match decoded {
-        DynamicImage::ImageLuma8(_) | DynamicImage::ImageLuma16(_) => (Channels::Grey, decoded.into_luma8().into_raw()),
-        DynamicImage::ImageLumaA8(grey) => (Channels::Grey, every_first(grey.as_raw(), 2)),
-        DynamicImage::ImageLumaA16(_) => (Channels::Grey, every_first(decoded.into_luma_alpha8().as_raw(), 2)),
-        other => (Channels::Rgb, other.into_rgb8().into_raw()),
+    let (channels, samples): (_, Samples) = match decoded {
+        DynamicImage::ImageLuma8(grey) => (Channels::Grey, grey.into_raw().into()),
+        DynamicImage::ImageLuma16(grey) => (Channels::Grey, grey.into_raw().into()),
+        DynamicImage::ImageLumaA8(grey) => (Channels::Grey, every_first(grey.as_raw()).into()),
+        DynamicImage::ImageLumaA16(grey) => (Channels::Grey, every_first(grey.as_raw()).into()),
+        deep @ (DynamicImage::ImageRgb16(_) | DynamicImage::ImageRgba16(_)) => {
+            (Channels::Rgb, deep.into_rgb16().into_raw().into())
+        }
+        other => (Channels::Rgb, other.into_rgb8().into_raw().into()),
     };
-    Ok(Image::new(width, height, channels, pixels))
+    Ok(Image::new(width, height, channels, samples))
 }
 
-fn every_first(samples: &[u8], step: usize) -> Vec<u8> {
-    samples.iter().step_by(step).copied().collect()
+/// Grey without its transparency.
+fn every_first<S: Copy>(samples: &[S]) -> Vec<S> {
+    samples.iter().step_by(2).copied().collect()
 }
 
 fn decode_jpeg(bytes: &[u8]) -> Result<Image, DecodeError> {

@@ -4,6 +4,21 @@
 //! a nested sequence, so `guard` walks the same tokens before they may. What is ours is the way from stored values to what a
 //! reader sees. Source: DICOM PS3.5 (encoding) and PS3.3 C.7.6.3, C.11.1, C.11.2.
 //!
+//! What maps to what, for a grey frame:
+//!
+//! 1. the stored value, Bits Stored of them below High Bit, signed or not, becomes an output value by the Modality LUT Sequence or
+//!    else by Rescale Slope and Intercept, in 64-bit floats;
+//! 2. the output value becomes 0 (black) to 1 (white), cut off at both, by the first of these that the file has: Window Center and
+//!    Width (the first pair; VOI LUT Function linear, exactly linear or sigmoid), the VOI LUT Sequence, or a range: of all stored values
+//!    where they have at most 8 bits without a sign and step 1 changed nothing, else from the frame's least value to its largest;
+//! 3. MONOCHROME1 is turned, `1 - x`;
+//! 4. `x` becomes `round(255 x)` or, at a [depth](Depth) of 16 bits, `round(65535 x)`.
+//!
+//! So the depth decides the last rounding alone. A picture of 16 bits is the one that readers see, with up to 257 times the steps; it is
+//! not the raw detector values, because their scale is a maker's and changes from site to site, where the window was set to show the
+//! anatomy. What lies outside of the window is black or white at either depth, as it is for a reader. Colour frames have 8 bits a
+//! sample, and are widened where 16 are asked for.
+//!
 //! Read: implicit and explicit little endian, explicit big endian, deflated, run-length, and the JPEG processes 1, 2
 //! (8 bits) and 14. Not read, and said so by name: JPEG 2000, JPEG-LS, 12-bit JPEG, video, float pixel data, pixels
 //! that share chroma without compression, sequences of unknown representation and length, and JPEG whose colours its
@@ -19,9 +34,9 @@ use attributes::{Attributes, Tag};
 use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry};
 use frame::Frame;
-use remedis_bundle::Channels;
+use remedis_bundle::{Channels, Depth};
 
-use crate::{DecodeError, Image};
+use crate::{DecodeError, Image, Samples};
 
 /// Why a DICOM file is not a picture.
 #[derive(Debug, thiserror::Error)]
@@ -154,8 +169,8 @@ fn transfer_syntax(uid: &str) -> Result<Syntax, DicomError> {
     Ok(Syntax { is_big_endian, is_deflated, pixels })
 }
 
-/// Reads the first frame.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Image, DecodeError> {
+/// Reads the first frame: a grey one with samples of `depth`, one in colour with 8 bits.
+pub(crate) fn decode(bytes: &[u8], depth: Depth) -> Result<Image, DecodeError> {
     let (uid, start) = guard::file_meta(bytes)?;
     let syntax = transfer_syntax(&uid)?;
     let object = open(&bytes[start..], &syntax, uid)?;
@@ -163,12 +178,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Image, DecodeError> {
     let geometry = frame::Geometry::read(data)?;
     let photometric = data.required_text(attributes::PHOTOMETRIC_INTERPRETATION)?;
     let frame = Frame::first(&object, geometry, syntax.pixels, &photometric)?;
-    let (channels, pixels) = match (geometry.samples, photometric.as_str()) {
-        (1, "PALETTE COLOR") => (Channels::Rgb, colour::palette(data, &frame)?),
-        (1, _) => (Channels::Grey, grey::grey(data, &frame, photometric == "MONOCHROME1")),
-        _ => (Channels::Rgb, colour::colour(&frame, &photometric)?),
+    let (channels, samples): (_, Samples) = match (geometry.samples, photometric.as_str()) {
+        (1, "PALETTE COLOR") => (Channels::Rgb, colour::palette(data, &frame)?.into()),
+        (1, _) => (Channels::Grey, grey::grey(data, &frame, photometric == "MONOCHROME1", depth)),
+        _ => (Channels::Rgb, colour::colour(&frame, &photometric)?.into()),
     };
-    Ok(Image::new(geometry.columns, geometry.rows, channels, pixels))
+    Ok(Image::new(geometry.columns, geometry.rows, channels, samples))
 }
 
 /// Builds the object, having checked that this is safe.

@@ -3,6 +3,9 @@
 //! This is the only preprocessing path in the workspace: training, evaluation and the device all call [`prepare`], so
 //! that what a model meets in the field is what it was trained on. Every step gives the same result on every processor.
 //!
+//! Samples have 8 bits or 16, as the model's [`Preprocessing`] says: [`decode`] makes them of that [`Depth`], [`resize`] keeps it in
+//! whole numbers, [`normalise`] ends it. There is one way for both; they differ in the largest number, 255 or 65,535.
+//!
 //! [`decode`] reads PNG, JPEG and DICOM and answers any other bytes, damaged ones included, with an error: it does not
 //! panic, does not recurse over its input and bounds the memory that it takes. It does *not* apply EXIF orientation,
 //! colour profiles or DICOM overlays, and of a film of many frames it reads the first.
@@ -11,10 +14,12 @@ mod decode;
 mod dicom;
 mod image;
 mod prepare;
+mod samples;
 
 pub use decode::{DecodeError, MAX_PIXELS, decode};
 pub use dicom::DicomError;
 pub use image::{Image, encode_png};
-pub use prepare::{PrepareError, normalise, prepare, resize, standardise};
+pub use prepare::{PrepareError, normalise, prepare, resize, scale, standardise, unit};
+pub use samples::{Sample, Samples};
 
-pub use remedis_bundle::{Channels, Preprocessing, Resize};
+pub use remedis_bundle::{Channels, Depth, Preprocessing, Resize};

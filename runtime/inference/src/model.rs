@@ -165,7 +165,7 @@ impl Model {
         for vector in &self.manifest.golden.vectors {
             let name = || vector.input.clone();
             let picture = bundle.section(&vector.input).unwrap_or_default();
-            let prediction = decode(picture)
+            let prediction = decode(picture, self.manifest.preprocessing.depth_bits)
                 .map_err(PredictError::from)
                 .and_then(|image| self.predict(&image))
                 .map_err(|source| OpenModelError::GoldenInput { vector: name(), source })?;

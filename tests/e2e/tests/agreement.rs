@@ -21,7 +21,8 @@ fn prepared(tiny: &Tiny, bundle: &Bundle) -> Vec<Vec<f32>> {
     let of = |name: &str| {
         let index = Index::open(&tiny.set(name)).unwrap();
         let rows: Vec<usize> = (0..index.rows.len()).filter(|row| index.rows[*row].split == Split::Test).collect();
-        let read = |row: &usize| prepare(&index.image(*row).unwrap(), &bundle.manifest().preprocessing).unwrap();
+        let input = &bundle.manifest().preprocessing;
+        let read = |row: &usize| prepare(&index.image(*row, input.depth_bits).unwrap(), input).unwrap();
         rows.iter().take(N_IMAGES / 2).map(read).collect::<Vec<_>>()
     };
     [of("cells_a"), of("cells_b")].concat()

@@ -21,7 +21,7 @@ fn write_set(folder: &Path, csv: &str, files: &[(&str, &[u8])]) {
 }
 
 fn picture(grey: u8) -> Vec<u8> {
-    let pixels = (0..16 * 16u32).map(|at| grey.wrapping_add((at * 7 % 31) as u8)).collect();
+    let pixels: Vec<u8> = (0..16 * 16u32).map(|at| grey.wrapping_add((at * 7 % 31) as u8)).collect();
     remedis_imaging::encode_png(&remedis_imaging::Image::new(16, 16, remedis_imaging::Channels::Grey, pixels))
 }
 

@@ -44,7 +44,7 @@ pub fn shard_file(data: &[u8]) -> Vec<u8> {
     let (key, rest) = rest.split_at(cut(0).min(rest.len()));
     let (index, pixels) = rest.split_at(cut(2).min(rest.len()));
     let mut bytes = remedis_data::MAGIC.to_vec();
-    bytes.extend(remedis_data::VERSION.to_le_bytes());
+    bytes.extend(shard_version(key).to_le_bytes());
     bytes.extend([0; 4]);
     bytes.extend((key.len() as u64).to_le_bytes());
     bytes.extend(((64 + key.len() + pixels.len()) as u64).to_le_bytes());
@@ -58,6 +58,12 @@ pub fn shard_file(data: &[u8]) -> Vec<u8> {
     bytes.extend(pixels);
     bytes.extend(index);
     bytes
+}
+
+/// The version that a shard with this key has.
+fn shard_version(key: &[u8]) -> u32 {
+    let deep = b"\"depth_bits\":16";
+    if key.windows(deep.len()).any(|window| window == deep) { 2 } else { 1 }
 }
 
 /// A payload of sections as a bundle has them, `manifest` among them; the checksums are right.

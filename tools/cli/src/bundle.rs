@@ -88,7 +88,11 @@ fn inspect(args: &Signed) -> Result<()> {
     println!("{} {}\n{}\n", manifest.name, manifest.version, manifest.intended_use);
     println!("digest     {}\nsigned by  {}", bundle.digest(), bundle.signer());
     let input = &manifest.preprocessing;
-    println!("input      {} x {} {:?}, {:?}", input.width, input.height, input.channels, input.resize);
+    let bits = input.depth_bits.bits();
+    println!(
+        "input      {} x {} {:?}, {bits} bits a sample, {:?}",
+        input.width, input.height, input.channels, input.resize
+    );
     println!("seed       {}", manifest.provenance.seed);
     for source in &manifest.provenance.data {
         println!("data       {}: {} images, sha256 {}", source.name, source.n_images, source.sha256);

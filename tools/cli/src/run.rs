@@ -155,7 +155,8 @@ fn take<'a>(next: &AtomicUsize, files: &'a [PathBuf]) -> Option<(usize, &'a Path
 }
 
 fn answer(model: &Model, file: &Path) -> Answer {
-    let predict = || anyhow::Ok(model.predict(&decode(&std::fs::read(file)?)?)?);
+    let depth = model.manifest().preprocessing.depth_bits;
+    let predict = || anyhow::Ok(model.predict(&decode(&std::fs::read(file)?, depth)?)?);
     // One bad file must not end the answers for the others.
     let prediction = catch_unwind(AssertUnwindSafe(predict))
         .unwrap_or_else(|_panic| Err(anyhow::anyhow!("the program failed on this file; please report it")));

@@ -6,6 +6,7 @@ mod training;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use remedis_imaging::Depth;
 
 pub(crate) use device::{DeviceName, Devices};
 pub(crate) use training::{CheckArguments, DoctorArguments, Given, ProgressForm, RunArguments};
@@ -221,6 +222,9 @@ pub(crate) struct PrepareArguments {
     /// Channels of the network's input, as input.channels of the plan
     #[arg(long, value_enum, default_value = "rgb")]
     pub(crate) channels: ChannelsName,
+    /// Bits of a sample, 8 or 16, as input.depth_bits of the plan; 16 with --channels grey
+    #[arg(long, value_name = "BITS", default_value = "8", value_parser = depth)]
+    pub(crate) depth: Depth,
     /// Folder to write; it may then stand wherever a SET may. The same command goes on with what was interrupted
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: PathBuf,
@@ -230,6 +234,11 @@ pub(crate) struct PrepareArguments {
     /// Print one JSON object as the last line, instead of sentences
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn depth(text: &str) -> Result<Depth, String> {
+    let bits: u8 = text.parse().map_err(|_not_a_number| "expected 8 or 16".to_owned())?;
+    Depth::try_from(bits).map_err(|error| error.to_string())
 }
 
 /// Colour of a network's input.

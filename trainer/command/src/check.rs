@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use indicatif::HumanDuration;
+use remedis_train::InputConfig;
 use remedis_train::memory::MemoryNeed;
 use remedis_train::storage::size;
 use serde::Serialize;
@@ -30,6 +31,8 @@ struct Found {
     problems: Vec<String>,
     /// What a reader of the results should know.
     warnings: Vec<String>,
+    /// What every network will see.
+    input: String,
     memory: MemoryNeed,
     /// Bytes that this process may still take, where the system says.
     memory_available: Option<u64>,
@@ -69,6 +72,7 @@ pub(crate) fn run(asked: &CheckArguments) -> Result<Outcome> {
         sets: sets.all().map(Set::summary).collect(),
         problems,
         warnings,
+        input: input(&plan.input),
         memory,
         memory_available: available.map(|(bytes, _)| bytes),
         training_seconds: (!stages.is_empty()).then(|| stages.iter().map(|stage| stage.seconds).sum()),
@@ -93,6 +97,7 @@ fn text(found: &Found) -> String {
             set.role, set.name, set.n_images, set.n_quarantined, set.n_classes
         );
     }
+    let _ = writeln!(out, "input       {}", found.input);
     let memory = &found.memory;
     let available = found.memory_available.map_or_else(|| "an unknown amount".to_owned(), size);
     let _ = writeln!(
@@ -124,6 +129,12 @@ fn text(found: &Found) -> String {
     let verdict = if found.ok { "nothing forbids this run" } else { "a run would be refused or worthless" };
     let _ = writeln!(out, "{verdict}");
     out
+}
+
+fn input(input: &InputConfig) -> String {
+    let InputConfig { size_px, depth_bits, .. } = input;
+    let channels = if input.channels.count() == 1 { "grey" } else { "rgb" };
+    format!("{size_px} x {size_px} pixels, {channels}, {} bits a sample", depth_bits.bits())
 }
 
 fn time(seconds: f64) -> String {

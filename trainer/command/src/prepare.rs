@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use remedis_data::{Geometry, Index, Prepared, WriteShardsError, write_shards};
-use remedis_imaging::{Channels, Resize};
+use remedis_imaging::{Channels, Depth, Resize};
 use remedis_train::storage::{WriteError, size};
 use serde_json::json;
 
@@ -18,6 +18,9 @@ use crate::stop;
 
 /// `remedis-train prepare`.
 pub(crate) fn run(asked: &PrepareArguments) -> Result<Outcome> {
+    if asked.depth == Depth::Sixteen && asked.channels != ChannelsName::Grey {
+        bail!("--depth is 16 with --channels rgb, expected 8 for colour images; 16 is for --channels grey");
+    }
     set_threads(asked.threads)?;
     let stop = stop::on_signals()?;
     let index = Index::open(&asked.data).with_context(|| format!("--data {}", asked.data.display()))?;
@@ -57,7 +60,8 @@ impl PrepareArguments {
             ChannelsName::Rgb => Channels::Rgb,
             ChannelsName::Grey => Channels::Grey,
         };
-        Geometry { width: self.size.into(), height: self.size.into(), channels, resize: Resize::CentreCrop }
+        let (side, depth_bits) = (self.size.into(), self.depth);
+        Geometry { width: side, height: side, channels, depth_bits, resize: Resize::CentreCrop }
     }
 }
 
@@ -109,7 +113,13 @@ mod tests {
 
     #[test]
     fn what_was_made_is_said_with_its_size_and_speed() {
-        let geometry = Geometry { width: 64, height: 64, channels: Channels::Grey, resize: Resize::CentreCrop };
+        let geometry = Geometry {
+            width: 64,
+            height: 64,
+            channels: Channels::Grey,
+            depth_bits: Depth::Eight,
+            resize: Resize::CentreCrop,
+        };
         let made = Prepared { n_images: 900, n_bad: 2, n_files: 3, n_kept: 1, n_images_kept: 300, bytes: 5_000_000 };
         assert_eq!(
             text(Path::new("shards"), &geometry, &made, 1234.5),

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use clap::ValueEnum;
 use remedis_data::{Index, Split};
 use remedis_export::{FloatGraph, QuantGraph, calibrate_images, correct_biases, float_graph, quantise, write_onnx};
-use remedis_imaging::{Channels, Preprocessing, Resize};
+use remedis_imaging::{Channels, Depth, Preprocessing, Resize};
 use remedis_metrics::{Interval, argmax, wilson};
 use remedis_model::{InvertedResidualConfig, InvertedResidualNet, efficientnet_classes, import_efficientnet};
 use remedis_train::{Detail, Pool};
@@ -132,6 +132,7 @@ impl Architecture {
             width: size.into(),
             height: size.into(),
             channels: Channels::Rgb,
+            depth_bits: Depth::Eight,
             resize: Resize::CentreCrop,
             mean: vec![127.0 / 255.0; 3],
             std: vec![128.0 / 255.0; 3],

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use rayon::prelude::*;
+use remedis_imaging::{Depth, decode};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -166,7 +167,7 @@ fn look(index: &Index, row: usize) -> Option<Look> {
         return Look::recorded(record);
     }
     let bytes = index.read(row).ok()?;
-    let picture = remedis_imaging::decode(&bytes).ok();
+    let picture = decode(&bytes, Depth::Eight).ok();
     let picture = picture.map(|image| ((image.width, image.height), likeness::hash(&image)));
     Some(Look { length: bytes.len(), digest: Sha256::digest(&bytes).into(), picture })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use remedis_imaging::{Channels, Image, PrepareError, Preprocessing, Resize, resize};
+use remedis_imaging::{Channels, Depth, Image, PrepareError, Preprocessing, Resize, resize};
 use serde::{Deserialize, Serialize};
 
 /// At what size a picture is kept.
@@ -24,6 +24,9 @@ pub struct Geometry {
     pub height: u32,
     /// Channels of the input.
     pub channels: Channels,
+    /// Bits of a sample; not written where they are 8.
+    #[serde(default, skip_serializing_if = "Depth::is_eight")]
+    pub depth_bits: Depth,
     /// What happens to a picture of another shape.
     pub resize: Resize,
 }
@@ -32,8 +35,8 @@ impl Geometry {
     /// That of `preprocessing`.
     #[must_use]
     pub fn of(preprocessing: &Preprocessing) -> Self {
-        let Preprocessing { width, height, channels, resize, .. } = *preprocessing;
-        Self { width, height, channels, resize }
+        let Preprocessing { width, height, channels, depth_bits, resize, .. } = *preprocessing;
+        Self { width, height, channels, depth_bits, resize }
     }
 
     /// Width and height at which a picture of this width and height is kept.
@@ -48,15 +51,15 @@ impl Geometry {
 
     /// Bytes of a picture of this width and height.
     pub(crate) fn bytes(&self, [width, height]: [u32; 2]) -> u64 {
-        u64::from(width) * u64::from(height) * self.channels.count() as u64
+        u64::from(width) * u64::from(height) * (self.channels.count() * self.depth_bits.bytes()) as u64
     }
 
     /// A decoded picture as it is kept.
     pub(crate) fn fit(&self, image: &Image, detail: Detail) -> Result<Image, PrepareError> {
         let [width, height] = self.size([image.width, image.height], detail);
-        let Self { channels, resize: shape, .. } = *self;
-        let wanted = Preprocessing { width, height, channels, resize: shape, mean: Vec::new(), std: Vec::new() };
-        resize(image, &wanted)
+        let Self { channels, depth_bits, resize: shape, .. } = *self;
+        let (mean, std) = (Vec::new(), Vec::new());
+        resize(image, &Preprocessing { width, height, channels, depth_bits, resize: shape, mean, std })
     }
 }
 
@@ -70,7 +73,8 @@ impl fmt::Display for Geometry {
             Resize::CentreCrop => "cropped to the centre",
             Resize::Stretch => "stretched",
         };
-        write!(out, "{} x {} pixels, {channels}, {shape}", self.width, self.height)
+        let depth = if self.depth_bits.is_eight() { "" } else { "16 bits, " };
+        write!(out, "{} x {} pixels, {channels}, {depth}{shape}", self.width, self.height)
     }
 }
 
@@ -80,7 +84,8 @@ mod tests {
 
     #[test]
     fn to_draw_from_a_picture_keeps_twice_the_input_or_what_there_is() {
-        let input = Geometry { width: 64, height: 32, channels: Channels::Grey, resize: Resize::Stretch };
+        let (channels, depth_bits) = (Channels::Grey, Depth::Eight);
+        let input = Geometry { width: 64, height: 32, channels, depth_bits, resize: Resize::Stretch };
         assert_eq!(input.size([400, 400], Detail::Twice), [128, 64]);
         assert_eq!(input.size([96, 400], Detail::Twice), [96, 48]);
         assert_eq!(input.size([20, 20], Detail::Twice), [64, 32]);

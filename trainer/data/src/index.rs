@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use rayon::prelude::*;
-use remedis_imaging::{DecodeError, Image, PrepareError, Preprocessing};
+use remedis_imaging::{DecodeError, Depth, Image, PrepareError, Preprocessing};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -160,8 +160,8 @@ pub enum OpenIndexError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "its images were prepared for {made_for}, but wanted is {wanted}; prepare the original set again with `remedis-train prepare \
-     --size {} --channels {} --out ANOTHER_FOLDER`, change the plan's input, or name the original set", .wanted.width,
-    if .wanted.channels.count() == 1 { "grey" } else { "rgb" }
+     --size {} --channels {}{} --out ANOTHER_FOLDER`, change the plan's input, or name the original set", .wanted.width,
+    if .wanted.channels.count() == 1 { "grey" } else { "rgb" }, if .wanted.depth_bits.is_eight() { "" } else { " --depth 16" }
 )]
 pub struct OtherInput {
     /// What they were prepared for.
@@ -367,7 +367,7 @@ impl Index {
     /// If there is no such row, or its picture has no pixels.
     pub fn resized(&self, row: usize, input: &Preprocessing, detail: Detail) -> Result<Image, ReadImageError> {
         let Files::Prepared(shards) = &self.files else {
-            let image = self.image(row)?;
+            let image = self.image(row, input.depth_bits)?;
             return Geometry::of(input).fit(&image, detail).map_err(|source| ReadImageError::Resize { row, source });
         };
         self.suits(input).map_err(|source| ReadImageError::Other { row, source })?;
@@ -385,7 +385,7 @@ impl Index {
     /// If there is no such row.
     pub fn usable(&self, row: usize) -> Result<(), ReadImageError> {
         match self.record(row).map(|record| &record.content) {
-            None => self.image(row).map(drop),
+            None => self.image(row, Depth::Eight).map(drop),
             Some(Content::Picture { .. }) => Ok(()),
             Some(Content::Bad { reason }) => Err(ReadImageError::Bad { row, source: Reason(reason.clone()) }),
         }
@@ -417,15 +417,15 @@ impl Index {
         self.lengths[row]
     }
 
-    /// The picture of a row.
+    /// The picture of a row, with samples of `depth`.
     ///
     /// # Errors
     /// If the file cannot be read or is no picture.
     ///
     /// # Panics
     /// If there is no such row.
-    pub fn image(&self, row: usize) -> Result<Image, ReadImageError> {
-        remedis_imaging::decode(&self.read(row)?).map_err(|source| ReadImageError::Decode { row, source })
+    pub fn image(&self, row: usize, depth: Depth) -> Result<Image, ReadImageError> {
+        remedis_imaging::decode(&self.read(row)?, depth).map_err(|source| ReadImageError::Decode { row, source })
     }
 
     /// Names of the classes, sorted, each once.

@@ -1,7 +1,7 @@
 //! Telling near copies by a difference hash.
 
 use rayon::prelude::*;
-use remedis_imaging::{Channels, Image, Preprocessing, Resize, resize};
+use remedis_imaging::{Channels, Depth, Image, Preprocessing, Resize, resize};
 
 /// Bits in which two hashes may differ and still count as one picture; fewer than [`PARTS`], so that pairs cannot hide.
 const MAX_DIFFERING_BITS: u32 = 6;
@@ -18,13 +18,14 @@ pub(crate) fn hash(image: &Image) -> Option<Hash> {
         width: 17,
         height: 16,
         channels: Channels::Grey,
+        depth_bits: Depth::Eight,
         resize: Resize::Stretch,
         mean: vec![0.0],
         std: vec![1.0],
     };
     let small = resize(image, &small).ok()?;
     let mut hash = [0; PARTS];
-    for (row, line) in small.pixels.chunks_exact(17).enumerate() {
+    for (row, line) in small.as_u8().chunks_exact(17).enumerate() {
         for (column, pair) in line.windows(2).enumerate() {
             hash[row / 2] |= u32::from(pair[0] < pair[1]) << (row % 2 * 16 + column);
         }

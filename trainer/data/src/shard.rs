@@ -12,9 +12,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use remedis_imaging::{Image, MAX_PIXELS};
+use remedis_imaging::{Depth, Image, MAX_PIXELS, Samples};
 
-use crate::geometry::Detail;
+use crate::geometry::{Detail, Geometry};
 
 pub(crate) use encode::{Encoder, prepared};
 pub use error::ShardError;
@@ -22,8 +22,8 @@ pub use record::{Content, Digest, Key, Record};
 
 /// How a shard begins.
 pub const MAGIC: [u8; 8] = *b"REMESHRD";
-/// Version of the form that is written and read.
-pub const VERSION: u32 = 1;
+/// The newest version of the form that is read; what is written has the oldest that holds its samples.
+pub const VERSION: u32 = 2;
 /// Bytes before the key.
 const HEAD: u64 = 64;
 /// The largest side of an input.
@@ -42,8 +42,17 @@ pub struct Shard {
     places: Vec<u64>,
 }
 
+/// The version of a shard of this depth: 1 for 8 bits, 2 for 16, so that a program from before them refuses those as newer.
+pub(crate) fn version(depth: Depth) -> u32 {
+    match depth {
+        Depth::Eight => 1,
+        Depth::Sixteen => 2,
+    }
+}
+
 /// The fixed numbers at the front.
 struct Head {
+    version: u32,
     crc32: u32,
     key_bytes: u64,
     index_at: u64,
@@ -72,6 +81,15 @@ impl Shard {
             .map_err(|error| ShardError::form(&name, "the key", &error))?;
         let records: Vec<Record> =
             serde_json::from_slice(&index).map_err(|error| ShardError::form(&name, "the index", &error))?;
+        let expected = version(key.geometry.depth_bits);
+        if head.version != expected {
+            return Err(ShardError::contradiction(
+                &name,
+                "its version, by the bits of a sample,",
+                expected,
+                head.version,
+            ));
+        }
         check(&name, &key, &records)?;
         let mut at = HEAD + head.key_bytes;
         let mut places = Vec::with_capacity(records.len());
@@ -113,15 +131,16 @@ impl Shard {
             _ => (sizes[0], self.places[at], input_crc32),
         };
         let bytes = self.key.geometry.bytes(size);
-        let pixels = File::open(&self.path)
+        let stored = File::open(&self.path)
             .and_then(|file| read_at(&file, place, bytes))
             .map_err(|source| ShardError::Read { file: self.name.clone(), source })?;
-        let found = crc32fast::hash(&pixels);
+        let found = crc32fast::hash(&stored);
         if found != expected {
             let what = format!("the picture of row {}", self.key.first_row + at + 1);
             return Err(ShardError::Checksum { file: self.name.clone(), what, expected, found });
         }
-        Ok(Some(Image::new(size[0], size[1], self.key.geometry.channels, pixels)))
+        let Geometry { channels, depth_bits, .. } = self.key.geometry;
+        Ok(Some(Image::new(size[0], size[1], channels, Samples::from_le_bytes(stored, depth_bits))))
     }
 }
 
@@ -139,10 +158,11 @@ impl Head {
         let short = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let long = |at: usize| u64::from(short(at)) | u64::from(short(at + 4)) << 32;
         let version = short(8);
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(ShardError::Version { file: name.to_owned(), found: version });
         }
-        let head = Self { crc32: short(12), key_bytes: short(16).into(), index_at: long(24), index_bytes: long(32) };
+        let (key_bytes, index_at, index_bytes) = (short(16).into(), long(24), long(32));
+        let head = Self { version, crc32: short(12), key_bytes, index_at, index_bytes };
         if head.index_at < HEAD + head.key_bytes {
             return Err(ShardError::contradiction(
                 name,

@@ -10,20 +10,18 @@ use remedis_imaging::Image;
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::{Detail, Geometry};
-use crate::shard::{Digest, Record, Shard, ShardError};
+use crate::shard::{Digest, Record, Shard, ShardError, VERSION, version};
 
 pub use write::{Prepared, WriteShardsError, write_shards};
 
 /// What a finished folder has.
 const MANIFEST: &str = "shards.json";
-/// Version of the form of [`Manifest`].
-const FORMAT: u32 = 1;
 
 /// What is in a folder, and what it was made of: for people and programs that do not read shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
-    /// [`FORMAT`].
+    /// As the version of its shards.
     format: u32,
     /// Name of the set's folder or archive.
     name: String,
@@ -154,10 +152,15 @@ impl Manifest {
         }
         let wrong = |error| ShardError::form(MANIFEST, "it", &error);
         let Format { format } = serde_json::from_slice(&text).map_err(wrong)?;
-        if format != FORMAT {
+        if !(1..=VERSION).contains(&format) {
             return Err(ShardError::Version { file: file(), found: format });
         }
-        serde_json::from_slice(&text).map_err(wrong)
+        let manifest: Self = serde_json::from_slice(&text).map_err(wrong)?;
+        let expected = version(manifest.geometry.depth_bits);
+        if format != expected {
+            return Err(ShardError::contradiction(MANIFEST, "its format, by the bits of a sample,", expected, format));
+        }
+        Ok(manifest)
     }
 }
 

@@ -166,7 +166,7 @@ fn write_set(folder: &Path, count: usize, draw: impl Fn(u64) -> Drawn + Sync) ->
 fn encode_jpeg(picture: &Image, quality: u8) -> Result<Vec<u8>, image::ImageError> {
     let mut bytes = Vec::new();
     image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality).encode(
-        &picture.pixels,
+        picture.as_u8(),
         picture.width,
         picture.height,
         image::ExtendedColorType::Rgb8,

@@ -128,7 +128,7 @@ pub fn bundle(
         output: OUTPUT.to_owned(),
     };
     let manifest = Manifest {
-        format_version: remedis_bundle::FORMAT_VERSION,
+        format_version: description.preprocessing.format_version(),
         name: description.name.clone(),
         version: description.version.clone(),
         intended_use: description.intended_use.clone(),
@@ -267,7 +267,7 @@ fn spread(decided: Vec<(usize, String)>) -> Vec<(usize, String)> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use remedis_bundle::{Channels, Measured, Resize};
+    use remedis_bundle::{Channels, Depth, Measured, Resize};
 
     use super::*;
     use crate::calibrate::calibrate_images;
@@ -280,6 +280,7 @@ mod tests {
             width,
             height,
             channels: Channels::Rgb,
+            depth_bits: Depth::Eight,
             resize: Resize::Stretch,
             mean: vec![0.5; 3],
             std: vec![0.25; 3],
@@ -313,8 +314,8 @@ mod tests {
                 dx * dx + dy * dy < size * 0.2
             };
             let colour = [red, green, blue].map(|level| (level * 255.0) as u8);
-            let pixels = (0..width * height).flat_map(|at| if inside(at) { colour } else { [200; 3] }).collect();
-            Image { width, height, channels: Channels::Rgb, pixels }
+            let pixels = (0..width * height).flat_map(|at| if inside(at) { colour } else { [200; 3] });
+            Image::new(width, height, Channels::Rgb, pixels.collect::<Vec<u8>>())
         };
         (0..n).map(picture).collect()
     }
@@ -333,7 +334,7 @@ mod tests {
         assert!(set.golden.tolerance > 0.0);
         for (vector, (name, png)) in set.golden.vectors.iter().zip(&set.sections) {
             assert_eq!(&vector.input, name);
-            let image = remedis_imaging::decode(png).unwrap();
+            let image = remedis_imaging::decode(png, Depth::Eight).unwrap();
             let prepared = remedis_imaging::prepare(&image, &description.preprocessing).unwrap();
             assert_eq!(vector.logits, graph.run(&prepared), "{name}");
             let mut sorted = vector.logits.clone();

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
-use remedis_imaging::{Channels, DecodeError, Preprocessing, Resize, decode};
+use remedis_imaging::{Channels, DecodeError, Depth, Preprocessing, Resize, decode};
 use remedis_model::{BackboneForm, BitConfig, Classifier, InvertedResidualConfig, StudentConfig};
 use remedis_ranks::Ranks;
 use remedis_views::{Key, Policy, view};
@@ -199,11 +199,12 @@ fn pairs(jpegs: &[Vec<u8>], count: usize, size_px: usize, step: u64) -> Result<V
 }
 
 fn pair(jpeg: &[u8], size_px: usize, key: Key) -> Result<[Vec<f32>; 2], DecodeError> {
-    let image = decode(jpeg)?;
+    let image = decode(jpeg, Depth::Eight)?;
     let input = Preprocessing {
         width: size_px as u32,
         height: size_px as u32,
         channels: Channels::Rgb,
+        depth_bits: Depth::Eight,
         resize: Resize::Stretch,
         mean: vec![0.5; 3],
         std: vec![0.5; 3],

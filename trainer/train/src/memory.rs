@@ -10,7 +10,7 @@
 //!
 //! Activations are what the operations of `remedis-ops` keep for their backward passes, which is what they were given: of a
 //! bottleneck unit the inputs of three normalisations and three convolutions, of a block two of each. On top come the maps in
-//! flight, counted as four of the largest. Decoded images are 8-bit; evaluation turns one whole set into 32-bit values.
+//! flight, counted as four of the largest. Decoded images take what is given; evaluation turns one whole set into 32-bit values.
 //!
 //! It is an estimate from above for a CPU; memory of GPUs is not looked at. Peaks measured on two cores (`VmHWM`) against it: R50x1 at
 //! 64 pixels, pretraining on 64 images a step 0.72 of 0.90 GB, contrasting 64 pairs 1.39 of 1.64 GB, and with a checkpoint after every

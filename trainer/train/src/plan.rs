@@ -9,7 +9,7 @@ mod recipe;
 
 pub use choices::{FinetuneRule, HeadLoss, Schedule, Taken};
 
-use remedis_imaging::{Channels, Preprocessing, Resize};
+use remedis_imaging::{Channels, Depth, Preprocessing, Resize};
 use remedis_views::Policy;
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,9 @@ pub struct InputConfig {
     pub size_px: u32,
     /// Grey or colour.
     pub channels: Channels,
-    /// Subtracted from pixel / 255, for every channel.
+    /// Bits of a sample from the decoded file to the float: 8, or 16 for grey.
+    pub depth_bits: Depth,
+    /// Subtracted from the sample on the scale 0 to 1, for every channel.
     pub mean: f32,
     /// Divides what is left, for every channel.
     pub std: f32,
@@ -68,6 +70,7 @@ impl InputConfig {
             width: self.size_px,
             height: self.size_px,
             channels: self.channels,
+            depth_bits: self.depth_bits,
             resize: Resize::CentreCrop,
             mean: vec![self.mean; self.channels.count()],
             std: vec![self.std; self.channels.count()],
@@ -364,6 +367,13 @@ impl Plan {
             size.is_multiple_of(16) && (16..=512).contains(&size),
             "a multiple of 16 from 16 to 512",
         )?;
+        let is_colour = self.input.channels == Channels::Rgb;
+        within(
+            "input.depth_bits",
+            "16 with input.channels = \"rgb\"",
+            self.input.depth_bits.is_eight() || !is_colour,
+            "8 for colour images; 16 is for input.channels = \"grey\"",
+        )?;
         within("input.std", self.input.std, self.input.std > 0.0 && self.input.std.is_finite(), "a positive number")?;
         within("input.mean", self.input.mean, self.input.mean.is_finite(), "a number")?;
         let width = self.student.width;
@@ -507,6 +517,18 @@ mod tests {
             plan.check().unwrap_err().to_string(),
             "input.size_px is 50, expected a multiple of 16 from 16 to 512"
         );
+        let mut plan = Plan::tiny();
+        plan.input.depth_bits = Depth::Sixteen;
+        assert_eq!(
+            plan.check().unwrap_err().to_string(),
+            "input.depth_bits is 16 with input.channels = \"rgb\", expected 8 for colour images; 16 is for input.channels = \"grey\""
+        );
+        plan.input.channels = Channels::Grey;
+        assert_eq!(Plan::from_toml(&plan.to_toml_commented()).unwrap(), plan);
+        assert_eq!(plan.input.preprocessing().depth_bits, Depth::Sixteen);
+        let text = plan.to_toml_commented().replace("depth_bits = 16", "depth_bits = 12");
+        let error = Plan::from_toml(&text).unwrap_err().to_string();
+        assert!(error.contains("a depth of 12 bits, expected 8 or 16"), "{error}");
         let mut plan = Plan::tiny();
         plan.evaluate.fractions = vec![0.5, 0.1];
         assert!(plan.check().unwrap_err().to_string().starts_with("evaluate.fractions is [0.5, 0.1]"));

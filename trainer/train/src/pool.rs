@@ -146,7 +146,7 @@ impl Pool {
             let image = self.images.get(i);
             hasher.update(image.width.to_le_bytes());
             hasher.update(image.height.to_le_bytes());
-            hasher.update(&image.pixels);
+            hasher.update(&*image.samples.to_le_bytes());
             hasher.update(self.labels[i].map_or(u64::MAX, |label| label as u64).to_le_bytes());
             hasher.update(self.patients[i].as_deref().unwrap_or("\0").as_bytes());
             hasher.update([0xff]);
@@ -169,7 +169,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use remedis_data::{Geometry, write_shards};
-    use remedis_imaging::{Channels, Image, Resize, encode_png};
+    use remedis_imaging::{Channels, Depth, Image, Resize, encode_png};
 
     use super::*;
 
@@ -178,8 +178,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut table = "file,label,split\n".to_owned();
         for (number, name) in names.iter().enumerate() {
-            let pixels = (0..256).map(|at| ((at * 7) ^ (name.len() * 31)) as u8).collect();
-            let picture = encode_png(&Image { width: 16, height: 16, channels: Channels::Grey, pixels });
+            let pixels: Vec<u8> = (0..256).map(|at| ((at * 7) ^ (name.len() * 31)) as u8).collect();
+            let picture = encode_png(&Image::new(16, 16, Channels::Grey, pixels));
             let bytes = if *name == "broken" { picture[..40].to_vec() } else { picture };
             std::fs::write(folder.path().join(format!("{name}.png")), bytes).unwrap();
             table += &format!("{name}.png,{},train\n", ["even", "odd"][(number + name.len()) % 2]);
@@ -192,7 +192,15 @@ mod tests {
     #[test]
     fn a_pool_with_a_bad_row_is_the_pool_without_that_row() {
         let (mean, std) = (vec![0.5], vec![0.5]);
-        let input = Preprocessing { width: 8, height: 8, channels: Channels::Grey, resize: Resize::Stretch, mean, std };
+        let input = Preprocessing {
+            width: 8,
+            height: 8,
+            channels: Channels::Grey,
+            depth_bits: Depth::Eight,
+            resize: Resize::Stretch,
+            mean,
+            std,
+        };
         let load = |index: &Index, rows: &[usize]| Pool::load(index, rows, &input, Detail::Input, &[]);
         let (_folder, all) = set(&["a", "broken", "ccc", "dddd"]);
         let (pool, bad) = load(&all, &[0, 1, 2, 3]);
@@ -207,11 +215,49 @@ mod tests {
         assert_eq!(BadRow::find(&all, 0), None);
     }
 
+    /// The device decodes a file at the depth that the bundle names, then `prepare`s it; the trainer goes by an index, shards and a pool.
+    #[test]
+    fn a_trainer_sees_the_floats_that_a_device_sees_at_either_depth() {
+        let folder = tempfile::tempdir().unwrap();
+        let samples = (0..40 * 30).map(|at: u16| 0x3fd0 + (at % 40) * 5).collect::<Vec<_>>();
+        let png = encode_png(&Image::new(40, 30, Channels::Grey, samples));
+        std::fs::write(folder.path().join("film.png"), &png).unwrap();
+        std::fs::write(folder.path().join("labels.csv"), "file,label,split\nfilm.png,a,train\n").unwrap();
+        let direct = Index::open(folder.path()).unwrap();
+        let mut ranges = Vec::new();
+        for depth_bits in [Depth::Eight, Depth::Sixteen] {
+            let (channels, resize, mean, std) = (Channels::Grey, Resize::CentreCrop, vec![0.25], vec![0.001]);
+            let input = Preprocessing { width: 16, height: 16, channels, depth_bits, resize, mean, std };
+            let out = tempfile::tempdir().unwrap();
+            write_shards(&direct, "set", &Geometry::of(&input), out.path(), &mut |_| true).unwrap();
+            let prepared = Index::open(out.path()).unwrap();
+            let device = prepare(&remedis_imaging::decode(&png, depth_bits).unwrap(), &input).unwrap();
+            for index in [&direct, &prepared] {
+                for make in [Pool::load, Pool::open] {
+                    let (pool, _) = make(index, &[0], &input, Detail::Input, &[]);
+                    assert_eq!(pool.prepared(&input), [device.as_slice()], "{depth_bits:?}");
+                }
+            }
+            let [least, most] = [f32::min, f32::max].map(|of| device.iter().copied().reduce(of).unwrap());
+            ranges.push(most - least);
+        }
+        // 200 steps of 1/65535 and of a deviation of a thousandth: 3; at 8 bits nothing is left.
+        assert!(ranges[0] == 0.0 && ranges[1] > 2.0, "{ranges:?}");
+    }
+
     #[test]
     fn a_pool_from_prepared_images_is_the_pool_from_files() {
         let (mean, std) = (vec![0.5], vec![0.5]);
         let resize = Resize::CentreCrop;
-        let input = Preprocessing { width: 10, height: 10, channels: Channels::Grey, resize, mean, std };
+        let input = Preprocessing {
+            width: 10,
+            height: 10,
+            channels: Channels::Grey,
+            depth_bits: Depth::Eight,
+            resize,
+            mean,
+            std,
+        };
         let (_folder, direct) = set(&["a", "broken", "ccc", "dddd"]);
         let out = tempfile::tempdir().unwrap();
         write_shards(&direct, "set", &Geometry::of(&input), out.path(), &mut |_| true).unwrap();

@@ -34,8 +34,8 @@ fn five_hundred_steps_take_no_more_memory_than_one_hundred() {
     remedis_ops::keep_memory();
     let mut pool = Pool::default();
     for i in 0..20_usize {
-        let pixels = (0..32 * 32 * 3).map(|at| ((at * (i + 3)) % 251) as u8).collect();
-        pool.images.push(Image { width: 32, height: 32, channels: Channels::Rgb, pixels });
+        let pixels: Vec<u8> = (0..32 * 32 * 3).map(|at| ((at * (i + 3)) % 251) as u8).collect();
+        pool.images.push(Image::new(32, 32, Channels::Rgb, pixels));
         pool.labels.push(Some(i % 2));
         pool.patients.push(None);
         pool.clusters.push(i.to_string());

@@ -23,8 +23,8 @@ fn pool() -> Pool {
         let class = i % 2;
         let stripe = |x: usize| if x / 2 == i { 60 } else { 0 };
         let pixel = |x| if class == 0 { [200, 40 + stripe(x), 40] } else { [40, 40 + stripe(x), 200] };
-        let pixels = (0..32 * 32).flat_map(|at| pixel(at % 32)).collect();
-        pool.images.push(Image { width: 32, height: 32, channels: Channels::Rgb, pixels });
+        let pixels: Vec<u8> = (0..32 * 32).flat_map(|at| pixel(at % 32)).collect();
+        pool.images.push(Image::new(32, 32, Channels::Rgb, pixels));
         pool.labels.push(Some(class));
         pool.patients.push(None);
         pool.clusters.push(i.to_string());

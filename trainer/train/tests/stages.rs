@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use remedis_imaging::{Channels, Image};
+use remedis_imaging::{Channels, Depth, Image};
 use remedis_model::{Backbone, Classifier, Weights};
 use remedis_ranks::Ranks;
 use remedis_train::loss::Objective;
 use remedis_train::{
-    ContrastOptimiser, FinetuneRule, GridCell, HeadLoss, Observer, Plan, Pool, Precision, Sample, Schedule, Session,
-    Start, StepRecord, Taken, TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune, finetune_as,
-    finetune_grid, finetune_watched, logits, pretrain, probe, self_distil, student_logits,
+    ContrastOptimiser, FinetuneRule, GridCell, HeadLoss, Images, Observer, Plan, Pool, Precision, Sample, Schedule,
+    Session, Start, StepRecord, Taken, TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune,
+    finetune_as, finetune_grid, finetune_watched, logits, pretrain, probe, self_distil, student_logits,
 };
+use remedis_views::Policy;
 
 /// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own; two images a patient.
 fn pool() -> Pool {
@@ -27,14 +28,67 @@ fn pool() -> Pool {
             let stripe = if x / 2 == i { 60 } else { 0 };
             if class == 0 { [200, 40 + stripe, 40] } else { [40, 40 + stripe, 200] }
         };
-        let pixels = (0..32 * 32).flat_map(|at| pixel(at % 32)).collect();
-        pool.images.push(Image { width: 32, height: 32, channels: Channels::Rgb, pixels });
+        let pixels: Vec<u8> = (0..32 * 32).flat_map(|at| pixel(at % 32)).collect();
+        pool.images.push(Image::new(32, 32, Channels::Rgb, pixels));
         pool.labels.push(Some(class));
         pool.patients.push(Some(format!("patient {}", i / 4 * 2 + class)));
         pool.clusters.push(i.to_string());
         pool.rows.push(i);
     }
     pool
+}
+
+/// Sixteen 32-pixel films of 16 bits: class 0 is brighter above, class 1 below, all of it within one step of 8 bits.
+fn films() -> Pool {
+    let mut pool = pool();
+    pool.images = Images::default();
+    for i in 0..16_u16 {
+        let bright = |at: u16| u16::from((at < 512) == (i % 2 == 0)) * 150 + at * (i + 3) % 31;
+        let samples = (0..32 * 32).map(|at| 0x3fd0 + bright(at)).collect::<Vec<u16>>();
+        pool.images.push(Image::new(32, 32, Channels::Grey, samples));
+    }
+    pool
+}
+
+/// For [`films`]: their mean is taken off and a step of 8 bits becomes one of 2.6.
+fn film_plan(depth_bits: Depth) -> Plan {
+    let mut plan = plan();
+    plan.input.channels = Channels::Grey;
+    plan.input.depth_bits = depth_bits;
+    (plan.input.mean, plan.input.std) = (16_426.0 / 65_535.0, 0.0015);
+    for augment in [&mut plan.contrast.augment, &mut plan.distil.augment] {
+        *augment = Policy::Radiology;
+    }
+    (plan.pretrain.augment, plan.finetune.augment) = (Policy::None, Policy::None);
+    plan.finetune.steps = 12;
+    plan
+}
+
+#[test]
+fn every_stage_learns_from_16_bits_what_is_not_there_at_8() {
+    let pool = films();
+    let input = film_plan(Depth::Eight).input.preprocessing();
+    let flat = pool.prepared(&input);
+    assert!(flat.iter().flatten().all(|&value| value == flat[0][0]), "at 8 bits every film is the same grey");
+
+    let (folder, plan) = (tempfile::tempdir().unwrap(), film_plan(Depth::Sixteen));
+    plan.check().unwrap();
+    let trained = |name, run: &dyn Fn(&mut Session) -> Result<Classifier, TrainError>| {
+        let (model, steps, _) = stage(folder.path(), &plan, None, run);
+        assert!(steps.iter().all(|step| step.loss.is_finite()), "{name}: {steps:?}");
+        model.unwrap()
+    };
+    let start = stage(folder.path(), &plan, None, |session| pretrain(session, &pool)).0.unwrap();
+    let adapted = stage(folder.path(), &plan, None, |session| contrast(session, start.clone(), &pool, None)).0.unwrap();
+    let teacher =
+        trained("teacher", &|session| finetune(session, "teacher", Start::Backbone(adapted.clone()), &pool, 2));
+    let student = stage(folder.path(), &plan, None, |session| distil(session, &teacher, &pool)).0.unwrap();
+    let input = plan.input.preprocessing();
+    let right =
+        |logits: &[Vec<f32>]| logits.iter().enumerate().filter(|(i, row)| (row[1] > row[0]) == (i % 2 == 1)).count();
+    let said = logits(&teacher, &pool, &input, &Device::flex());
+    assert!(right(&said) >= 15, "{said:?}");
+    assert!(student_logits(&student, &pool, &input, &Device::flex()).iter().flatten().all(|value| value.is_finite()));
 }
 
 fn plan() -> Plan {

@@ -56,9 +56,9 @@ mod tests {
 
     #[test]
     fn a_point_spreads_evenly_and_keeps_its_sum() {
-        let mut pixels = vec![0; 25];
+        let mut pixels = vec![0_u8; 25];
         pixels[12] = 255;
-        let image = Image { width: 5, height: 5, channels: Channels::Grey, pixels };
+        let image = Image::new(5, 5, Channels::Grey, pixels);
         let mut planes = Planes::from_image(&image);
         blur(&mut planes, 1.0);
         assert!((planes.values.iter().sum::<f32>() - 1.0).abs() < 1e-5);

@@ -146,13 +146,13 @@ mod tests {
     use remedis_imaging::{Channels, Image};
 
     fn rgb(pixels: &[[u8; 3]]) -> Image {
-        Image { width: pixels.len() as u32, height: 1, channels: Channels::Rgb, pixels: pixels.concat() }
+        Image::new(pixels.len() as u32, 1, Channels::Rgb, pixels.concat())
     }
 
     fn check(image: &Image, change: impl Fn(&mut Planes), expected: &[[u8; 3]]) {
         let mut planes = Planes::from_image(image);
         change(&mut planes);
-        assert_eq!(planes.into_image().pixels, expected.concat());
+        assert_eq!(planes.into_image().as_u8(), expected.concat());
     }
 
     #[test]

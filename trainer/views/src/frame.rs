@@ -1,6 +1,6 @@
 //! Crop, mirror, turn and elastic deformation as one map from the view's pixels to the image's.
 
-use remedis_imaging::Image;
+use remedis_imaging::{Image, Sample, Samples};
 
 use crate::chance::Chance;
 use crate::elastic::Elastic;
@@ -94,13 +94,12 @@ impl Frame {
     pub fn apply(&self, image: &Image, elastic: Option<&Elastic>) -> Planes {
         match self.upright(image) {
             Some((part, size, walk)) if elastic.is_none() => {
-                let n = image.channels.count();
                 if part == [0.0, 0.0, image.width as f32, image.height as f32]
                     && size == [image.width as usize, image.height as usize]
                 {
-                    Planes::gather(&image.pixels, self.size, n, walk)
+                    Planes::gather(image, self.size, walk)
                 } else {
-                    Planes::gather(&scale(image, part, size).pixels, self.size, n, walk)
+                    Planes::gather(&scale(image, part, size), self.size, walk)
                 }
             }
             _ => self.warp(image, elastic),
@@ -156,8 +155,17 @@ impl Frame {
         let size = [part_width, part_height].map(|side| (side / density).round().max(1.0) as usize);
         let part = scale(image, [left, top, part_width, part_height], size);
 
-        let (zoom_x, zoom_y) = (size[0] as f32 / part_width, size[1] as f32 / part_height);
-        let sampler = Sampler { image: &part, n: image.channels.count() };
+        let window = Window { left, top, zoom: [size[0] as f32 / part_width, size[1] as f32 / part_height] };
+        let n = part.channels.count();
+        match &part.samples {
+            Samples::Eight(samples) => self.sample(&Sampler { samples, size, n }, &window, elastic),
+            Samples::Sixteen(samples) => self.sample(&Sampler { samples, size, n }, &window, elastic),
+        }
+    }
+
+    /// Interpolates every pixel of the view in the part of the image that `sampler` has.
+    fn sample<S: Sample>(&self, sampler: &Sampler<'_, S>, window: &Window, elastic: Option<&Elastic>) -> Planes {
+        let [width, height] = self.size;
         let mut planes = Planes { width, height, values: vec![0.0; width * height * sampler.n] };
         // Rounding down is one instruction there, and a call elsewhere.
         vectorised(
@@ -172,7 +180,8 @@ impl Frame {
                         }
                         let [source_x, source_y] =
                             [0, 1].map(|axis| self.centre[axis] + at[0] * self.right[axis] + at[1] * self.down[axis]);
-                        let at = [(source_x - left) * zoom_x - 0.5, (source_y - top) * zoom_y - 0.5];
+                        let [zoom_x, zoom_y] = window.zoom;
+                        let at = [(source_x - window.left) * zoom_x - 0.5, (source_y - window.top) * zoom_y - 0.5];
                         sampler.sample(at, &mut planes.values, y * width + x, width * height);
                     }
                 }
@@ -182,25 +191,33 @@ impl Frame {
     }
 }
 
-/// Bilinear interpolation in interleaved bytes.
-struct Sampler<'a> {
-    image: &'a Image,
+/// Which part of the image a [`Sampler`] has, and at what scale.
+struct Window {
+    left: f32,
+    top: f32,
+    zoom: [f32; 2],
+}
+
+/// Bilinear interpolation in interleaved samples.
+struct Sampler<'a, S> {
+    samples: &'a [S],
+    size: [usize; 2],
     n: usize,
 }
 
-impl Sampler<'_> {
+impl<S: Sample> Sampler<'_, S> {
     /// Writes the channels at `[x, y]` to `values[to]`, `values[to + stride]`, ...
     #[inline(always)]
     fn sample(&self, [x, y]: [f32; 2], values: &mut [f32], to: usize, stride: usize) {
-        let (width, n) = (self.image.width as usize, self.n);
+        let ([width, height], n) = (self.size, self.n);
         let (x0, x1, fx) = neighbours(x, width);
-        let (y0, y1, fy) = neighbours(y, self.image.height as usize);
-        let [row0, row1] = [y0, y1].map(|y| &self.image.pixels[y * width * n..][..width * n]);
+        let (y0, y1, fy) = neighbours(y, height);
+        let [row0, row1] = [y0, y1].map(|y| &self.samples[y * width * n..][..width * n]);
         for c in 0..n {
-            let at = |row: &[u8], x: usize| f32::from(row[x * n + c]);
+            let at = |row: &[S], x: usize| -> f32 { row[x * n + c].into() };
             let upper = at(row0, x0) * (1.0 - fx) + at(row0, x1) * fx;
             let lower = at(row1, x0) * (1.0 - fx) + at(row1, x1) * fx;
-            values[to + c * stride] = (upper * (1.0 - fy) + lower * fy) / 255.0;
+            values[to + c * stride] = (upper * (1.0 - fy) + lower * fy) / S::TOP as f32;
         }
     }
 }
@@ -230,7 +247,7 @@ mod tests {
     /// 4 5 6
     /// 7 8 9
     fn nine() -> Image {
-        Image { width: 3, height: 3, channels: Channels::Grey, pixels: vec![1, 2, 3, 4, 5, 6, 7, 8, 9] }
+        Image::new(3, 3, Channels::Grey, vec![1_u8, 2, 3, 4, 5, 6, 7, 8, 9])
     }
 
     fn still() -> Frame {
@@ -238,7 +255,7 @@ mod tests {
     }
 
     fn check(frame: Frame, expected: [u8; 9]) {
-        assert_eq!(frame.apply(&nine(), None).into_image().pixels, expected);
+        assert_eq!(frame.apply(&nine(), None).into_image().as_u8(), expected);
     }
 
     #[test]
@@ -253,10 +270,10 @@ mod tests {
 
     #[test]
     fn colours_stay_together_when_pixels_move() {
-        let pixels = (0..18).collect();
-        let image = Image { width: 3, height: 2, channels: Channels::Rgb, pixels };
+        let pixels: Vec<u8> = (0..18).collect();
+        let image = Image::new(3, 2, Channels::Rgb, pixels);
         let frame = Frame::crop([3, 2], [0.0, 0.0, 3.0, 2.0]).flip_horizontal();
-        let seen = frame.apply(&image, None).into_image().pixels;
+        let seen = frame.apply(&image, None).into_image().as_u8().to_vec();
         assert_eq!(seen, [6, 7, 8, 3, 4, 5, 0, 1, 2, 15, 16, 17, 12, 13, 14, 9, 10, 11]);
     }
 
@@ -267,19 +284,19 @@ mod tests {
 
     #[test]
     fn half_the_size_is_the_mean_of_what_it_covers() {
-        let pixels = (0..64).map(|i| if i % 2 == 0 { 0 } else { 200 }).collect();
-        let image = Image { width: 8, height: 8, channels: Channels::Grey, pixels };
+        let pixels: Vec<u8> = (0..64).map(|i| if i % 2 == 0 { 0 } else { 200 }).collect();
+        let image = Image::new(8, 8, Channels::Grey, pixels);
         for degrees in [0.0, 0.01] {
             let frame = Frame::crop([2, 2], [0.0, 0.0, 8.0, 8.0]).rotate(degrees);
-            let seen = frame.apply(&image, None).into_image().pixels;
+            let seen = frame.apply(&image, None).into_image().as_u8().to_vec();
             assert!(seen.iter().all(|value| value.abs_diff(100) <= 12), "{degrees}: {seen:?}");
         }
     }
 
     #[test]
     fn beyond_the_edge_is_the_mirror_image() {
-        let two = Image { width: 2, height: 1, channels: Channels::Grey, pixels: vec![10, 20] };
-        let seen = |left| Frame::crop([2, 1], [left, 0.0, 2.0, 1.0]).apply(&two, None).into_image().pixels;
+        let two = Image::new(2, 1, Channels::Grey, vec![10_u8, 20]);
+        let seen = |left| Frame::crop([2, 1], [left, 0.0, 2.0, 1.0]).apply(&two, None).into_image().as_u8().to_vec();
         assert_eq!(seen(-1.0), [10, 10]);
         assert_eq!(seen(1.0), [20, 20]);
     }

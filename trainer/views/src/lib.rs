@@ -5,6 +5,9 @@
 //! interpolated at most twice; beyond their edge images are mirrored, not blackened, so that a turned cell has no black corners to be
 //! recognised by; and the elastic deformation, which that code calls but does not define, is the one of [`Elastic`].
 //!
+//! Images have 8 bits a sample or 16 and keep them: a crop is scaled in whole numbers of that depth, the rest is done in `f32`, whose 24
+//! bits hold both, and equalisation has a bin a level.
+//!
 //! What is drawn depends on a [`Key`] alone, and what is computed from it has the same bits on every processor. Decoding and
 //! normalising are not done here but in `remedis-imaging`.
 

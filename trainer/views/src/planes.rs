@@ -1,6 +1,6 @@
 //! A view while it is made.
 
-use remedis_imaging::{Channels, Image, Preprocessing, standardise};
+use remedis_imaging::{Channels, Image, Preprocessing, Sample, Samples, standardise, unit};
 
 use crate::vectorised;
 
@@ -13,23 +13,23 @@ pub struct Planes {
 }
 
 impl Planes {
-    /// Bytes to numbers.
+    /// Samples to numbers.
     #[must_use]
     pub fn from_image(image: &Image) -> Self {
         let (width, height) = (image.width as usize, image.height as usize);
-        Self::gather(&image.pixels, [width, height], image.channels.count(), Walk::across(width))
+        Self::gather(image, [width, height], Walk::across(width))
     }
 
-    /// Numbers to bytes, rounded.
+    /// Numbers to a picture of 8 bits, rounded: for people to see.
     #[must_use]
     pub fn into_image(self) -> Image {
         let channels = if self.n_channels() == 1 { Channels::Grey } else { Channels::Rgb };
-        let mut pixels = vec![0; self.values.len()];
+        let mut samples = vec![0_u8; self.values.len()];
         for (c, plane) in self.planes().enumerate() {
-            let to = pixels.iter_mut().skip(c).step_by(channels.count());
+            let to = samples.iter_mut().skip(c).step_by(channels.count());
             to.zip(plane).for_each(|(to, value)| *to = (value * 255.0 + 0.5) as u8);
         }
-        Image { width: self.width as u32, height: self.height as u32, channels, pixels }
+        Image::new(self.width as u32, self.height as u32, channels, samples)
     }
 
     /// The numbers that a network sees: `[channel, height, width]`.
@@ -45,8 +45,17 @@ impl Planes {
         self.values
     }
 
-    /// Takes `[height, width]` pixels of `n` interleaved bytes out of `pixels`, in the order of `walk`.
-    pub(crate) fn gather(pixels: &[u8], [width, height]: [usize; 2], n: usize, walk: Walk) -> Self {
+    /// Takes `[height, width]` pixels out of `image`, in the order of `walk`.
+    pub(crate) fn gather(image: &Image, size: [usize; 2], walk: Walk) -> Self {
+        let n = image.channels.count();
+        match &image.samples {
+            Samples::Eight(samples) => Self::gathered(samples, size, n, walk),
+            Samples::Sixteen(samples) => Self::gathered(samples, size, n, walk),
+        }
+    }
+
+    /// Of `n` interleaved samples a pixel.
+    fn gathered<S: Sample>(samples: &[S], [width, height]: [usize; 2], n: usize, walk: Walk) -> Self {
         let mut values = vec![0.0; width * height * n];
         if values.is_empty() {
             return Self { width, height, values };
@@ -57,7 +66,7 @@ impl Planes {
                 for (c, plane) in values.chunks_exact_mut(width * height).enumerate() {
                     for (y, row) in plane.chunks_exact_mut(width).enumerate() {
                         let start = walk.start + y as isize * walk.down;
-                        walk_row(row, &pixels[c..], start * n as isize, walk.right * n as isize);
+                        walk_row(row, &samples[c..], start * n as isize, walk.right * n as isize);
                     }
                 }
             },
@@ -110,9 +119,8 @@ impl Walk {
 
 /// Steps of constants are a loop of their own, which vectorises.
 #[inline(always)]
-fn walk_row(row: &mut [f32], samples: &[u8], start: isize, step: isize) {
+fn walk_row<S: Sample>(row: &mut [f32], samples: &[S], start: isize, step: isize) {
     let len = row.len();
-    let unit = |byte: u8| f32::from(byte) / 255.0;
     let first = if step < 0 { start + step * (len as isize - 1) } else { start } as usize;
     match step {
         1 => row.iter_mut().zip(&samples[first..][..len]).for_each(|(to, &from)| *to = unit(from)),
@@ -133,7 +141,7 @@ mod tests {
 
     #[test]
     fn bytes_become_planes_and_come_back() {
-        let image = Image { width: 2, height: 1, channels: Channels::Rgb, pixels: vec![0, 51, 255, 102, 153, 204] };
+        let image = Image::new(2, 1, Channels::Rgb, vec![0_u8, 51, 255, 102, 153, 204]);
         let planes = Planes::from_image(&image);
         assert_eq!(planes.values, [0.0, 0.4, 0.2, 0.6, 1.0, 0.8]);
         assert_eq!(planes.into_image(), image);
@@ -142,11 +150,13 @@ mod tests {
     #[test]
     fn an_unchanged_image_has_the_numbers_of_the_one_preprocessing_path() {
         let pixels: Vec<u8> = (0..=255).flat_map(|byte| [byte, byte, 255 - byte]).collect();
-        let image = Image { width: 16, height: 16, channels: Channels::Rgb, pixels };
+        let image = Image::new(16, 16, Channels::Rgb, pixels);
+        use remedis_imaging::Depth;
         let preprocessing = Preprocessing {
             width: 16,
             height: 16,
             channels: Channels::Rgb,
+            depth_bits: Depth::Eight,
             resize: remedis_imaging::Resize::Stretch,
             mean: vec![0.485, 0.456, 0.406],
             std: vec![0.229, 0.224, 0.225],

@@ -109,11 +109,11 @@ mod tests {
     #[test]
     fn no_change_of_the_dyes_keeps_what_dyes_can_mix() {
         // More haematoxylin than eosin; DAB a little: all amounts positive.
-        let pixels = vec![140, 60, 150, 200, 120, 190];
-        let image = Image { width: 2, height: 1, channels: Channels::Rgb, pixels };
+        let pixels: Vec<u8> = vec![140, 60, 150, 200, 120, 190];
+        let image = Image::new(2, 1, Channels::Rgb, pixels);
         let mut planes = Planes::from_image(&image);
         stain(&mut planes, &Stain { factor: [1.0; 3], offset: [0.0; 3] });
-        for (after, before) in planes.into_image().pixels.iter().zip(&image.pixels) {
+        for (after, before) in planes.into_image().as_u8().iter().zip(image.as_u8()) {
             assert!(after.abs_diff(*before) <= 12, "{after} {before}");
         }
     }

@@ -18,7 +18,8 @@ use crate::stain::{Stain, stain};
 /// If the image or the view is empty.
 #[must_use]
 pub fn view(image: &Image, size: [usize; 2], views: &Views, chance: &mut Chance) -> Planes {
-    assert!(size[0] * size[1] > 0 && !image.pixels.is_empty(), "a view of {size:?} of {} pixels", image.pixels.len());
+    let n_samples = image.samples.len();
+    assert!(size[0] * size[1] > 0 && n_samples > 0, "a view of {size:?} of {n_samples} samples");
     let equalised = chance.coin(views.equalise).then(|| equalise(image));
     let frame = Frame::draw(size, [image.width, image.height], views, chance);
     let sigma = views.elastic_share * size[0].min(size[1]) as f32;
@@ -62,15 +63,15 @@ mod tests {
     use remedis_imaging::Channels;
 
     fn picture() -> Image {
-        let pixels = (0..16 * 16 * 3).map(|i| ((i * 37) % 251) as u8).collect();
-        Image { width: 16, height: 16, channels: Channels::Rgb, pixels }
+        let pixels: Vec<u8> = (0..16 * 16 * 3).map(|i| ((i * 37) % 251) as u8).collect();
+        Image::new(16, 16, Channels::Rgb, pixels)
     }
 
     #[test]
     fn no_change_is_asked_for_and_none_is_made() {
         let image = picture();
         let mut chance = Key::new(1, "test").chance();
-        assert_eq!(view(&image, [16, 16], &Policy::None.views(), &mut chance).into_image().pixels, image.pixels);
+        assert_eq!(view(&image, [16, 16], &Policy::None.views(), &mut chance).into_image().as_u8(), image.as_u8());
     }
 
     #[test]
@@ -78,9 +79,9 @@ mod tests {
         let image = picture();
         for policy in Policy::ALL.into_iter().filter(|policy| *policy != Policy::None) {
             let seen = view(&image, [8, 12], &policy.views(), &mut Key::new(1, "test").chance()).into_image();
-            assert_eq!((seen.width, seen.height, seen.pixels.len()), (8, 12, 288), "{policy:?}");
+            assert_eq!((seen.width, seen.height, seen.samples.len()), (8, 12, 288), "{policy:?}");
             let plain = view(&image, [8, 12], &Policy::None.views(), &mut Key::new(1, "test").chance()).into_image();
-            assert_ne!(seen.pixels, plain.pixels, "{policy:?}");
+            assert_ne!(seen.as_u8(), plain.as_u8(), "{policy:?}");
         }
     }
 
@@ -97,8 +98,8 @@ mod tests {
 
     #[test]
     fn a_grey_image_stays_one_channel() {
-        let image = Image { width: 8, height: 8, channels: Channels::Grey, pixels: (0..64).map(|i| i * 4).collect() };
+        let image = Image::new(8, 8, Channels::Grey, (0..64).map(|i| i * 4).collect::<Vec<u8>>());
         let seen = view(&image, [8, 8], &Policy::SimClr.views(), &mut Key::new(1, "test").chance());
-        assert_eq!(seen.into_image().pixels.len(), 64);
+        assert_eq!(seen.into_image().samples.len(), 64);
     }
 }

@@ -2,6 +2,8 @@
 
 use super::attributes::{self, Attributes, Tag};
 use super::frame::Frame;
+use crate::Samples;
+use remedis_bundle::Depth;
 
 /// A lookup table of the file. Source: DICOM PS3.3 C.11.1.1.
 pub(super) struct Table {
@@ -71,20 +73,23 @@ impl Window {
     }
 }
 
-/// Grey values of the frame, 0 for black.
+/// Grey values of the frame, 0 for black and the largest of `depth` for white.
 ///
 /// Without a window of its own, a picture of at most 8 bits is shown as it is and a deeper one from its smallest value
 /// to its largest.
-pub(super) fn grey(data: Attributes<'_>, frame: &Frame, is_inverted: bool) -> Vec<u8> {
+pub(super) fn grey(data: Attributes<'_>, frame: &Frame, is_inverted: bool, depth: Depth) -> Samples {
     let modality = modality(data, frame);
     let window = window(data, frame, &modality);
-    (0..frame.geometry.pixels())
-        .map(|pixel| {
-            let shown = window.apply(modality.apply(frame.sample(pixel, 0))).clamp(0.0, 1.0);
-            let shown = if is_inverted { 1.0 - shown } else { shown };
-            (shown * 255.0).round() as u8
-        })
-        .collect()
+    let top = f64::from(depth.top());
+    let shown = (0..frame.geometry.pixels()).map(|pixel| {
+        let shown = window.apply(modality.apply(frame.sample(pixel, 0))).clamp(0.0, 1.0);
+        let shown = if is_inverted { 1.0 - shown } else { shown };
+        (shown * top).round()
+    });
+    match depth {
+        Depth::Eight => Samples::Eight(shown.map(|value| value as u8).collect()),
+        Depth::Sixteen => Samples::Sixteen(shown.map(|value| value as u16).collect()),
+    }
 }
 
 fn table_in(data: Attributes<'_>, sequence: Tag, frame: &Frame) -> Option<Table> {

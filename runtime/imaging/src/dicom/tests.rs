@@ -54,14 +54,14 @@ fn window_maps_its_ends_to_black_and_white() {
     body.push(element((0x0028, 0x1051), b"DS", b"101 "));
     body.push(pixels([50, 100]));
     // (100 - 99.5) / 100 + 0.5 = 0.505
-    assert_eq!(decode(&file(EXPLICIT, &body)).unwrap().pixels, [1, 129]);
+    assert_eq!(decode(&file(EXPLICIT, &body), Depth::Eight).unwrap().as_u8(), [1, 129]);
 }
 
 #[test]
 fn monochrome1_is_turned() {
     let mut body = two_pixels(b"MONOCHROME1 ");
     body.push(pixels([10, 20]));
-    assert_eq!(decode(&file(EXPLICIT, &body)).unwrap().pixels, [255, 0]);
+    assert_eq!(decode(&file(EXPLICIT, &body), Depth::Eight).unwrap().as_u8(), [255, 0]);
 }
 
 #[test]
@@ -72,14 +72,35 @@ fn rescale_comes_before_the_window() {
     body.push(element((0x0028, 0x1052), b"DS", b"-1024 "));
     body.push(element((0x0028, 0x1053), b"DS", b"1 "));
     body.push(pixels([1024, 924]));
-    assert_eq!(decode(&file(EXPLICIT, &body)).unwrap().pixels, [128, 0]);
+    assert_eq!(decode(&file(EXPLICIT, &body), Depth::Eight).unwrap().as_u8(), [128, 0]);
+}
+
+/// The same way as at 8 bits, with another largest number.
+#[test]
+fn the_depth_decides_the_last_rounding_alone() {
+    let sixteen = |photometric: &[u8], attributes: &[Vec<u8>], values| {
+        let body = [two_pixels(photometric), attributes.to_vec(), vec![pixels(values)]].concat();
+        decode(&file(EXPLICIT, &body), Depth::Sixteen).unwrap().samples
+    };
+    let text = |number, value: &[u8]| element((0x0028, number), b"DS", value);
+    // A window: (100 - 99.5) / 100 + 0.5 = 0.505, times 65535.
+    let window = [text(0x1050, b"100 "), text(0x1051, b"101 ")];
+    assert_eq!(sixteen(b"MONOCHROME2 ", &window, [50, 100]), Samples::from(vec![328_u16, 33_095]));
+    assert_eq!(sixteen(b"MONOCHROME1 ", &window, [50, 100]), Samples::from(vec![65_207_u16, 32_440]));
+    // Beyond its ends.
+    assert_eq!(sixteen(b"MONOCHROME2 ", &window, [0, 4095]), Samples::from(vec![0_u16, 65_535]));
+    // None: from the smallest to the largest, here of two neighbouring stored values and of the whole range.
+    assert_eq!(sixteen(b"MONOCHROME2 ", &[], [10, 11]), Samples::from(vec![0_u16, 65_535]));
+    // After the rescale, 0 and 1 lie about the middle of a window: -0.5 / 8192 + 0.5 and 0.5 / 8192 + 0.5.
+    let rescaled = [text(0x1050, b"1 "), text(0x1051, b"8193"), text(0x1052, b"-1024 "), text(0x1053, b"1 ")];
+    assert_eq!(sixteen(b"MONOCHROME2 ", &rescaled, [1024, 1025]), Samples::from(vec![32_764_u16, 32_771]));
 }
 
 #[test]
 fn bits_above_the_stored_ones_are_ignored() {
     let mut body = two_pixels(b"MONOCHROME2 ");
     body.push(pixels([0xf001, 0x0002]));
-    assert_eq!(decode(&file(EXPLICIT, &body)).unwrap().pixels, [0, 255]);
+    assert_eq!(decode(&file(EXPLICIT, &body), Depth::Eight).unwrap().as_u8(), [0, 255]);
 }
 
 #[test]
@@ -89,7 +110,7 @@ fn a_hundred_thousand_nested_sequences_are_refused() {
         nested.extend([0x08, 0, 0x40, 0x11, b'S', b'Q', 0, 0, 0xff, 0xff, 0xff, 0xff]);
         nested.extend([0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]);
     }
-    let error = decode(&file(EXPLICIT, &[nested])).unwrap_err();
+    let error = decode(&file(EXPLICIT, &[nested]), Depth::Eight).unwrap_err();
     assert!(matches!(error, DecodeError::Dicom(DicomError::TooDeep { limit: 32 })), "{error:?}");
 }
 
@@ -99,7 +120,7 @@ fn a_length_beyond_the_file_takes_no_memory() {
     let mut lying = pixels([1, 2]);
     lying[8..12].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
     body.push(lying);
-    let error = decode(&file(EXPLICIT, &body)).unwrap_err();
+    let error = decode(&file(EXPLICIT, &body), Depth::Eight).unwrap_err();
     let is_truncated =
         matches!(error, DecodeError::Dicom(DicomError::Truncated { expected: 0xffff_fff0, found: 4, .. }));
     assert!(is_truncated, "{error:?}");
@@ -110,7 +131,7 @@ fn more_rows_than_pixels_are_refused() {
     let mut body = two_pixels(b"MONOCHROME2 ");
     body[2] = short(0x10, 60_000);
     body.push(pixels([1, 2]));
-    let error = decode(&file(EXPLICIT, &body)).unwrap_err();
+    let error = decode(&file(EXPLICIT, &body), Depth::Eight).unwrap_err();
     let is_truncated = matches!(
         error,
         DecodeError::Dicom(DicomError::Truncated { what: "the first frame", expected: 240_000, found: 4 })
@@ -120,7 +141,7 @@ fn more_rows_than_pixels_are_refused() {
 
 #[test]
 fn jpeg_2000_is_named() {
-    let error = decode(&file("1.2.840.10008.1.2.4.90", &[])).unwrap_err();
+    let error = decode(&file("1.2.840.10008.1.2.4.90", &[]), Depth::Eight).unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(
         source,
@@ -140,6 +161,6 @@ fn a_sequence_of_unknown_representation_is_refused_not_misread() {
     body.extend(two_pixels(b"MONOCHROME2 "));
     body.push(pixels([5, 6]));
     // Implicit inside (PS3.5 6.2.2 note 2), which the library's reader takes for explicit: no picture, rather than a wrong one.
-    let error = decode(&file(EXPLICIT, &body)).unwrap_err();
+    let error = decode(&file(EXPLICIT, &body), Depth::Eight).unwrap_err();
     assert!(matches!(error, DecodeError::Dicom(DicomError::Truncated { what: "a value", .. })), "{error:?}");
 }

@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
             for detail in [Detail::Input, Detail::Twice] {
                 if let Ok(image) = shard.image(at, detail) {
                     assert_eq!(image.is_some(), is_picture);
-                    most = most.max(image.map_or(0, |image| image.pixels.len()));
+                    most = most.max(image.map_or(0, |image| image.samples.len() * image.samples.depth().bytes()));
                 }
             }
         }

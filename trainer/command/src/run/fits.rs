@@ -12,13 +12,14 @@ use crate::arguments::Devices;
 
 /// What a run holds at its fullest.
 ///
-/// Decoded images have a byte a channel: at up to twice the input's size for training images, unless they stay in the shards of a
+/// Decoded images have a byte or two a channel, as the plan says: at up to twice the input's size for training images, unless they stay in the shards of a
 /// prepared set (pools of the same images share them), at the input's size for validation and test images, of which the largest
 /// pool is once turned into 32-bit values.
 pub(crate) fn estimate(plan: &Plan, sets: &Sets) -> MemoryNeed {
     let channels = plan.input.channels.count() as f64;
     let side = f64::from(plan.input.size_px);
-    let input = side * side * channels;
+    let values = side * side * channels;
+    let input = values * plan.input.depth_bits.bytes() as f64;
     let count = |rows: Vec<usize>| rows.len() as f64;
     let drawn = |set: &Set, rows: Vec<usize>| {
         if set.stays_in_shards(&rows) { 0.0 } else { count(rows) * input * mean_scale(set, side).powi(2) }
@@ -33,7 +34,7 @@ pub(crate) fn estimate(plan: &Plan, sets: &Sets) -> MemoryNeed {
         images += count(shifted_test.clone()) * input;
         test = test.max(count(shifted_test));
     }
-    images += 4.0 * input * test.max(val);
+    images += 4.0 * values * test.max(val);
     memory_need(plan, images as u64, courses::training_images(sets).1)
 }
 

@@ -224,15 +224,15 @@ fn labelled(pool: &Pool) -> Pool {
 mod tests {
     use std::path::Path;
 
-    use remedis_imaging::{Channels, Image, encode_png};
+    use remedis_imaging::{Channels, Depth, Image, encode_png};
 
     use super::*;
 
     fn write(folder: &Path, rows: &[(&str, &str)]) {
         let mut csv = "file,label,split\n".to_owned();
         for (number, (label, split)) in rows.iter().enumerate() {
-            let pixels = (0..256).map(|i| ((i * 7 + number * 83) ^ (i * number)) as u8).collect();
-            let image = Image { width: 16, height: 16, channels: Channels::Grey, pixels };
+            let pixels: Vec<u8> = (0..256).map(|i| ((i * 7 + number * 83) ^ (i * number)) as u8).collect();
+            let image = Image::new(16, 16, Channels::Grey, pixels);
             std::fs::write(folder.join(format!("{number}.png")), encode_png(&image)).unwrap();
             csv += &format!("{number}.png,{label},{split}\n");
         }
@@ -301,7 +301,15 @@ mod tests {
         let (_folder, mut set) = open(&twenty());
         let (mean, std) = (vec![0.5], vec![0.5]);
         let resize = remedis_imaging::Resize::CentreCrop;
-        let input = Preprocessing { width: 8, height: 8, channels: Channels::Grey, resize, mean, std };
+        let input = Preprocessing {
+            width: 8,
+            height: 8,
+            channels: Channels::Grey,
+            depth_bits: Depth::Eight,
+            resize,
+            mean,
+            std,
+        };
         let out = tempfile::tempdir().unwrap();
         let geometry = remedis_data::Geometry::of(&input);
         remedis_data::write_shards(&set.index, "twenty", &geometry, out.path(), &mut |_| true).unwrap();
@@ -326,7 +334,15 @@ mod tests {
         spoil(folder.path(), 2..3);
         let (mean, std) = (vec![0.5], vec![0.5]);
         let resize = remedis_imaging::Resize::Stretch;
-        let input = Preprocessing { width: 8, height: 8, channels: Channels::Grey, resize, mean, std };
+        let input = Preprocessing {
+            width: 8,
+            height: 8,
+            channels: Channels::Grey,
+            depth_bits: Depth::Eight,
+            resize,
+            mean,
+            std,
+        };
         let rows = set.rows(&[Split::Train]);
         let pool = set.load(&rows, &input, Detail::Input, &[]).unwrap();
         assert_eq!((pool.len(), set.bad.len(), set.rows(&[Split::Train]).len()), (13, 1, 13));

@@ -12,6 +12,7 @@ use remedis_data::{CELL_CLASSES, Site, draw_cell};
 use remedis_export::{
     Description, FloatGraph, QuantGraph, Ranges, bundle, calibrate_images, float_graph, quantise, write_onnx,
 };
+use remedis_imaging::{Depth, Image};
 use remedis_metrics::{
     BinaryCounts, ConfusionMatrix, Interval, TemperatureFit, brier, expected_calibration_error,
     fit_confidence_threshold, fit_temperature, wilson,
@@ -315,6 +316,7 @@ fn seal(
     let candidates: Vec<_> = (0..CANDIDATES_PER_CLASS)
         .flat_map(|number| (0..CELL_CLASSES.len()).map(move |class| (class, number)))
         .map(|(class, number)| draw_cell(class, number, if number % 2 == 0 { Site::A } else { Site::B }, 96))
+        .map(|cell| of_depth(cell, description.preprocessing.depth_bits))
         .collect();
     let bytes = bundle(&description, &exported.int8, &candidates, N_GOLDEN, &key).context("making the bundle")?;
     bench.folder.write("bundle.remedis", &bytes)?;
@@ -328,6 +330,14 @@ fn seal(
         n_golden: opened.manifest().golden.vectors.len(),
         export_difference: exported.difference,
     })
+}
+
+/// A drawn cell as a picture of the kind that the model reads: where that is deeper than 8 bits, grey with samples in between those.
+fn of_depth(cell: Image, depth: Depth) -> Image {
+    match depth {
+        Depth::Eight => cell,
+        Depth::Sixteen => cell.to_depth(depth).to_grey(),
+    }
 }
 
 fn intended_use(data: &str, classes: &[String]) -> String {

@@ -1,6 +1,6 @@
 //! A picture of positive pairs: what the contrastive stage is asked to see as the same.
 
-use remedis_imaging::{Image, encode_png, resize};
+use remedis_imaging::{Depth, Image, Preprocessing, encode_png, resize};
 use remedis_train::{Plan, Pool};
 use remedis_views::{Key, view};
 
@@ -13,6 +13,7 @@ const GAP: u32 = 2;
 pub(crate) fn picture(plan: &Plan, pool: &Pool) -> Vec<u8> {
     let (views, input) = (plan.contrast.augment.views(), plan.input.preprocessing());
     let size = [input.width as usize, input.height as usize];
+    let seen_by_people = Preprocessing { depth_bits: Depth::Eight, ..input };
     let n = N_SHOWN.min(pool.len());
     let columns: Vec<[Image; 3]> = (0..n)
         .map(|column| {
@@ -21,7 +22,7 @@ pub(crate) fn picture(plan: &Plan, pool: &Pool) -> Vec<u8> {
                 let key = Key { sample: column as u64, view: number, ..Key::new(plan.seed, "picture") };
                 view(&image, size, &views, &mut key.chance()).into_image()
             };
-            let plain = resize(&image, &input).expect("loading has resized it with this preprocessing");
+            let plain = resize(&image, &seen_by_people).expect("loading has resized it with this preprocessing");
             [plain, seen(0), seen(1)]
         })
         .collect();
@@ -33,17 +34,17 @@ fn tile(columns: &[[Image; 3]]) -> Image {
     let first = &columns[0][0];
     let (step_x, step_y, channels) = (first.width + GAP, first.height + GAP, first.channels);
     let (width, height) = (step_x * columns.len() as u32 - GAP, step_y * 3 - GAP);
-    let mut out = Image { width, height, channels, pixels: vec![255; (width * height) as usize * channels.count()] };
+    let mut out = vec![255_u8; (width * height) as usize * channels.count()];
     for (column, images) in columns.iter().enumerate() {
         for (row, image) in images.iter().enumerate() {
             let bytes = image.width as usize * channels.count();
-            for (y, line) in image.pixels.chunks_exact(bytes).enumerate() {
+            for (y, line) in image.as_u8().chunks_exact(bytes).enumerate() {
                 let at = ((row as u32 * step_y) as usize + y) * width as usize + column * step_x as usize;
-                out.pixels[at * channels.count()..][..bytes].copy_from_slice(line);
+                out[at * channels.count()..][..bytes].copy_from_slice(line);
             }
         }
     }
-    out
+    Image::new(width, height, channels, out)
 }
 
 #[cfg(test)]
@@ -54,10 +55,10 @@ mod tests {
 
     #[test]
     fn tiles_lie_side_by_side_with_white_between() {
-        let grey = |value| Image { width: 1, height: 1, channels: Channels::Grey, pixels: vec![value] };
+        let grey = |value| Image::new(1, 1, Channels::Grey, vec![value]);
         let tiled = tile(&[[grey(1), grey(2), grey(3)], [grey(4), grey(5), grey(6)]]);
         assert_eq!((tiled.width, tiled.height), (4, 7));
-        assert_eq!(tiled.pixels[..4], [1, 255, 255, 4]);
-        assert_eq!(tiled.pixels[24..], [3, 255, 255, 6]);
+        assert_eq!(tiled.as_u8()[..4], [1, 255, 255, 4]);
+        assert_eq!(tiled.as_u8()[24..], [3, 255, 255, 6]);
     }
 }

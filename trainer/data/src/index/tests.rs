@@ -1,7 +1,7 @@
 use std::fs;
 use std::io::Write;
 
-use remedis_imaging::{Channels, Image, encode_png};
+use remedis_imaging::{Channels, Depth, Image, encode_png};
 
 use super::*;
 
@@ -39,7 +39,7 @@ fn a_table_with_loose_files_is_read_in_its_order() {
     assert_eq!((index.rows[0].split, index.rows[0].patient.as_deref()), (Split::Val, Some("p1")));
     assert_eq!((index.rows[1].split, index.rows[1].group.as_deref()), (Split::Test, Some("g7")));
     assert_eq!(index.rows[1].label, None);
-    assert_eq!(index.image(0).unwrap().pixels, [1; 4]);
+    assert_eq!(index.image(0, Depth::Eight).unwrap().as_u8(), [1; 4]);
     assert_eq!(index.classes(), ["cat"]);
     let by_table = Index::open(&folder.path().join("labels.csv")).unwrap();
     assert_eq!(by_table.sha256(), index.sha256());
@@ -64,10 +64,10 @@ fn zip_files_of_either_layout_and_beside_a_table_are_read() {
     write("labels.csv", table);
     write("images.zip", zip_of(&[("0.png", png(6))]));
     let open = |name: &str| Index::open(&folder.path().join(name)).unwrap();
-    assert_eq!(open("with_table.zip").image(0).unwrap().pixels, [3; 4]);
+    assert_eq!(open("with_table.zip").image(0, Depth::Eight).unwrap().as_u8(), [3; 4]);
     assert_eq!(open("classes.zip").classes(), ["cat", "dog"]);
-    assert_eq!(open("classes.zip").image(1).unwrap().pixels, [5; 4]);
-    assert_eq!(open("").image(0).unwrap().pixels, [6; 4]);
+    assert_eq!(open("classes.zip").image(1, Depth::Eight).unwrap().as_u8(), [5; 4]);
+    assert_eq!(open("").image(0, Depth::Eight).unwrap().as_u8(), [6; 4]);
 }
 
 #[test]

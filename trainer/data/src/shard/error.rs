@@ -31,7 +31,7 @@ pub enum ShardError {
         found: Vec<u8>,
     },
     /// Written by a program of another time.
-    #[error("{file} has version {found}, expected {VERSION}; prepare the images again with this program")]
+    #[error("{file} has version {found}, expected 1 to {VERSION}; prepare the images again with this program")]
     Version {
         /// Which file.
         file: String,

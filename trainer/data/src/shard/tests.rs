@@ -1,4 +1,4 @@
-use remedis_imaging::{Channels, Resize};
+use remedis_imaging::{Channels, Depth, Resize, Samples};
 
 use super::*;
 use crate::geometry::Geometry;
@@ -9,16 +9,26 @@ fn row(file: &str) -> Row {
     Row { file: file.to_owned(), label, site: None, patient, split: Split::Train, group: None }
 }
 
-/// A file of three rows: kept at 6 x 4 and 3 x 2 pixels, kept at 3 x 2 alone, bad.
+/// A file of three rows: kept at 6 x 4 and 3 x 2 pixels, kept at 3 x 2 alone, bad; of 8 bits a sample.
 fn honest() -> Vec<u8> {
-    let geometry = Geometry { width: 3, height: 2, channels: Channels::Grey, resize: Resize::Stretch };
+    of_depth(Depth::Eight)
+}
+
+/// Samples of 16 bits are those of 8 with a 7 in the lower byte.
+fn of_depth(depth_bits: Depth) -> Vec<u8> {
+    let (channels, resize) = (Channels::Grey, Resize::Stretch);
+    let geometry = Geometry { width: 3, height: 2, channels, depth_bits, resize };
     let key = Key { set_sha256: "00".repeat(32), geometry, first_row: 10, n_rows: 3 };
     let image = |width, height, first: u8| {
-        let pixels = (0..width * height).map(|at| first + at as u8).collect();
-        Image::new(width, height, Channels::Grey, pixels)
+        let samples = first..first + (width * height) as u8;
+        let samples: Samples = match depth_bits {
+            Depth::Eight => samples.collect::<Vec<u8>>().into(),
+            Depth::Sixteen => samples.map(|sample| u16::from_be_bytes([sample, 7])).collect::<Vec<_>>().into(),
+        };
+        Image::new(width, height, Channels::Grey, samples)
     };
     let record = |file, content| Record { row: row(file), bytes: 9, sha256: Some(Digest::of(b"x")), content };
-    let crc32 = |image: &Image| crc32fast::hash(&image.pixels);
+    let crc32 = |image: &Image| crc32fast::hash(&image.samples.to_le_bytes());
     let (small, twice, own) = (image(3, 2, 1), image(6, 4, 50), image(3, 2, 100));
     let picture = |width, height, input: &Image, twice: Option<&Image>| Content::Picture {
         width,
@@ -65,10 +75,10 @@ fn what_was_written_is_read() {
     assert_eq!(shard.records()[1].row, row("b.png"));
     let image = |at, detail| shard.image(at, detail).unwrap();
     let first = image(0, Detail::Input).unwrap();
-    assert_eq!((first.width, first.height, first.pixels), (3, 2, vec![1, 2, 3, 4, 5, 6]));
+    assert_eq!((first.width, first.height, first.as_u8()), (3, 2, &[1, 2, 3, 4, 5, 6][..]));
     let twice = image(0, Detail::Twice).unwrap();
-    assert_eq!((twice.width, twice.height, twice.pixels[0], twice.pixels[23]), (6, 4, 50, 73));
-    assert_eq!(image(1, Detail::Twice).unwrap().pixels, [100, 101, 102, 103, 104, 105]);
+    assert_eq!((twice.width, twice.height, twice.as_u8()[0], twice.as_u8()[23]), (6, 4, 50, 73));
+    assert_eq!(image(1, Detail::Twice).unwrap().as_u8(), [100, 101, 102, 103, 104, 105]);
     assert_eq!(image(1, Detail::Twice), image(1, Detail::Input));
     assert_eq!(image(2, Detail::Input), None);
 }
@@ -151,10 +161,46 @@ fn lengths_that_lie_take_no_memory() {
 }
 
 #[test]
+fn sixteen_bits_are_kept_as_two_bytes_in_a_newer_version() {
+    let bytes = of_depth(Depth::Sixteen);
+    let (_folder, shard) = open(&bytes).unwrap();
+    let image = |at, detail| shard.image(at, detail).unwrap().unwrap();
+    let expected = Samples::from(vec![0x0107_u16, 0x0207, 0x0307, 0x0407, 0x0507, 0x0607]);
+    assert_eq!(image(0, Detail::Input).samples, expected);
+    assert_eq!(image(0, Detail::Twice).samples.len(), 24);
+    assert_eq!((bytes[8], honest()[8]), (2, 1));
+    // 6, 24 and 6 samples with a byte more, and the words of the key.
+    assert_eq!(bytes.len() - honest().len(), 36 + ",\"depth_bits\":16".len());
+}
+
+/// What programs from before there was a choice read: no word of a depth, version 1.
+#[test]
+fn a_shard_of_8_bits_is_what_it_was() {
+    let bytes = honest();
+    let key = format!(
+        r#"{{"set_sha256":"{}","geometry":{{"width":3,"height":2,"channels":"grey","resize":"stretch"}},"first_row":10,"n_rows":3}}"#,
+        "00".repeat(32)
+    );
+    assert_eq!(&bytes[64..64 + key.len()], key.as_bytes());
+    assert_eq!(bytes[64 + key.len()..][..6], [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_version_that_does_not_fit_the_depth_is_refused() {
+    for (depth, version) in [(Depth::Eight, 2), (Depth::Sixteen, 1)] {
+        let mut bytes = of_depth(depth);
+        bytes[8] = version;
+        let said = open(&bytes).map(drop).unwrap_err().to_string();
+        let words = format!("its version, by the bits of a sample, is {version}, expected {}", 3 - version);
+        assert!(said.contains(&words), "{said}");
+    }
+}
+
+#[test]
 fn other_files_and_other_versions_are_told_apart() {
     let said = |bytes: &[u8]| open(bytes).map(drop).unwrap_err().to_string();
     assert!(said(b"\x89PNG").contains("expected it to start with \"REMESHRD\", found [89, 50, 4e, 47]"));
     let mut bytes = honest();
-    bytes[8] = 2;
-    assert!(said(&bytes).contains("has version 2, expected 1; prepare the images again with this program"));
+    bytes[8] = 3;
+    assert!(said(&bytes).contains("has version 3, expected 1 to 2; prepare the images again with this program"));
 }

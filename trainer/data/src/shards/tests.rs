@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use remedis_imaging::{Channels, Preprocessing, Resize, encode_png};
+use remedis_imaging::{Channels, Depth, Preprocessing, Resize, encode_png};
 
 use super::write::write_files;
 use super::*;
@@ -10,12 +10,12 @@ use crate::index::{Index, OpenIndexError, ReadImageError};
 
 /// 12 x 8 pixels, grey.
 fn geometry() -> Geometry {
-    Geometry { width: 12, height: 8, channels: Channels::Grey, resize: Resize::CentreCrop }
+    Geometry { width: 12, height: 8, channels: Channels::Grey, depth_bits: Depth::Eight, resize: Resize::CentreCrop }
 }
 
 fn input() -> Preprocessing {
-    let Geometry { width, height, channels, resize } = geometry();
-    Preprocessing { width, height, channels, resize, mean: vec![0.5], std: vec![0.5] }
+    let Geometry { width, height, channels, depth_bits, resize } = geometry();
+    Preprocessing { width, height, channels, depth_bits, resize, mean: vec![0.5], std: vec![0.5] }
 }
 
 /// Pictures below, at and above the input's size, in grey and colour, a copy in another split, and two files that are none.
@@ -27,7 +27,7 @@ fn set() -> (tempfile::TempDir, Index) {
         let channels = if number % 2 == 0 { Channels::Grey } else { Channels::Rgb };
         let samples = width * height * channels.count() as u32;
         // The fourth and the sixth are the same file.
-        let pixels = (0..samples).map(|at| (at * at % 251 * (1 + (number as u32 & 4 | 1))) as u8).collect();
+        let pixels: Vec<u8> = (0..samples).map(|at| (at * at % 251 * (1 + (number as u32 & 4 | 1))) as u8).collect();
         fs::write(
             folder.path().join(format!("{number}.png")),
             encode_png(&Image::new(width, height, channels, pixels)),
@@ -170,7 +170,8 @@ fn a_folder_that_lies_is_refused() {
         }
     };
     for (from, to, words) in [
-        ("\"format\": 1", "\"format\": 2", "shards.json has version 2, expected 1"),
+        ("\"format\": 1", "\"format\": 3", "shards.json has version 3, expected 1 to 2"),
+        ("\"format\": 1", "\"format\": 2", "its format, by the bits of a sample, is 2, expected 1"),
         ("\"n_images\": 9", "\"n_images\": 8", "the number of its rows is 9, expected 8"),
         ("\"width\": 12", "\"width\": 13", "the input it was made for is 12 x 8 pixels"),
         ("\"set_sha256\": \"", "\"set_sha256\": \"0", "the SHA-256 of its set is "),
@@ -185,6 +186,56 @@ fn a_folder_that_lies_is_refused() {
     }
 }
 
+/// A set of 16-bit pictures whose upper byte is the same everywhere, one of 8 bits and one in colour.
+fn deep_set() -> (tempfile::TempDir, Index) {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, image: &Image| fs::write(folder.path().join(name), encode_png(image)).unwrap();
+    for number in 0..4_u16 {
+        let samples = (0..40 * 30).map(|at: u16| 0x3fd0 + (at % 40) * 5 + number).collect::<Vec<u16>>();
+        write(&format!("deep{number}.png"), &Image::new(40, 30, Channels::Grey, samples));
+    }
+    write("shallow.png", &Image::new(20, 20, Channels::Grey, (0..400_u32).map(|at| at as u8).collect::<Vec<_>>()));
+    write("colour.png", &Image::new(20, 20, Channels::Rgb, (0..1200_u32).map(|at| at as u8).collect::<Vec<_>>()));
+    let names = ["deep0", "deep1", "deep2", "deep3", "shallow", "colour"];
+    let rows: String = names.iter().enumerate().map(|(at, name)| format!("{name}.png,{},train\n", at % 2)).collect();
+    fs::write(folder.path().join("labels.csv"), format!("file,label,split\n{rows}")).unwrap();
+    let index = Index::open(folder.path()).unwrap();
+    (folder, index)
+}
+
+#[test]
+fn a_set_of_16_bits_is_prepared_without_loss_and_the_same_set_at_8_bits_is_flat() {
+    let (_set, direct) = deep_set();
+    let deep = Preprocessing { depth_bits: Depth::Sixteen, ..input() };
+    let out = tempfile::tempdir().unwrap();
+    write_files(&direct, "films", &Geometry::of(&deep), out.path(), 4, &mut |_| true).unwrap();
+    let prepared = Index::open(out.path()).unwrap();
+    for row in 0..direct.rows.len() {
+        for detail in [Detail::Input, Detail::Twice] {
+            let of = |index: &Index, input| index.resized(row, input, detail).unwrap().samples;
+            assert_eq!(of(&prepared, &deep), of(&direct, &deep), "row {row}, {detail:?}");
+            assert_eq!(of(&direct, &deep).depth(), Depth::Sixteen);
+        }
+    }
+    let levels = |input: &Preprocessing| {
+        let samples = direct.resized(0, input, Detail::Twice).unwrap().samples;
+        let bytes = samples.to_le_bytes();
+        bytes.chunks(samples.depth().bytes()).collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!(levels(&input()), 1);
+    assert!(levels(&deep) >= 24, "{}", levels(&deep));
+    // The audit, which knows of no depth, says the same of both.
+    let report = |index| serde_json::to_value(audit(index)).unwrap();
+    assert_eq!(report(&prepared), report(&direct));
+    // Prepared for another depth is prepared for another input.
+    let said = prepared.suits(&input()).unwrap_err().to_string();
+    assert!(said.contains("prepared for 12 x 8 pixels, grey, 16 bits, cropped"), "{said}");
+    let shallow = tempfile::tempdir().unwrap();
+    write(&direct, shallow.path()).unwrap();
+    let said = Index::open(shallow.path()).unwrap().suits(&deep).unwrap_err().to_string();
+    assert!(said.contains("--size 12 --channels grey --depth 16 --out"), "{said}");
+}
+
 /// The largest real set at hand, where `REMEDIS_DATA` names the folder that holds it; `--nocapture` prints sizes and rates.
 #[test]
 fn seventeen_thousand_cells_are_the_same_from_shards() {
@@ -194,7 +245,13 @@ fn seventeen_thousand_cells_are_the_same_from_shards() {
     };
     let direct = Index::open(&Path::new(&data).join("wbc_pbc")).unwrap();
     for side in [32, 64] {
-        let geometry = Geometry { width: side, height: side, channels: Channels::Rgb, resize: Resize::CentreCrop };
+        let geometry = Geometry {
+            width: side,
+            height: side,
+            channels: Channels::Rgb,
+            depth_bits: Depth::Eight,
+            resize: Resize::CentreCrop,
+        };
         let input = Preprocessing { width: side, height: side, channels: Channels::Rgb, ..input() };
         let out = tempfile::tempdir().unwrap();
         let start = std::time::Instant::now();

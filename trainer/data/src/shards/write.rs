@@ -5,10 +5,10 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{Entry, FORMAT, MANIFEST, Manifest, file_name, is_shard_name};
+use super::{Entry, MANIFEST, Manifest, file_name, is_shard_name};
 use crate::geometry::{Detail, Geometry};
 use crate::index::Index;
-use crate::shard::{Content, Digest, Encoder, Key, Shard, prepared};
+use crate::shard::{Content, Digest, Encoder, Key, Shard, prepared, version};
 
 /// The most bytes of pixels in one file: what a stop loses, and about what memory is taken.
 const MAX_PIXEL_BYTES: u64 = 256 << 20;
@@ -141,7 +141,8 @@ pub(super) fn write_files(
     }
     let (n_files, bytes) = (files.len(), files.iter().map(|entry| entry.bytes).sum());
     let (name, geometry) = (name.to_owned(), geometry.clone());
-    let manifest = Manifest { format: FORMAT, name, set_sha256, geometry, n_images: total, n_bad, files };
+    let manifest =
+        Manifest { format: version(geometry.depth_bits), name, set_sha256, geometry, n_images: total, n_bad, files };
     write(out, MANIFEST, &serde_json::to_vec_pretty(&manifest).expect("strings and numbers are JSON"))?;
     Ok(Prepared { n_images: total, n_bad, n_files, n_kept, n_images_kept, bytes })
 }

@@ -61,10 +61,10 @@ fn contact_sheets() {
     };
     let write = |name: &str, rows: Vec<Vec<Image>>| {
         let (columns, side) = (rows[0].len(), 64);
-        let mut pixels = Vec::new();
+        let mut pixels = Vec::<u8>::new();
         for row in &rows {
             for line in 0..side {
-                row.iter().for_each(|image| pixels.extend(&image.pixels[line * side * 3..(line + 1) * side * 3]));
+                row.iter().for_each(|image| pixels.extend(&image.as_u8()[line * side * 3..(line + 1) * side * 3]));
             }
         }
         let (width, height) = ((columns * side) as u32, (rows.len() * side) as u32);

@@ -15,7 +15,11 @@ const COMMENTS: &[(&str, &str)] = &[
     ("input", "What every network sees. The device gets exactly this from the bundle."),
     ("input.size_px", "Width and height. Cost grows with its square; the sets used here are stored at 64."),
     ("input.channels", "\"rgb\" or \"grey\". Natural images and stains are colour."),
-    ("input.mean", "Subtracted from pixel / 255. With std 0.5 this gives BiT's range of -1 to 1."),
+    (
+        "input.depth_bits",
+        "8, or 16 for grey radiographs: 8 drops what differs by less than 1/255. An int8 student takes 256 steps of its own range either way.",
+    ),
+    ("input.mean", "Subtracted from the pixel on a scale of 0 to 1. With std 0.5 this gives BiT's range of -1 to 1."),
     ("input.std", "Divides what is left."),
     (
         "backbone",

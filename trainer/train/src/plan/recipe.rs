@@ -1,6 +1,6 @@
 //! Recipes: whole plans, each with its source, cost and the score to expect.
 
-use remedis_imaging::Channels;
+use remedis_imaging::{Channels, Depth};
 use remedis_views::Policy;
 
 use super::{
@@ -28,7 +28,7 @@ impl Plan {
         Self {
             seed: 1,
             precision: Precision::F32,
-            input: InputConfig { size_px: 48, channels: Channels::Rgb, mean: 0.5, std: 0.5 },
+            input: InputConfig { size_px: 48, channels: Channels::Rgb, depth_bits: Depth::Eight, mean: 0.5, std: 0.5 },
             backbone: BackboneConfig { preset: BackbonePreset::Small },
             student: StudentConfig { blocks: [1, 1, 1, 1], width: 16 },
             pretrain: PretrainConfig {

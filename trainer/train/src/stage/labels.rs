@@ -66,7 +66,7 @@ mod tests {
     fn pool(entries: &[(usize, Option<&str>)]) -> Pool {
         let mut pool = Pool::default();
         for (row, (label, patient)) in entries.iter().enumerate() {
-            pool.images.push(Image { width: 1, height: 1, channels: Channels::Grey, pixels: vec![0] });
+            pool.images.push(Image::new(1, 1, Channels::Grey, vec![0_u8]));
             pool.labels.push(Some(*label));
             pool.patients.push(patient.map(str::to_owned));
             pool.clusters.push(row.to_string());

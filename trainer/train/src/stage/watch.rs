@@ -196,6 +196,6 @@ mod tests {
 
     fn blank() -> remedis_imaging::Image {
         let channels = remedis_imaging::Channels::Grey;
-        remedis_imaging::Image { width: 1, height: 1, channels, pixels: vec![0] }
+        remedis_imaging::Image::new(1, 1, channels, vec![0_u8])
     }
 }
