@@ -50,7 +50,7 @@ pub fn onnx() -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Small pictures: PNG and JPEG, grey and in colour, and a DICOM file of one grey frame.
+/// Small pictures: PNG and JPEG, grey and in colour, PNG of 16 bits, and DICOM files of one grey frame of 8 and of 12 bits.
 pub fn pictures() -> impl Iterator<Item = Vec<u8>> {
     use image::ExtendedColorType::{L8, Rgb8};
     use remedis_imaging::{Channels, Image, encode_png};
@@ -63,13 +63,17 @@ pub fn pictures() -> impl Iterator<Item = Vec<u8>> {
         encoder.encode(&pixels(n), width, height, colour).unwrap();
         bytes
     };
-    let dicom = dicom(width as u16, height as u16, &pixels(1));
-    [png(1, Channels::Grey), png(3, Channels::Rgb), jpeg(1, L8), jpeg(3, Rgb8), dicom].into_iter()
+    let deep: Vec<u16> = (0..width * height).map(|i| (i * i * 37 % 4093) as u16).collect();
+    let deep_png = encode_png(&Image::new(width, height, Channels::Grey, deep.clone()));
+    let bytes: Vec<u8> = deep.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    let dicoms = [dicom(width as u16, height as u16, 8, &pixels(1)), dicom(width as u16, height as u16, 12, &bytes)];
+    [png(1, Channels::Grey), png(3, Channels::Rgb), jpeg(1, L8), jpeg(3, Rgb8), deep_png].into_iter().chain(dicoms)
 }
 
 /// Prepared images, some larger than the input and one that is no picture, in the form that [`shard_file`](crate::shard_file) reads.
 pub fn shards() -> impl Iterator<Item = Vec<u8>> {
     use remedis_data::{Geometry, Index, write_shards};
+    use remedis_imaging::Depth::{Eight, Sixteen};
     use remedis_imaging::{Channels, Resize};
     let set = tempfile::tempdir().unwrap();
     let mut table = "file,label,patient,split\n".to_owned();
@@ -79,8 +83,10 @@ pub fn shards() -> impl Iterator<Item = Vec<u8>> {
     }
     std::fs::write(set.path().join("labels.csv"), table).unwrap();
     let index = Index::open(set.path()).unwrap();
-    [(3, Channels::Grey), (9, Channels::Rgb), (40, Channels::Grey)].into_iter().map(move |(side, channels)| {
-        let geometry = Geometry { width: side, height: side, channels, resize: Resize::CentreCrop };
+    let forms =
+        [(3, Channels::Grey, Eight), (9, Channels::Rgb, Eight), (40, Channels::Grey, Eight), (9, Channels::Grey, Sixteen)];
+    forms.into_iter().map(move |(side, channels, depth_bits)| {
+        let geometry = Geometry { width: side, height: side, channels, depth_bits, resize: Resize::CentreCrop };
         let out = tempfile::tempdir().unwrap();
         write_shards(&index, "set", &geometry, out.path(), &mut |_| true).unwrap();
         let bytes = std::fs::read(out.path().join("shard-00000.shard")).unwrap();
@@ -91,8 +97,8 @@ pub fn shards() -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Explicit little endian, the attributes that a grey frame needs.
-fn dicom(width: u16, height: u16, pixels: &[u8]) -> Vec<u8> {
+/// Explicit little endian, the attributes that a grey frame of samples of so many bits needs.
+fn dicom(width: u16, height: u16, bits: u16, pixels: &[u8]) -> Vec<u8> {
     let element = |group: u16, number: u16, kind: &str, value: &[u8]| {
         let mut bytes = [group.to_le_bytes(), number.to_le_bytes()].concat();
         bytes.extend(kind.as_bytes());
@@ -123,16 +129,16 @@ fn dicom(width: u16, height: u16, pixels: &[u8]) -> Vec<u8> {
         element(0x28, 4, "CS", b"MONOCHROME2"),
         short(0x10, height),
         short(0x11, width),
-        short(0x100, 8),
-        short(0x101, 8),
-        short(0x102, 7),
+        short(0x100, bits.next_multiple_of(8)),
+        short(0x101, bits),
+        short(0x102, bits - 1),
         short(0x103, 0),
-        element(0x7fe0, 0x10, "OB", pixels),
+        element(0x7fe0, 0x10, if bits > 8 { "OW" } else { "OB" }, pixels),
     ];
     parts.concat()
 }
 
-/// A manifest, and the payload that holds it.
+/// Manifests of either depth, and the payload that holds the first.
 pub fn bundles() -> impl Iterator<Item = Vec<u8>> {
     let measured = json!({ "value": 0.9, "low": 0.8, "high": 0.95, "n": 50 });
     let class = |name: &str| json!({ "class": name, "sensitivity": measured, "specificity": measured });
@@ -159,8 +165,10 @@ pub fn bundles() -> impl Iterator<Item = Vec<u8>> {
         },
         "provenance": { "plan_sha256": "00", "seed": 7, "data": [], "tools": {} }
     });
-    let manifest = manifest.to_string().into_bytes();
-    [crate::payload(&manifest), manifest].into_iter()
+    let mut deep = manifest.clone();
+    deep["preprocessing"]["depth_bits"] = json!(16);
+    let [manifest, deep] = [manifest, deep].map(|manifest| manifest.to_string().into_bytes());
+    [crate::payload(&manifest), manifest, deep].into_iter()
 }
 
 /// All packets of a session in which a frame is sent and answered, as [`bodies`](crate::bodies) reads them.
