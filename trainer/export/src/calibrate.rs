@@ -69,7 +69,8 @@ pub struct Ranges {
 
 /// Measures ranges on `images`, prepared exactly as the device prepares them.
 ///
-/// The input's own range is not measured but known: what black and white pixels become.
+/// The input's own range is known where samples have 8 bits: what black and white become, a step for each level. Where they have 16, no
+/// 256 steps hold the levels: they lie between the darkest and the brightest sample of `images`, and the device cuts off beyond.
 ///
 /// # Errors
 /// If an image cannot be prepared, and as [`calibrate`].
@@ -84,6 +85,9 @@ pub fn calibrate_images(
     };
     let prepared = images.par_iter().enumerate().map(prepare).collect::<Result<Vec<_>, _>>()?;
     let mut ranges = calibrate(graph, &prepared, percentile)?;
+    if !preprocessing.depth_bits.is_eight() {
+        return Ok(ranges);
+    }
     for (mean, std) in preprocessing.mean.iter().zip(&preprocessing.std) {
         ranges.values[0] = ranges.values[0].including(-mean / std).including((1.0 - mean) / std);
     }

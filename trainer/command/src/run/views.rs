@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn tiles_lie_side_by_side_with_white_between() {
-        let grey = |value| Image::new(1, 1, Channels::Grey, vec![value]);
+        let grey = |value: u8| Image::new(1, 1, Channels::Grey, vec![value]);
         let tiled = tile(&[[grey(1), grey(2), grey(3)], [grey(4), grey(5), grey(6)]]);
         assert_eq!((tiled.width, tiled.height), (4, 7));
         assert_eq!(tiled.as_u8()[..4], [1, 255, 255, 4]);
