@@ -1,5 +1,4 @@
 //! What 16 bits a sample are for, from the file to the float.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use proptest::prelude::*;
 use remedis_imaging::{Channels, Depth, Image, Preprocessing, Resize, Samples, decode, encode_png, prepare, resize};

@@ -1,5 +1,4 @@
 //! Mixed precision through the command: where the device has the type, recorded step by step, and refused where it has not.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail there")]
 
 use std::path::Path;
 

@@ -178,7 +178,6 @@ pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::precision::Precision;
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
 

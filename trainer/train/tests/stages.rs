@@ -210,6 +210,7 @@ fn a_device_that_does_not_compute_in_the_plans_precision_is_refused_before_the_f
         device,
         observer: &mut silent,
         save_every: Duration::MAX,
+        keep: 1,
         stop: &stop,
         ranks: Ranks::alone(),
     };

@@ -29,6 +29,9 @@ impl Place {
     ///
     /// # Errors
     /// If the file cannot be written; those before it are still there.
+    ///
+    /// # Panics
+    /// Never: a loss scale is finite.
     pub fn save_progress<M: Module>(
         &self,
         step: u64,
