@@ -7,8 +7,8 @@ Whole networks with weights and images that both sides make by the same formula,
 parameter's gradient its length and its inner products with twelve noises. Losses and LARS by themselves: all numbers.
 
 A ReLU or a largest value near a tie makes gradients jump by more than what is tested, whoever computes. So images are drawn
-until PyTorch in single precision, in two memory layouts, and in double precision with all numbers disturbed by 1e-7, eight
-times, agrees with itself to the tolerance: other processors round otherwise. Several such draws are kept of each network: a tie
+until PyTorch in single precision, in two memory layouts, and in double precision with all numbers disturbed by 5e-7, eight
+times, agrees with itself to half the tolerance: other processors round otherwise. Several such draws are kept of each network: a tie
 that even these disturbances do not meet may still be met by another rounding, but not in every draw.
 """
 
@@ -26,7 +26,6 @@ from torch_step import NETWORKS
 BATCH, CLASSES = 8, 10
 SIZES = {"bit-r50x1": 32, "resnet18": 64, "efficientnet-lite0": 64}
 TOLERANCE = 1e-4
-SHORTEST = 1e-4
 PRODUCTS = 12
 DRAWS = 3
 
@@ -42,28 +41,17 @@ def rounded(values):
     return [float(f"{float(v):.9g}") for v in (torch.as_tensor(v).detach() for v in values)]
 
 
-# What a normalisation's weight and bias are drawn around, and how far from it. The more values a network has, and ReLU6 with its two
-# edges, the further they are kept from the edges: some thousands of values of ResNet-18 lie below 0, some hundreds of EfficientNet-Lite0's
-# outside of 0 to 6.
-SPREADS = {
-    "bit-r50x1": ((1.0, 0.25), (2.0, 0.5)),
-    "resnet18": ((0.8, 0.2), (2.5, 0.5)),
-    "efficientnet-lite0": ((0.65, 0.2), (3.0, 0.25)),
-}
-
-
-def parameters_of(network, kind):
+def parameters_of(network):
     """Each parameter with what its noise is added to and multiplied with, as 32-bit floats."""
-    scale, shift = SPREADS[kind]
     for name, parameter in network.named_parameters():
         if parameter.dim() == 4:
             centre, spread = 0.0, math.sqrt(5.0 / parameter[0].numel())
         elif parameter.dim() == 2:
             centre, spread = 0.0, 0.02
         elif name.endswith("norm.weight"):
-            centre, spread = scale
+            centre, spread = 1.0, 0.25
         else:
-            centre, spread = shift
+            centre, spread = 2.0, 0.5
         yield name, parameter, centre, float(np.float32(spread))
 
 
@@ -76,7 +64,7 @@ def run(name, seed, dtype=torch.float64, layout=torch.contiguous_format, disturb
         return values * (1 + disturb * (2 * torch.rand(values.shape, generator=generator, dtype=torch.float64) - 1))
 
     with torch.no_grad():
-        for i, (_, parameter, centre, spread) in enumerate(parameters_of(network, name)):
+        for i, (_, parameter, centre, spread) in enumerate(parameters_of(network)):
             # Once in 32 bits, as the other side has them.
             values = (centre + spread * noise(i, *parameter.shape).float().numpy()).astype(np.float32)
             parameter.copy_(disturbed(torch.from_numpy(values).double()))
@@ -105,20 +93,21 @@ def step(name, seed):
 
     def error(*asked, **how):
         _, others = run(name, seed, *asked, **how)
-        # As golden.rs counts it: short gradients are what is left where longer ones cancel.
-        return max(float((a - b).norm()) / max(float(a.norm()), SHORTEST * total) for a, b in zip(gradients, others))
+        # A shift before another normalisation has a gradient of zero.
+        kept = [(a, b) for a, b in zip(gradients, others) if a.norm() > 1e-9 * total]
+        return max(float((a - b).norm() / a.norm()) for a, b in kept)
 
     worst = error(torch.float32)
-    if worst < TOLERANCE:
+    if worst < TOLERANCE / 2:
         worst = max(worst, error(torch.float32, torch.channels_last))
     for again in range(8):
-        if worst < TOLERANCE:
-            worst = max(worst, error(disturb=1e-7, again=again))
+        if worst < TOLERANCE / 2:
+            worst = max(worst, error(disturb=5e-7, again=again))
     print(f"{name}, images {seed}: off by {worst:.1e}", file=sys.stderr)
-    if worst >= TOLERANCE:
+    if worst >= TOLERANCE / 2:
         return None
     told = []
-    for (parameter_name, parameter, centre, spread), g in zip(parameters_of(NETWORKS[name](classes=CLASSES), name), gradients):
+    for (parameter_name, parameter, centre, spread), g in zip(parameters_of(NETWORKS[name](classes=CLASSES)), gradients):
         length, shape = float(g.norm()), list(parameter.shape)
         products = rounded([(g * noise(noise_seed, *shape)).sum() for noise_seed in range(2000, 2000 + PRODUCTS)])
         entry = {"name": parameter_name, "shape": shape, "centre": centre, "spread": spread}

@@ -83,8 +83,12 @@ pub fn shards() -> impl Iterator<Item = Vec<u8>> {
     }
     std::fs::write(set.path().join("labels.csv"), table).unwrap();
     let index = Index::open(set.path()).unwrap();
-    let forms =
-        [(3, Channels::Grey, Eight), (9, Channels::Rgb, Eight), (40, Channels::Grey, Eight), (9, Channels::Grey, Sixteen)];
+    let forms = [
+        (3, Channels::Grey, Eight),
+        (9, Channels::Rgb, Eight),
+        (40, Channels::Grey, Eight),
+        (9, Channels::Grey, Sixteen),
+    ];
     forms.into_iter().map(move |(side, channels, depth_bits)| {
         let geometry = Geometry { width: side, height: side, channels, depth_bits, resize: Resize::CentreCrop };
         let out = tempfile::tempdir().unwrap();
