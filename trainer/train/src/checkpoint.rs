@@ -181,7 +181,7 @@ mod tests {
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
 
-    fn network(device: &Device) -> Linear {
+    pub(super) fn network(device: &Device) -> Linear {
         let fresh = LinearConfig::new(3, 2).init(device);
         let _ = Weights::of(&fresh);
         fresh

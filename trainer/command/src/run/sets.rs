@@ -224,7 +224,7 @@ fn labelled(pool: &Pool) -> Pool {
 mod tests {
     use std::path::Path;
 
-    use remedis_imaging::{Channels, Depth, Image, encode_png};
+    use remedis_imaging::{Channels, Depth, Image, Resize, encode_png};
 
     use super::*;
 
@@ -296,20 +296,16 @@ mod tests {
         }
     }
 
+    /// 8 x 8 grey pixels.
+    fn input(resize: Resize) -> Preprocessing {
+        let (mean, std) = (vec![0.5], vec![0.5]);
+        Preprocessing { width: 8, height: 8, channels: Channels::Grey, depth_bits: Depth::Eight, resize, mean, std }
+    }
+
     #[test]
     fn prepared_images_beyond_memory_stay_in_their_shards_and_are_the_same() {
         let (_folder, mut set) = open(&twenty());
-        let (mean, std) = (vec![0.5], vec![0.5]);
-        let resize = remedis_imaging::Resize::CentreCrop;
-        let input = Preprocessing {
-            width: 8,
-            height: 8,
-            channels: Channels::Grey,
-            depth_bits: Depth::Eight,
-            resize,
-            mean,
-            std,
-        };
+        let input = input(Resize::CentreCrop);
         let out = tempfile::tempdir().unwrap();
         let geometry = remedis_data::Geometry::of(&input);
         remedis_data::write_shards(&set.index, "twenty", &geometry, out.path(), &mut |_| true).unwrap();
@@ -332,17 +328,7 @@ mod tests {
     fn a_file_that_goes_bad_after_the_audit_joins_the_others() {
         let (folder, mut set) = open(&twenty());
         spoil(folder.path(), 2..3);
-        let (mean, std) = (vec![0.5], vec![0.5]);
-        let resize = remedis_imaging::Resize::Stretch;
-        let input = Preprocessing {
-            width: 8,
-            height: 8,
-            channels: Channels::Grey,
-            depth_bits: Depth::Eight,
-            resize,
-            mean,
-            std,
-        };
+        let input = input(Resize::Stretch);
         let rows = set.rows(&[Split::Train]);
         let pool = set.load(&rows, &input, Detail::Input, &[]).unwrap();
         assert_eq!((pool.len(), set.bad.len(), set.rows(&[Split::Train]).len()), (13, 1, 13));

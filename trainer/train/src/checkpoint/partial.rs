@@ -156,18 +156,13 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::network;
     use super::*;
     use crate::precision::Precision;
-    use burn::nn::{Linear, LinearConfig};
+    use burn::nn::Linear;
     use burn::optim::{GradientsParams, SgdConfig, momentum::MomentumConfig};
     use burn::tensor::{Device, Tensor};
     use std::path::Path;
-
-    fn network(device: &Device) -> Linear {
-        let fresh = LinearConfig::new(3, 2).init(device);
-        let _ = Weights::of(&fresh);
-        fresh
-    }
 
     fn sgd() -> ModuleOptimizer {
         SgdConfig::new().with_momentum(Some(MomentumConfig::new())).init()
