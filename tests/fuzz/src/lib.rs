@@ -7,13 +7,20 @@ pub(crate) mod builder;
 #[expect(dead_code, reason = "the seeds need no inputs to run")]
 pub(crate) mod random;
 pub mod seeds;
+#[path = "../../../trainer/weights/tests/common/mod.rs"]
+mod weights;
 
 /// For the builder, which names it so.
 pub(crate) use remedis_plan::onnx;
 
+use std::io::{Cursor, Write};
+use std::path::Path;
+
 use remedis_link::{Decision, Outcome};
 use remedis_plan::{Engine, MAGIC, Plan, VERSION};
 use sha2::{Digest, Sha256};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 /// A plan file of a program and constants that `data` holds, cut where its first two bytes say: lengths and checksum are right,
 /// so that what a fuzzer changes is what they guard.
@@ -64,6 +71,33 @@ pub fn shard_file(data: &[u8]) -> Vec<u8> {
 fn shard_version(key: &[u8]) -> u32 {
     let deep = b"\"depth_bits\":16";
     if key.windows(deep.len()).any(|window| window == deep) { 2 } else { 1 }
+}
+
+/// Reads all tensors of a file of weights, if it opens.
+pub fn read_weights(path: &Path) {
+    drop(weights::read_all(path));
+}
+
+/// Files of weights of each format with `data` where lengths and checksums guard it: a header and numbers of safetensors, cut where
+/// the first two bytes say, an array of NumPy's, a pickle of PyTorch's.
+pub fn weight_files(data: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let (cut, rest) = data.split_first_chunk::<2>().unwrap_or((&[0; 2], data));
+    let header = usize::from(u16::from_le_bytes(*cut)).min(rest.len()) as u64;
+    let safetensors = [&header.to_le_bytes(), rest].concat();
+    let numpy = zipped(&[("a.npy", rest)]);
+    let pytorch = zipped(&[("archive/data.pkl", rest), ("archive/version", b"3\n"), ("archive/data/0", &[1; 64])]);
+    [safetensors, numpy, pytorch].into_iter()
+}
+
+/// A zip of these members, not compressed.
+fn zipped(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for (name, content) in members {
+        writer.start_file(*name, stored).expect("memory is a place to write to");
+        writer.write_all(content).expect("memory is a place to write to");
+    }
+    writer.finish().expect("memory is a place to write to").into_inner()
 }
 
 /// A payload of sections as a bundle has them, `manifest` among them; the checksums are right.

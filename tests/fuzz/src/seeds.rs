@@ -1,5 +1,8 @@
 //! Honest files, for the fuzzer to change.
 
+use std::io::{Cursor, Read};
+use std::path::Path;
+
 use remedis_link::{Deframer, Format, FrameHeader, Identity, Known, Packet, Received, Receiver, Sender, Step, Timing};
 use remedis_plan::{Family, Plan};
 use serde_json::json;
@@ -99,6 +102,36 @@ pub fn shards() -> impl Iterator<Item = Vec<u8>> {
         let cuts = [key, index].map(|part| u16::try_from(part.len()).unwrap().to_le_bytes());
         [&cuts.concat(), key, index, &bytes[64 + long(16)..long(24)]].concat()
     })
+}
+
+/// Files of every format, and what is in them in the form that [`weight_files`](crate::weight_files) reads: a header and numbers,
+/// an array, a pickle.
+pub fn weights() -> impl Iterator<Item = Vec<u8>> {
+    let golden = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../trainer/model/tests/golden");
+        std::fs::read(Path::new(folder).join(name)).unwrap()
+    };
+    let pickled = ["bit.pth", "mobilenet_v2.pth", "resnet18.pth"].map(golden);
+    let mapped = ["bit_timm.safetensors", "efficientnet_lite.safetensors"].map(golden);
+    let arrays = golden("bit.npz");
+    let behind = |cut: u16, bytes: &[u8]| [&cut.to_le_bytes(), bytes].concat();
+    let mut parts: Vec<Vec<u8>> = mapped
+        .iter()
+        .map(|file| {
+            let header = u64::from_le_bytes(file[..8].try_into().unwrap());
+            behind(u16::try_from(header).unwrap(), &file[8..])
+        })
+        .collect();
+    for (file, end) in pickled.iter().map(|file| (file, "data.pkl")).chain([(&arrays, "group_norm/beta.npy")]) {
+        // Pickles before version 1.6 of PyTorch are not zipped.
+        let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(file)) else { continue };
+        let found = archive.file_names().flatten().find(|name| name.ends_with(end)).map(str::to_owned);
+        let Some(name) = found else { continue };
+        let mut bytes = Vec::new();
+        archive.by_name(&name).unwrap().read_to_end(&mut bytes).unwrap();
+        parts.push(behind(0, &bytes));
+    }
+    pickled.into_iter().chain(mapped).chain([arrays]).chain(parts)
 }
 
 /// Explicit little endian, the attributes that a grey frame of samples of so many bits needs.

@@ -20,7 +20,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("remedis-metrics", &[]),
     ("remedis-ops", &[]),
     ("remedis-ranks", &[]),
-    ("remedis-model", &["remedis-ops"]),
+    ("remedis-weights", &[]),
+    ("remedis-model", &["remedis-ops", "remedis-weights"]),
     ("remedis-views", &["remedis-imaging"]),
     (
         "remedis-train",

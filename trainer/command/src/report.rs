@@ -1,6 +1,7 @@
 //! `report.html`: one file, no network, written from what lies in the run folder, so it can be written again at any time.
 
 mod curves;
+mod panel;
 mod svg;
 mod watch;
 mod whiskers;

@@ -243,9 +243,11 @@ fn decision(description: &Description, logits: &[f32], tolerance: f32) -> Option
     if largest - second <= 2.0 * tolerance {
         return None;
     }
-    if least >= threshold {
+    // The device's confidence has 32 bits: a rounding for each class and for each operation after the sum. It can reach 1.
+    let rounding = f64::from(f32::EPSILON) * (logits.len() + 4) as f64;
+    if least >= threshold + rounding {
         Some(description.classes[best].clone())
-    } else if most < threshold {
+    } else if most < threshold - rounding {
         Some(CANNOT_SAY.to_owned())
     } else {
         None
@@ -359,6 +361,16 @@ mod tests {
         assert_eq!(decision(&description, &[0.5, 0.1, 0.1, 0.1, 0.1], 0.1).as_deref(), Some("cannot say"));
         // Confidence e^1.4 / (e^1.4 + 4) = 0.503: above the threshold by less than the tolerance is worth.
         assert_eq!(decision(&description, &[1.4, 0.0, 0.0, 0.0, 0.0], 0.1), None);
+    }
+
+    #[test]
+    fn a_confidence_that_rounds_to_a_threshold_of_one_is_not_golden() {
+        let description = description(1.0);
+        let logits = [40.0, 0.0, 0.0, 0.0, 0.0];
+        // The device says a class here; in 64 bits it could not say.
+        assert_eq!(remedis_plan::probabilities(&logits, 1.0)[0], 1.0);
+        assert_eq!(decision(&description, &logits, 0.1), None);
+        assert_eq!(decision(&description, &[3.0, 0.0, 0.0, 0.0, 0.0], 0.1).as_deref(), Some("cannot say"));
     }
 
     #[test]

@@ -1,37 +1,26 @@
 //! Weights that others trained, and our own, from files into networks.
 //!
-//! One door for every form: [`WeightFile::open`] finds the format by content (safetensors, `.npz`, PyTorch's zip and pickles),
-//! [`WeightFile::fill`] finds the names by the tensors that are there (ours, BiT's in TensorFlow, PyTorch and timm, torchvision's
+//! One door for every form: [`WeightFile::open`] finds the format by content (`remedis-weights` reads it), [`WeightFile::fill`] finds the names by the tensors that are there (ours, BiT's in TensorFlow, PyTorch and timm, torchvision's
 //! ResNet and MobileNetV2, EfficientNet-PyTorch's). Every tensor of the network must be in the file with its shape, and every
 //! tensor of the file must have a place in the network: a file for another network says so instead of half fitting.
-//!
-//! Files are foreign: no length in them is believed before the network has asked for as much, and a pickle is read as data,
-//! never run.
 //!
 //! Weights expect images as they were trained with, of pixels 0 to 255: BiT's `(x - 127.5) / 127.5`, EfficientNet-Lite's
 //! `(x - 127) / 128`, torchvision's `(x / 255 - mean) / deviation` with the mean 0.485, 0.456, 0.406 and the deviation 0.229, 0.224,
 //! 0.225 of red, green and blue.
 
-mod container;
 mod error;
 mod fill;
 mod naming;
-mod npz;
-mod pytorch;
-mod safetensors;
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
 use burn::module::Module;
+use remedis_weights::TensorFile;
 
 use crate::backbone::{Backbone, BitResNet};
 use crate::head::Classifier;
 use crate::inverted_residual::{Convention, InvertedResidualNet};
 use crate::student::Student;
-use container::{Container, Entry};
 pub use error::ImportError;
 use naming::HEAD_BIASES;
 
@@ -84,10 +73,7 @@ pub enum Head {
 }
 
 /// A file of weights whose names, shapes and types are known, and whose numbers are not read yet.
-pub struct WeightFile {
-    entries: BTreeMap<String, Entry>,
-    container: Box<dyn Container>,
-}
+pub struct WeightFile(TensorFile);
 
 impl WeightFile {
     /// Opens a file of any format, whatever its name ends with.
@@ -95,23 +81,18 @@ impl WeightFile {
     /// # Errors
     /// If the file cannot be read, is of no known format, or is damaged where it lists its tensors.
     pub fn open(path: &Path) -> Result<Self, ImportError> {
-        let mut file = File::open(path)?;
-        let mut start = Vec::new();
-        (&mut file).take(container::N_SIGNATURE).read_to_end(&mut start)?;
-        file.rewind()?;
-        match container::format(&start)? {
-            container::Format::Safetensors => safetensors::open(file),
-            container::Format::Pickle => pytorch::open(path),
-            container::Format::Zip if npz::is_one(&file)? => npz::open(file),
-            container::Format::Zip => pytorch::open_zip(path, file),
-        }
+        Ok(Self(TensorFile::open(path)?))
+    }
+
+    fn of_safetensors(file: &[u8]) -> Result<Self, ImportError> {
+        Ok(Self(TensorFile::of_safetensors(file.to_vec())?))
     }
 
     /// Classes of the classifier in the file, or `None` when no tensor has the name of a classifier's biases.
     #[must_use]
     pub fn n_classes(&self) -> Option<usize> {
         let is_bias = |name: &str| HEAD_BIASES.iter().any(|bias| naming::prefix(name, bias).is_some());
-        let mut shapes = self.entries.iter().filter(|(name, _)| is_bias(name)).map(|(_, entry)| &entry.shape[..]);
+        let mut shapes = self.0.entries().iter().filter(|(name, _)| is_bias(name)).map(|(_, entry)| &entry.shape[..]);
         match (shapes.next(), shapes.next()) {
             (Some(&[n]), None) if n > 0 => Some(n),
             _ => None,
@@ -120,7 +101,7 @@ impl WeightFile {
 
     /// Names of the tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
+        self.0.entries().keys().map(String::as_str)
     }
 }
 
@@ -147,7 +128,7 @@ pub fn import<M: Importable>(path: &Path, network: M, head: Head) -> Result<M, I
 /// # Errors
 /// [`ImportError`] if the file is no safetensors, or does not hold exactly this network.
 pub fn import_efficientnet(network: InvertedResidualNet, file: &[u8]) -> Result<InvertedResidualNet, ImportError> {
-    safetensors::open(Cursor::new(file.to_vec()))?.fill(network, Head::Imported)
+    WeightFile::of_safetensors(file)?.fill(network, Head::Imported)
 }
 
 /// [`WeightFile::n_classes`] of a safetensors file in memory.
@@ -155,7 +136,7 @@ pub fn import_efficientnet(network: InvertedResidualNet, file: &[u8]) -> Result<
 /// # Errors
 /// If the file is no safetensors or has no classifier.
 pub fn efficientnet_classes(file: &[u8]) -> Result<usize, ImportError> {
-    safetensors::open(Cursor::new(file.to_vec()))?.n_classes().ok_or(ImportError::NoClassifier)
+    WeightFile::of_safetensors(file)?.n_classes().ok_or(ImportError::NoClassifier)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! MPI as the engine of exchange.
 
+use std::time::Duration;
+
 use mpi::collective::SystemOperation;
 use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
@@ -10,6 +12,9 @@ use crate::exchange::Exchange;
 
 /// MPI counts in 32 bits: longer messages go in pieces of this many bytes.
 const PIECE: usize = 1 << 28;
+
+/// How long a rank that waits for the others lets pass before it looks again. They compute for milliseconds at least.
+const LOOK_AGAIN: Duration = Duration::from_micros(20);
 
 /// All processes of this launch.
 pub(crate) struct Launcher {
@@ -27,6 +32,17 @@ impl Launcher {
         let local_rank = world.split_shared(world.rank()).rank() as usize;
         Ok(Self { world, local_rank, _universe: universe })
     }
+
+    /// Waits until all ranks have come as far. MPI waits by asking without a pause, on a core that this rank's or another's
+    /// arithmetic needs, and tells nobody when something has come; so it is asked now and then, and what follows goes straight
+    /// through.
+    fn meet(&self) {
+        let mut barrier = self.world.immediate_barrier();
+        while let Err(open) = barrier.test() {
+            barrier = open;
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
 }
 
 impl Exchange for Launcher {
@@ -43,6 +59,7 @@ impl Exchange for Launcher {
     }
 
     fn sum(&self, values: &mut [f32]) {
+        self.meet();
         for piece in values.chunks_mut(PIECE / size_of::<f32>()) {
             let own = piece.to_vec();
             self.world.all_reduce_into(own.as_slice(), piece, SystemOperation::sum());
@@ -50,6 +67,7 @@ impl Exchange for Launcher {
     }
 
     fn gather(&self, values: &[f32]) -> Vec<f32> {
+        self.meet();
         let mut all = vec![0.0; values.len() * self.count()];
         self.world.all_gather_into(values, all.as_mut_slice());
         all

@@ -172,7 +172,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The values of a tensor in row-major order.
 pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_to_vec().expect("the data was just converted to f32")
+    tensor.into_data().convert::<f32>().try_into_vec().expect("the data was just converted to f32")
 }
 
 #[cfg(test)]

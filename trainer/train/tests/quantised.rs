@@ -1,37 +1,16 @@
 //! Training in eight bits, through the exporter: what it is for, and that it can be interrupted.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail there")]
 
+mod common;
+
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use burn::tensor::Device;
+use common::pool;
 use remedis_export::{FloatGraph, Ranges, calibrate, float_graph, quantise};
-use remedis_imaging::{Channels, Image};
 use remedis_metrics::softmax;
 use remedis_model::{Classifier, Layer};
-use remedis_ranks::Ranks;
-use remedis_train::{
-    Observer, Plan, Pool, Session, Start, StepRecord, Stored, TrainError, WatchRecord, distil, finetune, logits,
-    pretrain, quantisation_aware,
-};
-
-/// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own.
-fn pool() -> Pool {
-    let mut pool = Pool::default();
-    for i in 0..16_usize {
-        let class = i % 2;
-        let stripe = |x: usize| if x / 2 == i { 60 } else { 0 };
-        let pixel = |x| if class == 0 { [200, 40 + stripe(x), 40] } else { [40, 40 + stripe(x), 200] };
-        let pixels: Vec<u8> = (0..32 * 32).flat_map(|at| pixel(at % 32)).collect();
-        pool.images.push(Image::new(32, 32, Channels::Rgb, pixels));
-        pool.labels.push(Some(class));
-        pool.patients.push(None);
-        pool.clusters.push(i.to_string());
-        pool.rows.push(i);
-    }
-    pool
-}
+use remedis_train::{Plan, Session, Start, Stored, TrainError, distil, finetune, logits, pretrain, quantisation_aware};
 
 fn plan() -> Plan {
     let mut plan = Plan::tiny();
@@ -42,42 +21,10 @@ fn plan() -> Plan {
     plan
 }
 
-/// Asks to stop after step `at`.
-struct Stopper<'a> {
-    stop: &'a AtomicBool,
-    at: Option<u64>,
-    losses: Vec<f64>,
-}
-
-impl Observer for Stopper<'_> {
-    fn stage(&mut self, _name: &str, _total_steps: u64) {}
-
-    fn step(&mut self, record: &StepRecord) {
-        self.stop.store(Some(record.step) == self.at, Ordering::SeqCst);
-        self.losses.push(record.loss);
-    }
-
-    fn note(&mut self, _text: &str) {}
-    fn watch(&mut self, _record: &WatchRecord) {}
-}
-
 /// Runs one stage in `out`, asking it to stop after step `at`; also the losses of its steps.
 fn stage<R>(out: &Path, plan: &Plan, at: Option<u64>, stage: impl FnOnce(&mut Session) -> R) -> (R, Vec<f64>) {
-    let stop = AtomicBool::new(false);
-    let mut observer = Stopper { stop: &stop, at, losses: Vec::new() };
-    let save_every = Duration::from_secs(60);
-    let mut session = Session {
-        plan,
-        out,
-        device: Device::flex(),
-        observer: &mut observer,
-        save_every,
-        keep: 1,
-        stop: &stop,
-        ranks: Ranks::alone(),
-    };
-    let result = stage(&mut session);
-    (result, observer.losses)
+    let (result, steps, _) = common::stage(out, plan, at, stage);
+    (result, steps.iter().map(|step| step.loss).collect())
 }
 
 /// A teacher, its student's layers, and ranges a quarter as wide as the student's values need.

@@ -1,42 +1,26 @@
 //! The four stages, driven through the public door on a pool small enough to read.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up should fail there")]
 
+mod common;
+
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use common::{Stopper, pool, stage};
 use remedis_imaging::{Channels, Depth, Image};
 use remedis_model::{Backbone, Classifier, Weights};
 use remedis_ranks::Ranks;
 use remedis_train::loss::Objective;
 use remedis_train::{
-    ContrastOptimiser, FinetuneRule, GridCell, HeadLoss, Images, Observer, Plan, Pool, Precision, Sample, Schedule,
-    Session, Start, StepRecord, Taken, TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune,
-    finetune_as, finetune_grid, finetune_watched, logits, pretrain, probe, self_distil, student_logits,
+    ContrastOptimiser, FinetuneRule, GridCell, HeadLoss, Images, Plan, Pool, Precision, Sample, Schedule, Session,
+    Start, StepRecord, Taken, TrainError, Watch, WatchRecord, contrast, distil, embeddings, finetune, finetune_as,
+    finetune_grid, finetune_watched, logits, pretrain, probe, self_distil, student_logits,
 };
 use remedis_views::Policy;
-
-/// Sixteen 32-pixel images: of class 0 red, of class 1 blue, each with a stripe of its own; two images a patient.
-fn pool() -> Pool {
-    let mut pool = Pool::default();
-    for i in 0..16_usize {
-        let class = i % 2;
-        let pixel = |x: usize| {
-            let stripe = if x / 2 == i { 60 } else { 0 };
-            if class == 0 { [200, 40 + stripe, 40] } else { [40, 40 + stripe, 200] }
-        };
-        let pixels: Vec<u8> = (0..32 * 32).flat_map(|at| pixel(at % 32)).collect();
-        pool.images.push(Image::new(32, 32, Channels::Rgb, pixels));
-        pool.labels.push(Some(class));
-        pool.patients.push(Some(format!("patient {}", i / 4 * 2 + class)));
-        pool.clusters.push(i.to_string());
-        pool.rows.push(i);
-    }
-    pool
-}
 
 /// Sixteen 32-pixel films of 16 bits: class 0 is brighter above, class 1 below, all of it within one step of 8 bits.
 fn films() -> Pool {
@@ -98,56 +82,6 @@ fn plan() -> Plan {
     (plan.finetune.batch, plan.finetune.steps) = (8, 6);
     (plan.distil.batch, plan.distil.epochs) = (8, 3);
     plan
-}
-
-/// Sets `stop` after step `at`, and remembers what it heard.
-struct Stopper<'a> {
-    stop: &'a AtomicBool,
-    at: Option<u64>,
-    steps: Vec<StepRecord>,
-    notes: Vec<String>,
-    looks: Vec<WatchRecord>,
-}
-
-impl Observer for Stopper<'_> {
-    fn stage(&mut self, _name: &str, _total_steps: u64) {}
-
-    fn step(&mut self, record: &StepRecord) {
-        self.stop.store(Some(record.step) == self.at, Ordering::SeqCst);
-        self.steps.push(record.clone());
-    }
-
-    fn note(&mut self, text: &str) {
-        self.notes.push(text.to_owned());
-    }
-
-    fn watch(&mut self, record: &WatchRecord) {
-        self.looks.push(record.clone());
-    }
-}
-
-/// Runs one stage in `out`, asking it to stop after step `at`.
-fn stage<M>(
-    out: &Path,
-    plan: &Plan,
-    at: Option<u64>,
-    stage: impl Fn(&mut Session) -> Result<M, TrainError>,
-) -> (Result<M, TrainError>, Vec<StepRecord>, Vec<String>) {
-    let stop = AtomicBool::new(false);
-    let mut observer = Stopper { stop: &stop, at, steps: Vec::new(), notes: Vec::new(), looks: Vec::new() };
-    let save_every = Duration::from_secs(60);
-    let mut session = Session {
-        plan,
-        out,
-        device: Device::flex(),
-        observer: &mut observer,
-        save_every,
-        keep: 1,
-        stop: &stop,
-        ranks: Ranks::alone(),
-    };
-    let result = stage(&mut session);
-    (result, observer.steps, observer.notes)
 }
 
 fn backbone(out: &Path) -> Backbone {
@@ -430,7 +364,7 @@ fn contrastive_learning_is_watched_without_a_change_of_its_weights() {
     let labelled = Watch { train: pool(), val: pool().subset(&[0, 1, 2, 3]), n_classes: 2 };
     let learn = |watch: Option<&Watch>| {
         let out = tempfile::tempdir().unwrap();
-        let mut observer = Stopper { stop: &stop, at: None, steps: Vec::new(), notes: Vec::new(), looks: Vec::new() };
+        let mut observer = Stopper::new(&stop, None);
         let save_every = Duration::from_secs(60);
         let mut session = Session {
             plan: &plan,

@@ -4,13 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::svg::{Anchor, Drawing};
-
-const SIZE: (f64, f64) = (340.0, 200.0);
-const LEFT: f64 = 44.0;
-const RIGHT: f64 = 330.0;
-const TOP: f64 = 30.0;
-const BOTTOM: f64 = 172.0;
+use super::panel::Panel;
 
 /// What a curve needs of a step's record.
 #[derive(Deserialize)]
@@ -36,31 +30,19 @@ pub(super) fn panels(metrics: &str) -> Vec<String> {
 
 fn panel(name: &str, steps: &[&Step]) -> String {
     let title = name.replace('_', " ");
-    let mut drawing = Drawing::new(SIZE.0, SIZE.1, &format!("loss and learning rate of {title}"));
-    drawing.text("title", Anchor::Start, (LEFT, 16.0), &title);
     let losses: Vec<f64> = steps.iter().map(|step| step.loss).collect();
     let rates: Vec<f64> = steps.iter().map(|step| step.learning_rate).collect();
     let highest = losses.iter().copied().fold(0.0, f64::max).max(1e-9);
     let peak = rates.iter().copied().fold(0.0, f64::max).max(1e-12);
-    let last = steps.last().map_or(1, |step| step.step).max(2) as f64;
-    let at = |step: u64, share: f64| {
-        (LEFT + (RIGHT - LEFT) * (step as f64 - 1.0) / (last - 1.0), BOTTOM - (BOTTOM - TOP) * share)
+    let last = steps.last().map_or(1, |step| step.step);
+    let mut panel = Panel::new(&title, &format!("loss and learning rate of {title}"), (1, last), highest);
+    let mut curve = |class: &str, values: &[f64], top: f64| {
+        panel.curve(class, steps.iter().zip(values).map(|(step, value)| (step.step, value / top)));
     };
-    for quarter in 0..=4 {
-        let share = f64::from(quarter) / 4.0;
-        drawing.line("grid", (LEFT, at(1, share).1), (RIGHT, at(1, share).1));
-        drawing.text("tick", Anchor::End, (LEFT - 6.0, at(1, share).1 + 3.5), &format!("{:.2}", highest * share));
-    }
-    let curve = |values: &[f64], top: f64| -> Vec<(f64, f64)> {
-        steps.iter().zip(values).map(|(step, value)| at(step.step, value / top)).collect()
-    };
-    drawing.path("rate", &curve(&rates, peak));
-    drawing.path("raw", &curve(&losses, highest));
-    drawing.path("loss", &curve(&smooth(&losses), highest));
-    drawing.text("tick", Anchor::Start, (LEFT, BOTTOM + 16.0), "step 1");
-    drawing.text("tick", Anchor::End, (RIGHT, BOTTOM + 16.0), &format!("step {last}"));
-    drawing.text("tick", Anchor::End, (RIGHT, 16.0), &format!("peak learning rate {peak:.3}"));
-    drawing.finish()
+    curve("rate", &rates, peak);
+    curve("raw", &losses, highest);
+    curve("loss", &smooth(&losses), highest);
+    panel.finish(&format!("peak learning rate {peak:.3}"), "")
 }
 
 /// Running mean over a twentieth of the curve, so that a trend shows under the noise of batches.

@@ -4,13 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::svg::{Anchor, Drawing};
-
-const SIZE: (f64, f64) = (340.0, 200.0);
-const LEFT: f64 = 44.0;
-const RIGHT: f64 = 330.0;
-const TOP: f64 = 30.0;
-const BOTTOM: f64 = 172.0;
+use super::panel::Panel;
 
 /// What a curve needs of a look.
 #[derive(Clone, Deserialize)]
@@ -33,31 +27,16 @@ pub(super) fn panels(metrics: &str) -> Vec<String> {
 
 fn panel(name: &str, looks: &[&Look]) -> String {
     let title = format!("{}, watched", name.replace('_', " "));
-    let mut drawing = Drawing::new(SIZE.0, SIZE.1, &format!("neighbours' votes and spread of {title}"));
-    drawing.text("title", Anchor::Start, (LEFT, 16.0), &title);
-    let total = looks.iter().map(|look| look.total).max().unwrap_or(1).max(1) as f64;
-    let at = |step: u64, share: f64| {
-        (LEFT + (RIGHT - LEFT) * step as f64 / total, BOTTOM - (BOTTOM - TOP) * share.clamp(0.0, 1.0))
-    };
-    for quarter in 0..=4 {
-        let share = f64::from(quarter) / 4.0;
-        drawing.line("grid", (LEFT, at(0, share).1), (RIGHT, at(0, share).1));
-        drawing.text("tick", Anchor::End, (LEFT - 6.0, at(0, share).1 + 3.5), &format!("{share:.2}"));
-    }
-    let spread: Vec<(f64, f64)> = looks.iter().map(|look| at(look.watched_step, look.spread)).collect();
-    let votes: Vec<(f64, f64)> =
-        looks.iter().filter_map(|look| look.knn.map(|knn| at(look.watched_step, knn))).collect();
-    drawing.path("rate", &spread);
-    drawing.path("loss", &votes);
+    let total = looks.iter().map(|look| look.total).max().unwrap_or(1).max(1);
+    let mut panel = Panel::new(&title, &format!("neighbours' votes and spread of {title}"), (0, total), 1.0);
+    panel.curve("rate", looks.iter().map(|look| (look.watched_step, look.spread)));
+    panel.curve("loss", looks.iter().filter_map(|look| look.knn.map(|knn| (look.watched_step, knn))));
     let mut ends = looks.iter().filter_map(|look| look.knn);
     let told = match (ends.clone().next(), ends.next_back()) {
         (Some(first), Some(last)) => format!("neighbours vote {first:.3}, then {last:.3}"),
         _ => "no labelled images to vote".to_owned(),
     };
-    drawing.text("tick", Anchor::End, (RIGHT, 16.0), &told);
-    drawing.text("tick", Anchor::Start, (LEFT, BOTTOM + 16.0), "step 0");
-    drawing.text("tick", Anchor::End, (RIGHT, BOTTOM + 16.0), &format!("step {total}; thin: spread"));
-    drawing.finish()
+    panel.finish(&told, "; thin: spread")
 }
 
 #[cfg(test)]

@@ -13,23 +13,9 @@ const SIMILAR: f64 = 0.85;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// The file system refused.
-    #[error("cannot read the weights")]
-    Read(#[from] std::io::Error),
-    /// No known format.
-    #[error("expected weights as safetensors, .npz or a PyTorch file, found a file that begins with {found}")]
-    Format {
-        /// Its first bytes.
-        found: String,
-    },
-    /// The file contradicts itself.
-    #[error("the {format} file is damaged: {found}")]
-    Damaged {
-        /// What kind of file it is.
-        format: &'static str,
-        /// What is wrong.
-        found: String,
-    },
+    /// The file itself.
+    #[error(transparent)]
+    File(#[from] remedis_weights::TensorFileError),
     /// Tensors of the network that the file does not have.
     #[error("the file lacks {n} of the network's tensors: {names}{similar}; is it for this architecture?")]
     Missing {

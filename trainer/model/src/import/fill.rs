@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::container::Entry;
+use remedis_weights::Entry;
+
 use super::naming::{Layout, Naming, is_head};
 use super::{Head, ImportError, Importable, WeightFile};
 use crate::weights::{Values, Weights};
@@ -71,7 +72,7 @@ impl WeightFile {
                 Some(Place { own: name.to_owned(), shape: values.shape.clone(), theirs, layout })
             };
             let Some(places) = wanted.map(place).collect::<Option<Vec<Place>>>() else { continue };
-            let counts = prefixes(self.entries.keys(), &places);
+            let counts = prefixes(self.0.entries().keys(), &places);
             let complete: Vec<&str> =
                 counts.iter().filter(|(_, n)| **n == places.len()).map(|(prefix, _)| prefix.as_str()).collect();
             if complete.len() > 1 {
@@ -97,7 +98,7 @@ impl WeightFile {
             let beside = |rest| found.naming.is_beside(rest, takes_head);
             !wanted.contains(name) && name.strip_prefix(&found.prefix).is_some_and(|rest| !beside(rest))
         });
-        let missing: Vec<&str> = wanted.iter().copied().filter(|name| !self.entries.contains_key(*name)).collect();
+        let missing: Vec<&str> = wanted.iter().copied().filter(|name| !self.0.entries().contains_key(*name)).collect();
         if !missing.is_empty() {
             return Err(ImportError::missing(missing, without_place));
         }
@@ -107,7 +108,7 @@ impl WeightFile {
 
     fn check(&self, place: &Place) -> Result<(), ImportError> {
         let Place { theirs, shape, layout, .. } = place;
-        let Entry { shape: found, kind, .. } = &self.entries[theirs];
+        let Entry { shape: found, kind, .. } = &self.0.entries()[theirs];
         let expected = layout.file_shape(shape);
         if *found != expected {
             return Err(ImportError::Shape { name: theirs.clone(), expected, found: found.clone() });
@@ -120,12 +121,8 @@ impl WeightFile {
 
     /// The numbers for a place that [`check`](Self::check) has passed.
     fn read(&mut self, place: &Place) -> Result<Vec<f32>, ImportError> {
-        let entry = &self.entries[&place.theirs];
-        let n: usize = place.shape.iter().product();
-        let bytes = self.container.bytes(&place.theirs, n * entry.kind.size().unwrap_or(0));
-        let bytes = bytes.map_err(|error| self.container.refusal(&place.theirs, error))?;
-        let mut values = entry.kind.decode(&bytes);
-        drop(bytes);
+        let mut values = self.0.read(&place.theirs, place.shape.iter().product())?;
+        let entry = &self.0.entries()[&place.theirs];
         if !values.iter().all(|value| value.is_finite()) {
             return Err(ImportError::NotFinite { name: place.theirs.clone() });
         }

@@ -1,8 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ::safetensors::Dtype;
-use ::safetensors::tensor::TensorView;
 use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 
 use super::naming::Naming;
 use super::*;
@@ -42,7 +42,7 @@ fn file() -> File {
 fn bytes(file: &File) -> Vec<u8> {
     let views =
         file.iter().map(|(name, (dtype, shape, bytes))| (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
-    ::safetensors::serialize(views, None).unwrap()
+    safetensors::serialize(views, None).unwrap()
 }
 
 fn fill(file: &File) -> Result<Weights, ImportError> {
@@ -171,7 +171,7 @@ fn a_network_that_is_there_twice_is_not_guessed() {
     let weights = Weights::of(&StudentConfig::small(3).init(&device, 1));
     let mut both = checkpoint(&weights, "model.");
     both.extend(checkpoint(&weights, "ema."));
-    let mut file = safetensors::open(Cursor::new(bytes(&both))).unwrap();
+    let mut file = WeightFile::of_safetensors(&bytes(&both)).unwrap();
     let refusal = file.fill(StudentConfig::small(3).init(&device, 2), Head::Imported).unwrap_err().to_string();
     assert!(refusal.starts_with("the file holds this network 2 times, under ema., model.;"), "{refusal}");
 }

@@ -6,8 +6,9 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
+use remedis_imaging::Preprocessing;
 use remedis_model::{Classifier, Student, Weights};
-use remedis_views::{Key, roll_mixup};
+use remedis_views::{Key, Policy, Views, roll_mixup};
 
 use super::gradients::Judged;
 use super::network::{self, Adapter};
@@ -66,19 +67,10 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
     let student = network::student(session.plan, n_classes, seed, &device);
     let adapter = network::adapter(&student, embedding, seed, &device);
 
-    let preprocessing = session.plan.input.preprocessing();
-    let (views, key) = (config.augment.views(), Key::new(session.plan.seed, "distil"));
-    let mixing = Key::new(session.plan.seed, "distil mixup");
-    let draw = |step| {
-        let draws = draw_batch(key, pool.len(), config.batch, step);
-        let mut batch = views_of(pool, &draws, 0, &views, key, &preprocessing);
-        mix(&mut batch, draws.len(), config.mixup, Key { epoch: step, ..mixing });
-        batch
-    };
+    let mixed = Mixed::new(session, "distil", pool, config.augment, config.batch, config.mixup);
     let optimiser = optimiser::sgd(config.weight_decay);
     let start = Pupil { student, adapter };
-    let images =
-        |batch: Vec<f32>, device: &Device| course.precision.of_images(to_tensor(batch, &preprocessing, device));
+    let images = |batch: Vec<f32>, device: &Device| course.precision.of_images(to_tensor(batch, &mixed.input, device));
     let step = |pupil: &Pupil, batch: Vec<f32>, scale| {
         let (teacher_embedding, teacher_logits) = network::teach(&teacher, images(batch.clone(), &plain), &device);
         let (student_embedding, student_logits) = network::learn(&pupil.student, images(batch, &device));
@@ -86,13 +78,47 @@ pub fn distil(session: &mut Session, teacher: &Classifier, pool: &Pool) -> Resul
         let places = loss::embedding_distance(pupil.adapter.forward(student_embedding), teacher_embedding);
         Judged::of(answers + places.mul_scalar(config.embedding_weight), pupil, scale)
     };
-    let trained = run(session, &course, start, optimiser, draw, step, &mut unwatched)?;
+    let trained = run(session, &course, start, optimiser, |step| mixed.batch(step), step, &mut unwatched)?;
     finish(&course, &trained.student)
 }
 
-/// Mixes each of `n` views with the one before it, by one weight that `key` draws; an `alpha` of 0 leaves them as they are.
-pub(super) fn mix(views: &mut [f32], n: usize, alpha: f32, key: Key) {
-    if alpha > 0.0 {
-        roll_mixup(views, n, key.chance().beta(alpha));
+/// The batches of every distillation: views of all images, each mixed with the one before it.
+pub(super) struct Mixed<'a> {
+    pool: &'a Pool,
+    /// What the views become.
+    pub(super) input: Preprocessing,
+    views: Views,
+    batch: usize,
+    /// Alpha of mixup; 0 leaves views as they are.
+    alpha: f32,
+    key: Key,
+    mixing: Key,
+}
+
+impl<'a> Mixed<'a> {
+    /// Those of `stage`.
+    pub(super) fn new(
+        session: &Session,
+        stage: &str,
+        pool: &'a Pool,
+        augment: Policy,
+        batch: usize,
+        alpha: f32,
+    ) -> Self {
+        let seed = session.plan.seed;
+        let (key, mixing) = (Key::new(seed, stage), Key::new(seed, &format!("{stage} mixup")));
+        let (input, views) = (session.plan.input.preprocessing(), augment.views());
+        Self { pool, input, views, batch, alpha, key, mixing }
+    }
+
+    /// The images of a step, one after the other.
+    pub(super) fn batch(&self, step: u64) -> Vec<f32> {
+        let draws = draw_batch(self.key, self.pool.len(), self.batch, step);
+        let mut views = views_of(self.pool, &draws, 0, &self.views, self.key, &self.input);
+        if self.alpha > 0.0 {
+            let weight = Key { epoch: step, ..self.mixing }.chance().beta(self.alpha);
+            roll_mixup(&mut views, draws.len(), weight);
+        }
+        views
     }
 }

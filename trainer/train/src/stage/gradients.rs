@@ -260,7 +260,8 @@ impl Flight {
         let mut pack = Pack { gradients, ids: Vec::new(), values: Vec::new() };
         network.visit(&mut pack);
         let (ids, values) = (pack.ids, pack.values);
-        Self { ids, sum: ranks.start_sum(values) }
+        // Joined at once: a vector that grows is copied again and again.
+        Self { ids, sum: ranks.start_sum(values.concat()) }
     }
 
     /// Waits for the sum and puts it into `gradients`.
@@ -274,14 +275,14 @@ impl Flight {
 struct Pack<'a> {
     gradients: &'a mut GradientsParams,
     ids: Vec<ParamId>,
-    values: Vec<f32>,
+    values: Vec<Vec<f32>>,
 }
 
 impl ModuleVisitor for Pack<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             self.ids.push(param.id);
-            self.values.extend(floats(gradient));
+            self.values.push(floats(gradient));
         }
     }
 }

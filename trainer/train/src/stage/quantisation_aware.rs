@@ -5,15 +5,14 @@
 //! normalisation stays folded: what comes out goes through the exporter with the same ranges.
 
 use remedis_model::{Classifier, Layer, Weights};
-use remedis_views::Key;
 
 use burn::module::Module;
 
-use super::distil::mix;
+use super::distil::Mixed;
 use super::folded::{Folded, Stored};
 use super::gradients::Judged;
 use super::run::{Course, finish, finished, place, run, unwatched};
-use crate::loader::{draw_batch, to_tensor, views_of};
+use crate::loader::to_tensor;
 use crate::loss;
 use crate::optimiser;
 use crate::pool::Pool;
@@ -74,22 +73,14 @@ pub fn quantisation_aware(
     let device = session.device.clone().autodiff();
     let start = Folded::new(&student, &device);
 
-    let preprocessing = session.plan.input.preprocessing();
-    let (views, key) = (config.augment.views(), Key::new(session.plan.seed, "quantisation_aware"));
-    let mixing = Key::new(session.plan.seed, "quantisation_aware mixup");
-    let draw = |step| {
-        let draws = draw_batch(key, pool.len(), config.batch, step);
-        let mut batch = views_of(pool, &draws, 0, &views, key, &preprocessing);
-        mix(&mut batch, draws.len(), config.mixup, Key { epoch: step, ..mixing });
-        batch
-    };
+    let mixed = Mixed::new(session, "quantisation_aware", pool, config.augment, config.batch, config.mixup);
     // Decay would shrink the scales that the weights were just fitted to.
     let optimiser = optimiser::sgd(0.0);
     let step = |pupil: &Folded, batch: Vec<f32>, scale| {
-        let answers = teacher.forward(to_tensor(batch.clone(), &preprocessing, &plain)).to_device(&device);
-        let pupils = pupil.forward(&student, stored, to_tensor(batch, &preprocessing, &device));
+        let answers = teacher.forward(to_tensor(batch.clone(), &mixed.input, &plain)).to_device(&device);
+        let pupils = pupil.forward(&student, stored, to_tensor(batch, &mixed.input, &device));
         Judged::of(loss::distillation(pupils, answers, config.temperature), pupil, scale)
     };
-    let trained = run(session, &course, start, optimiser, draw, step, &mut unwatched)?;
+    let trained = run(session, &course, start, optimiser, |step| mixed.batch(step), step, &mut unwatched)?;
     Ok(finish(&course, &trained)?.into_layers(&student))
 }

@@ -7,14 +7,13 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use remedis_model::{Classifier, Weights};
-use remedis_views::Key;
 
 use super::classify::classifier;
-use super::distil::mix;
+use super::distil::Mixed;
 use super::finetune::Start;
 use super::gradients::Judged;
 use super::run::{Course, finish, finished, place, run, unwatched};
-use crate::loader::{draw_batch, to_tensor, views_of};
+use crate::loader::to_tensor;
 use crate::loss;
 use crate::optimiser;
 use crate::pool::Pool;
@@ -72,23 +71,14 @@ pub fn self_distil(
     let pupil =
         start.into_classifier(fresh).unwrap_or_else(|wrong| panic!("self-distillation from another network: {wrong}"));
 
-    let preprocessing = session.plan.input.preprocessing();
-    let (views, key) = (config.augment.views(), Key::new(session.plan.seed, "self_distil"));
-    let mixing = Key::new(session.plan.seed, "self_distil mixup");
-    let draw = |step| {
-        let draws = draw_batch(key, pool.len(), config.batch, step);
-        let mut batch = views_of(pool, &draws, 0, &views, key, &preprocessing);
-        mix(&mut batch, draws.len(), config.mixup, Key { epoch: step, ..mixing });
-        batch
-    };
+    let mixed = Mixed::new(session, "self_distil", pool, config.augment, config.batch, config.mixup);
     let optimiser = optimiser::sgd(config.weight_decay);
-    let images =
-        |batch: Vec<f32>, device: &Device| course.precision.of_images(to_tensor(batch, &preprocessing, device));
+    let images = |batch: Vec<f32>, device: &Device| course.precision.of_images(to_tensor(batch, &mixed.input, device));
     let step = |pupil: &Classifier, batch: Vec<f32>, scale| {
         let answers = teacher.forward(images(batch.clone(), &plain)).to_device(&device);
         let pupils = pupil.forward(images(batch, &device));
         Judged::of(loss::distillation(pupils, answers, config.temperature), pupil, scale)
     };
-    let trained = run(session, &course, pupil, optimiser, draw, step, &mut unwatched)?;
+    let trained = run(session, &course, pupil, optimiser, |step| mixed.batch(step), step, &mut unwatched)?;
     finish(&course, &trained)
 }

@@ -4,14 +4,14 @@ use std::io;
 
 use half::{bf16, f16};
 
-use super::ImportError;
+use crate::TensorFileError;
 
 /// Bytes from the start of a file that tell its format: up to the end of tar's signature.
-pub(super) const N_SIGNATURE: u64 = 262;
+pub(crate) const N_SIGNATURE: u64 = 262;
 
 /// The outermost format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Safetensors,
     /// An `.npz` or a PyTorch file since 1.6.
     Zip,
@@ -21,27 +21,30 @@ pub(super) enum Format {
 
 /// A tensor as a file lists it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    /// Sizes of its axes.
-    pub(super) shape: Vec<usize>,
+pub struct Entry {
+    /// Sizes of its axes, as the file says them.
+    pub shape: Vec<usize>,
     /// What its numbers are.
-    pub(super) kind: Kind,
+    pub kind: Kind,
     /// Whether the first axis runs fastest (Fortran's order).
-    pub(super) is_reversed: bool,
+    pub is_reversed: bool,
 }
 
 /// Type of a tensor's numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// IEEE 754 binary32.
     F32,
+    /// IEEE 754 binary16.
     F16,
+    /// The upper half of a binary32.
     Bf16,
     /// Any other, by the file's word for it.
     Other(String),
 }
 
 /// A file that gives the bytes of its tensors.
-pub(super) trait Container {
+pub(crate) trait Container {
     /// What kind of file it is.
     fn format(&self) -> &'static str;
 
@@ -49,19 +52,20 @@ pub(super) trait Container {
     fn bytes(&mut self, name: &str, n: usize) -> io::Result<Vec<u8>>;
 
     /// Why `bytes` of `name` failed: the file system's fault or the file's.
-    fn refusal(&self, name: &str, error: io::Error) -> ImportError {
+    fn refusal(&self, name: &str, error: io::Error) -> TensorFileError {
         match error.kind() {
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => {
-                ImportError::Damaged { format: self.format(), found: format!("{}: {error}", name.escape_debug()) }
+                TensorFileError::Damaged { format: self.format(), found: format!("{}: {error}", name.escape_debug()) }
             }
-            _ => ImportError::Read(error),
+            _ => TensorFileError::Read(error),
         }
     }
 }
 
 impl Kind {
     /// Bytes of a number, or `None` where it is not one that is read.
-    pub(super) fn size(&self) -> Option<usize> {
+    #[must_use]
+    pub fn size(&self) -> Option<usize> {
         match self {
             Self::F32 => Some(4),
             Self::F16 | Self::Bf16 => Some(2),
@@ -70,7 +74,8 @@ impl Kind {
     }
 
     /// For a message.
-    pub(super) fn describe(&self) -> String {
+    #[must_use]
+    pub fn describe(&self) -> String {
         match self {
             Self::Other(word) => word.clone(),
             known => format!("{known:?}").to_uppercase(),
@@ -78,7 +83,7 @@ impl Kind {
     }
 
     /// Little-endian `bytes` as numbers.
-    pub(super) fn decode(&self, bytes: &[u8]) -> Vec<f32> {
+    pub(crate) fn decode(&self, bytes: &[u8]) -> Vec<f32> {
         let pairs = || bytes.as_chunks::<2>().0.iter();
         match self {
             Self::F32 => bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
@@ -90,7 +95,7 @@ impl Kind {
 }
 
 /// The format of a file that begins with `start`.
-pub(super) fn format(start: &[u8]) -> Result<Format, ImportError> {
+pub(crate) fn format(start: &[u8]) -> Result<Format, TensorFileError> {
     // A safetensors file begins with a length of eight bytes, then JSON.
     if start.get(8) == Some(&b'{') {
         Ok(Format::Safetensors)
@@ -100,6 +105,6 @@ pub(super) fn format(start: &[u8]) -> Result<Format, ImportError> {
         Ok(Format::Pickle)
     } else {
         let found = start.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
-        Err(ImportError::Format { found: if found.is_empty() { "nothing".to_owned() } else { found } })
+        Err(TensorFileError::Format { found: if found.is_empty() { "nothing".to_owned() } else { found } })
     }
 }

@@ -11,8 +11,8 @@ use std::path::Path;
 use pytorch_reader::{DType, PytorchError, PytorchReader, Tensor};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::container::{Container, Entry, Kind};
-use super::{ImportError, WeightFile};
+use crate::container::{Container, Entry, Kind};
+use crate::{TensorFile, TensorFileError};
 
 /// For messages.
 const FORMAT: &str = "PyTorch";
@@ -20,17 +20,17 @@ const FORMAT: &str = "PyTorch";
 struct Tensors(HashMap<String, Tensor>);
 
 /// Reads the pickles of a file.
-pub(super) fn open(path: &Path) -> Result<WeightFile, ImportError> {
+pub(crate) fn open(path: &Path) -> Result<TensorFile, TensorFileError> {
     let tensors = PytorchReader::new(path).map_err(refusal)?.into_tensors();
     let entry = |(name, tensor): (&String, &Tensor)| {
         (name.clone(), Entry { shape: tensor.shape().to_vec(), kind: kind(tensor.dtype()), is_reversed: false })
     };
     let entries: BTreeMap<String, Entry> = tensors.iter().map(entry).collect();
-    Ok(WeightFile { entries, container: Box::new(Tensors(tensors)) })
+    Ok(TensorFile { entries, container: Box::new(Tensors(tensors)) })
 }
 
 /// Reads a zip of pickles and numbers. PyTorch never compresses them, so that no length can exceed the file's.
-pub(super) fn open_zip(path: &Path, file: File) -> Result<WeightFile, ImportError> {
+pub(crate) fn open_zip(path: &Path, file: File) -> Result<TensorFile, TensorFileError> {
     let mut archive = ZipArchive::new(file).map_err(|error| damaged(&error))?;
     for index in 0..archive.len() {
         let member = archive.by_index_raw(index).map_err(|error| damaged(&error))?;
@@ -61,17 +61,17 @@ fn kind(dtype: DType) -> Kind {
     }
 }
 
-fn refusal(error: PytorchError) -> ImportError {
+fn refusal(error: PytorchError) -> TensorFileError {
     match error {
         PytorchError::Io(error)
             if error.kind() != io::ErrorKind::InvalidData && error.kind() != io::ErrorKind::UnexpectedEof =>
         {
-            ImportError::Read(error)
+            TensorFileError::Read(error)
         }
         other => damaged(&other),
     }
 }
 
-fn damaged(found: &dyn std::fmt::Display) -> ImportError {
-    ImportError::Damaged { format: FORMAT, found: found.to_string() }
+fn damaged(found: &dyn std::fmt::Display) -> TensorFileError {
+    TensorFileError::Damaged { format: FORMAT, found: found.to_string() }
 }

@@ -9,8 +9,8 @@ use std::io::{self, Read, Seek};
 
 use zip::ZipArchive;
 
-use super::container::{Container, Entry, Kind};
-use super::{ImportError, WeightFile};
+use crate::container::{Container, Entry, Kind};
+use crate::{TensorFile, TensorFileError};
 
 /// For messages.
 const FORMAT: &str = "npz";
@@ -22,14 +22,14 @@ const MAX_HEADER: usize = 1024;
 struct Arrays<R>(ZipArchive<R>);
 
 /// Whether a zip is one of arrays, and not PyTorch's.
-pub(super) fn is_one(file: impl Read + Seek) -> Result<bool, ImportError> {
+pub(crate) fn is_one(file: impl Read + Seek) -> Result<bool, TensorFileError> {
     let archive = ZipArchive::new(file).map_err(|error| damaged(&error))?;
     let mut names = archive.file_names();
     Ok(names.all(|name| name.is_ok_and(|name| name.ends_with(".npy"))))
 }
 
 /// Reads the header of every array.
-pub(super) fn open<R: Read + Seek + 'static>(file: R) -> Result<WeightFile, ImportError> {
+pub(crate) fn open<R: Read + Seek + 'static>(file: R) -> Result<TensorFile, TensorFileError> {
     let mut archive = ZipArchive::new(file).map_err(|error| damaged(&error))?;
     let mut entries = BTreeMap::new();
     for index in 0..archive.len() {
@@ -38,7 +38,7 @@ pub(super) fn open<R: Read + Seek + 'static>(file: R) -> Result<WeightFile, Impo
         let entry = header(&mut member).map_err(|error| damaged(&format!("{}: {error}", name.escape_debug())))?;
         entries.insert(name, entry);
     }
-    Ok(WeightFile { entries, container: Box::new(Arrays(archive)) })
+    Ok(TensorFile { entries, container: Box::new(Arrays(archive)) })
 }
 
 impl<R: Read + Seek> Container for Arrays<R> {
@@ -110,6 +110,6 @@ fn invalid(found: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, found)
 }
 
-fn damaged(found: &dyn std::fmt::Display) -> ImportError {
-    ImportError::Damaged { format: FORMAT, found: found.to_string() }
+fn damaged(found: &dyn std::fmt::Display) -> TensorFileError {
+    TensorFileError::Damaged { format: FORMAT, found: found.to_string() }
 }

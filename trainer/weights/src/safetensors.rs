@@ -9,8 +9,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use super::container::{Container, Entry, Kind};
-use super::{ImportError, WeightFile};
+use crate::container::{Container, Entry, Kind};
+use crate::{TensorFile, TensorFileError};
 
 /// For messages.
 const FORMAT: &str = "safetensors";
@@ -24,7 +24,7 @@ struct Tensors<R> {
 }
 
 /// Reads the header of `file`.
-pub(super) fn open<R: Read + Seek + 'static>(mut file: R) -> Result<WeightFile, ImportError> {
+pub(crate) fn open<R: Read + Seek + 'static>(mut file: R) -> Result<TensorFile, TensorFileError> {
     let length = file.seek(SeekFrom::End(0))?;
     file.rewind()?;
     let mut eight = [0; 8];
@@ -46,7 +46,7 @@ pub(super) fn open<R: Read + Seek + 'static>(mut file: R) -> Result<WeightFile, 
         (name, Entry { shape: info.shape.clone(), kind: kind(info.dtype), is_reversed: false })
     };
     let entries: BTreeMap<String, Entry> = tensors.into_iter().map(entry).collect();
-    Ok(WeightFile { entries, container: Box::new(Tensors { file, starts }) })
+    Ok(TensorFile { entries, container: Box::new(Tensors { file, starts }) })
 }
 
 impl<R: Read + Seek> Container for Tensors<R> {
@@ -72,6 +72,6 @@ fn kind(dtype: Dtype) -> Kind {
     }
 }
 
-fn damaged(found: &dyn std::fmt::Display) -> ImportError {
-    ImportError::Damaged { format: FORMAT, found: found.to_string() }
+fn damaged(found: &dyn std::fmt::Display) -> TensorFileError {
+    TensorFileError::Damaged { format: FORMAT, found: found.to_string() }
 }
