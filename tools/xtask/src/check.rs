@@ -113,7 +113,8 @@ fn ranks(to: &Path) -> Result<Outcome> {
     if !["mpirun", "mpicc"].iter().all(|program| step::is_installed(program)) {
         return Ok(Outcome::skipped("no MPI is installed (tools/install/mpi.sh)"));
     }
-    must(cargo(&["build", "-q", "-p", "remedis-command", "--features", "mpi"]))?.then(|| {
+    // With the rest of the workspace, whose features decide how Burn is compiled: alone it would be compiled again.
+    must(cargo(&["build", "-q", "--workspace", "--bins", "--features", "remedis-command/mpi"]))?.then(|| {
         let built = step::target()?.join("debug/remedis-train");
         std::fs::create_dir_all(to.parent().context("a folder for it")?)?;
         // A new file: the old one may be running.

@@ -1,5 +1,6 @@
 //! MPI as the engine of exchange.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use mpi::collective::SystemOperation;
@@ -10,8 +11,9 @@ use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 use crate::JoinError;
 use crate::exchange::Exchange;
 
-/// MPI counts in 32 bits: longer messages go in pieces of this many bytes.
-const PIECE: usize = 1 << 28;
+/// MPI counts in 32 bits: longer messages go in pieces of this many bytes. No longer than what the C library keeps for the next one
+/// (`remedis_ops::keep_memory`).
+const PIECE: usize = 1 << 24;
 
 /// How long a rank that waits for the others lets pass before it looks again. They compute for milliseconds at least.
 const LOOK_AGAIN: Duration = Duration::from_micros(20);
@@ -20,6 +22,8 @@ const LOOK_AGAIN: Duration = Duration::from_micros(20);
 pub(crate) struct Launcher {
     world: SimpleCommunicator,
     local_rank: usize,
+    /// A piece of this rank's numbers while the sum takes their place.
+    own: RefCell<Vec<f32>>,
     /// Ends MPI when it goes.
     _universe: Universe,
 }
@@ -30,7 +34,7 @@ impl Launcher {
         let universe = mpi::initialize().ok_or(JoinError::NotStarted { reason: "it was started before" })?;
         let world = universe.world();
         let local_rank = world.split_shared(world.rank()).rank() as usize;
-        Ok(Self { world, local_rank, _universe: universe })
+        Ok(Self { world, local_rank, own: RefCell::default(), _universe: universe })
     }
 
     /// Waits until all ranks have come as far. MPI waits by asking without a pause, on a core that this rank's or another's
@@ -60,8 +64,10 @@ impl Exchange for Launcher {
 
     fn sum(&self, values: &mut [f32]) {
         self.meet();
+        let mut own = self.own.borrow_mut();
         for piece in values.chunks_mut(PIECE / size_of::<f32>()) {
-            let own = piece.to_vec();
+            own.clear();
+            own.extend_from_slice(piece);
             self.world.all_reduce_into(own.as_slice(), piece, SystemOperation::sum());
         }
     }

@@ -13,7 +13,7 @@ const STEPS: usize = 500;
 /// Steps until every buffer has been taken once.
 const SETTLED: usize = 100;
 /// What is allocated may differ by a batch under way and a checkpoint being written.
-const SLACK_LIVE: usize = 256 << 10;
+const SLACK_LIVE: usize = 64 << 10;
 /// What the process has may differ by more: how threads meet decides which freed blocks fit the next request.
 const SLACK_RESIDENT: usize = 8 << 20;
 

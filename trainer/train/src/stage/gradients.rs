@@ -7,6 +7,8 @@
 //!
 //! Source of the cut: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup", section 3.
 
+use std::collections::VecDeque;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -249,40 +251,48 @@ impl ModuleVisitor for Move<'_> {
     }
 }
 
-/// Gradients on their way between the ranks, in one message.
+/// Gradients on their way between the ranks: the long ones where they lie, the short ones of a segment in one message.
 struct Flight {
-    ids: Vec<ParamId>,
-    sum: Pending,
+    long: VecDeque<(ParamId, Pending)>,
+    short: VecDeque<ParamId>,
+    together: Pending,
 }
+
+/// Numbers from which a gradient is a message by itself: copying it costs more than another message.
+const LONG: usize = 1 << 14;
 
 impl Flight {
     fn start<M: Module>(network: &M, gradients: &mut GradientsParams, ranks: &Ranks) -> Self {
-        let mut pack = Pack { gradients, ids: Vec::new(), values: Vec::new() };
+        let mut pack = Pack { gradients, ranks, long: VecDeque::new(), short: VecDeque::new(), together: Vec::new() };
         network.visit(&mut pack);
-        let (ids, values) = (pack.ids, pack.values);
-        // Joined at once: a vector that grows is copied again and again.
-        Self { ids, sum: ranks.start_sum(values.concat()) }
+        Self { long: pack.long, short: pack.short, together: ranks.start_sum(pack.together) }
     }
 
-    /// Waits for the sum and puts it into `gradients`.
+    /// Waits for the sums and puts them into `gradients`.
     fn land<M: Module>(self, network: &M, gradients: &mut GradientsParams, device: &Device) {
-        let values = self.sum.wait();
-        let device = device.clone().without_autodiff();
-        network.visit(&mut Unpack { gradients, ids: &self.ids, values: &values, device: &device });
+        let (long, short, together) = (self.long, self.short, self.together.wait());
+        let device = &device.clone().without_autodiff();
+        network.visit(&mut Unpack { gradients, long, short, together: &together, device });
     }
 }
 
 struct Pack<'a> {
     gradients: &'a mut GradientsParams,
-    ids: Vec<ParamId>,
-    values: Vec<Vec<f32>>,
+    ranks: &'a Ranks,
+    long: VecDeque<(ParamId, Pending)>,
+    short: VecDeque<ParamId>,
+    together: Vec<f32>,
 }
 
 impl ModuleVisitor for Pack<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            self.ids.push(param.id);
-            self.values.push(floats(gradient));
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return };
+        let values = floats(gradient);
+        if values.len() >= LONG {
+            self.long.push_back((param.id, self.ranks.start_sum(values)));
+        } else {
+            self.short.push_back(param.id);
+            self.together.extend(values);
         }
     }
 }
@@ -290,21 +300,25 @@ impl ModuleVisitor for Pack<'_> {
 /// Visits in the order of [`Pack`].
 struct Unpack<'a> {
     gradients: &'a mut GradientsParams,
-    ids: &'a [ParamId],
-    values: &'a [f32],
+    long: VecDeque<(ParamId, Pending)>,
+    short: VecDeque<ParamId>,
+    together: &'a [f32],
     device: &'a Device,
 }
 
 impl ModuleVisitor for Unpack<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.ids.first() != Some(&param.id) {
-            return;
-        }
         let shape = param.dims();
-        let (own, rest) = self.values.split_at(shape.iter().product());
-        (self.ids, self.values) = (&self.ids[1..], rest);
-        let gradient = Tensor::<D>::from_data(TensorData::new(own.to_vec(), shape), self.device);
-        self.gradients.register(param.id, gradient);
+        let sum = if let Some((_, sum)) = self.long.pop_front_if(|(id, _)| *id == param.id) {
+            sum.wait()
+        } else if self.short.pop_front_if(|id| *id == param.id).is_some() {
+            let (own, rest) = self.together.split_at(shape.iter().product());
+            self.together = rest;
+            own.to_vec()
+        } else {
+            return;
+        };
+        self.gradients.register(param.id, Tensor::<D>::from_data(TensorData::new(sum, shape), self.device));
     }
 }
 
