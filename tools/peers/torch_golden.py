@@ -31,7 +31,8 @@ AGREES = 0.6 * TOLERANCE
 # As a share of the whole gradient, for the errors of shorter ones.
 SHORTEST = 1e-4
 PRODUCTS = 12
-DRAWS = 3
+# Of images, a network. EfficientNet-Lite0 agrees with itself on one in fifty.
+DRAWS = {"bit-r50x1": 3, "resnet18": 3, "efficientnet-lite0": 2}
 
 
 def noise(seed, *shape):
@@ -85,9 +86,9 @@ def steps(name):
     for seed in range(1000, 1400):
         told = step(name, seed)
         kept += [told] if told else []
-        if len(kept) == DRAWS:
+        if len(kept) == DRAWS[name]:
             return kept
-    sys.exit(f"{len(kept)} of {DRAWS} draws of images found for which {name} agrees with itself")
+    sys.exit(f"{len(kept)} of {DRAWS[name]} draws of images found for which {name} agrees with itself")
 
 
 def step(name, seed):

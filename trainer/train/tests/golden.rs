@@ -160,7 +160,7 @@ impl Compare<'_> {
 }
 
 /// What rounding may do to a gradient where it puts an activation on the other side of a ReLU, or another pixel is the largest.
-const TIE: f64 = 0.15;
+const TIE: f64 = 0.05;
 
 /// Of the draws of images that the script keeps, one at least has PyTorch's loss and gradients to 1e-4, and every one but for a tie that
 /// this processor's rounding decides otherwise.
