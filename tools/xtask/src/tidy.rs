@@ -53,6 +53,7 @@ const DOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("remedis-link", &[]),
+    ("remedis-openmv", &[]),
     ("remedis-screen", &[]),
     (
         "remedis-device",
