@@ -125,7 +125,7 @@ pub fn weights() -> impl Iterator<Item = Vec<u8>> {
     for (file, end) in pickled.iter().map(|file| (file, "data.pkl")).chain([(&arrays, "group_norm/beta.npy")]) {
         // Pickles before version 1.6 of PyTorch are not zipped.
         let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(file)) else { continue };
-        let found = archive.file_names().flatten().find(|name| name.ends_with(end)).map(str::to_owned);
+        let found = archive.file_names().flatten().find(|name| name.ends_with(end)).map(|name| name.to_string());
         let Some(name) = found else { continue };
         let mut bytes = Vec::new();
         archive.by_name(&name).unwrap().read_to_end(&mut bytes).unwrap();
