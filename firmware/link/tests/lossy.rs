@@ -2,28 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod common;
+
+use common::Dice;
 use proptest::prelude::*;
 use remedis_link::{
     Decision, Format, FrameHeader, Heard, Identity, Known, Outcome, Packet, Received, Receiver, Sender, Timing,
 };
 use std::collections::{HashMap, VecDeque};
-
-/// A small generator with a printed seed: SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        n > 0 && self.next().is_multiple_of(n)
-    }
-}
 
 /// How bad the line is: one byte in so many is dropped or flipped, one packet in so many sent twice.
 #[derive(Clone, Copy, Debug)]

@@ -48,7 +48,7 @@ pub struct Camera {
 /// An answer of which a packet is not acknowledged yet.
 #[derive(Debug)]
 struct Sending {
-    opcode: Opcode,
+    opcode: u8,
     channel: Channel,
     data: Vec<u8>,
     /// Bytes that were acknowledged.
@@ -87,7 +87,7 @@ impl Camera {
         self.frame = frame.to_bytes();
         // Once for each wait: the maker's client takes every event for a sign of life and would never find that an answer was lost.
         if was_empty && self.sending.is_none() && self.caps & EVENTS != 0 {
-            self.put(Opcode::ChannelEvent, Channel::STREAM, Flags::EVENT, &[]);
+            self.put(Opcode::ChannelEvent as u8, Channel::STREAM, Flags::EVENT, &[]);
         }
         true
     }
@@ -135,13 +135,13 @@ impl Camera {
         std::mem::take(&mut self.out)
     }
 
-    fn put(&mut self, opcode: Opcode, channel: Channel, flags: Flags, payload: &[u8]) {
-        encode(Header { sequence: self.sequence, channel, flags, opcode: opcode as u8 }, payload, &mut self.out);
+    fn put(&mut self, opcode: u8, channel: Channel, flags: Flags, payload: &[u8]) {
+        encode(Header { sequence: self.sequence, channel, flags, opcode }, payload, &mut self.out);
     }
 
     fn synchronise(&mut self) {
         self.reset();
-        self.put(Opcode::Sync, Channel::SYSTEM, Flags::ACK, &[]);
+        self.put(Opcode::Sync as u8, Channel::SYSTEM, Flags::ACK, &[]);
     }
 
     /// Back to where a connection begins; scripts stay, and the frame if nobody was reading it.
@@ -163,12 +163,12 @@ impl Camera {
 
     fn hear(&mut self, now_ms: u64, packet: &Packet) {
         let Header { sequence, channel, flags, opcode } = packet.header;
-        let opcode_known = Opcode::of(opcode);
-        if opcode_known == Some(Opcode::Sync) && channel == Channel::SYSTEM && packet.payload.is_empty() {
+        let known = Opcode::of(opcode);
+        if known == Some(Opcode::Sync) && channel == Channel::SYSTEM && packet.payload.is_empty() {
             return self.synchronise();
         }
         if flags.any(Flags::ACK.with(Flags::NAK)) {
-            let is_ours = |sending: &Sending| sending.opcode as u8 == opcode && sequence == self.sequence;
+            let is_ours = |sending: &Sending| sending.opcode == opcode && sequence == self.sequence;
             if self.sending.as_ref().is_some_and(is_ours) {
                 if flags.any(Flags::NAK) { self.send_again(now_ms) } else { self.acknowledged(now_ms) }
             }
@@ -177,23 +177,17 @@ impl Camera {
         if self.sending.is_some() {
             return;
         }
-        let Some(opcode) = opcode_known else {
-            encode(
-                Header { sequence: self.sequence, channel, flags: Flags::NAK, opcode },
-                &(Status::Invalid as u16).to_le_bytes(),
-                &mut self.out,
-            );
-            self.sequence = self.sequence.wrapping_add(1);
-            return;
+        let Some(asked) = known else {
+            return self.say(opcode, channel, Status::Invalid);
         };
         if self.caps & SEQUENCE != 0 && sequence != self.sequence {
             return self.say(opcode, channel, Status::Sequence);
         }
-        self.answer(now_ms, opcode, channel, &packet.payload);
+        self.answer(now_ms, asked, channel, &packet.payload);
     }
 
     /// Yes, or why not.
-    fn say(&mut self, opcode: Opcode, channel: Channel, status: Status) {
+    fn say(&mut self, opcode: u8, channel: Channel, status: Status) {
         match status {
             Status::Success => self.put(opcode, channel, Flags::ACK, &[]),
             no => self.put(opcode, channel, Flags::NAK, &(no as u16).to_le_bytes()),
@@ -201,11 +195,12 @@ impl Camera {
         self.sequence = self.sequence.wrapping_add(1);
     }
 
-    fn answer(&mut self, now_ms: u64, opcode: Opcode, channel: Channel, payload: &[u8]) {
+    fn answer(&mut self, now_ms: u64, asked: Opcode, channel: Channel, payload: &[u8]) {
+        let opcode = asked as u8;
         let word =
             |at: usize| payload.get(at..).and_then(|rest| rest.first_chunk()).map(|four| u32::from_le_bytes(*four));
         let is_stream = channel == Channel::STREAM;
-        let status = match opcode {
+        let status = match asked {
             Opcode::GetCaps => return self.send(now_ms, opcode, channel, self.caps_bytes()),
             Opcode::SetCaps => {
                 let most =
@@ -323,7 +318,7 @@ impl Camera {
     }
 
     /// Begins to send `data`.
-    fn send(&mut self, now_ms: u64, opcode: Opcode, channel: Channel, data: Vec<u8>) {
+    fn send(&mut self, now_ms: u64, opcode: u8, channel: Channel, data: Vec<u8>) {
         self.sending = Some(Sending { opcode, channel, data, at: 0, tries: 0, deadline: 0 });
         self.send_part(now_ms);
     }

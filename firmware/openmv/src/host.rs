@@ -84,6 +84,23 @@ enum Ask {
     Unlock,
 }
 
+impl Ask {
+    const fn opcode(self) -> Opcode {
+        match self {
+            Self::Sync => Opcode::Sync,
+            Self::GetCaps => Opcode::GetCaps,
+            Self::SetCaps => Opcode::SetCaps,
+            Self::List => Opcode::ChannelList,
+            Self::Stop | Self::Clear | Self::Run | Self::NotRaw | Self::Stream => Opcode::ChannelIoctl,
+            Self::Write { .. } => Opcode::ChannelWrite,
+            Self::Lock => Opcode::ChannelLock,
+            Self::Size => Opcode::ChannelSize,
+            Self::Read { .. } => Opcode::ChannelRead,
+            Self::Unlock => Opcode::ChannelUnlock,
+        }
+    }
+}
+
 /// A host of one camera.
 #[derive(Debug)]
 pub struct Host {
@@ -203,47 +220,43 @@ impl Host {
             }
         }
         let ask = self.next;
-        let (opcode, channel, payload) = self.command(ask);
+        let (channel, payload) = self.command(ask);
         if ask == Ask::Sync {
             // Whatever was half received belongs to before.
             self.parser.clear();
         }
-        self.send(opcode, channel, Flags::default(), self.sequence, &payload);
+        self.send(ask.opcode() as u8, channel, Flags::default(), self.sequence, &payload);
         self.answer.clear();
         self.asked = Some(ask);
         self.deadline = now_ms + self.settings.answer_ms;
     }
 
-    fn command(&self, ask: Ask) -> (u8, Channel, Vec<u8>) {
+    /// Where a command goes, and its payload.
+    fn command(&self, ask: Ask) -> (Channel, Vec<u8>) {
         let request = |request: u32, argument: Option<u32>| {
             [Some(request), argument].into_iter().flatten().flat_map(u32::to_le_bytes).collect::<Vec<u8>>()
         };
         let span = |offset: usize, length: usize| request(offset as u32, Some(length as u32));
-        let (opcode, channel, payload) = match ask {
-            Ask::Sync => (Opcode::Sync, Channel::SYSTEM, vec![]),
-            Ask::GetCaps => (Opcode::GetCaps, Channel::SYSTEM, vec![]),
+        match ask {
+            Ask::Sync | Ask::GetCaps | Ask::List => (Channel::SYSTEM, vec![]),
             Ask::SetCaps => {
                 let mut caps = CAPS.to_le_bytes().to_vec();
                 caps.extend((self.max_payload as u16).to_le_bytes());
                 caps.resize(16, 0);
-                (Opcode::SetCaps, Channel::SYSTEM, caps)
+                (Channel::SYSTEM, caps)
             }
-            Ask::List => (Opcode::ChannelList, Channel::SYSTEM, vec![]),
-            Ask::Stop => (Opcode::ChannelIoctl, self.stdin, request(STDIN_STOP, None)),
-            Ask::Clear => (Opcode::ChannelIoctl, self.stdin, request(STDIN_RESET, None)),
+            Ask::Stop => (self.stdin, request(STDIN_STOP, None)),
+            Ask::Clear => (self.stdin, request(STDIN_RESET, None)),
             Ask::Write { at } => {
                 let part = self.script_from(at);
-                (Opcode::ChannelWrite, self.stdin, [&span(at, part.len()), part].concat())
+                (self.stdin, [&span(at, part.len()), part].concat())
             }
-            Ask::Run => (Opcode::ChannelIoctl, self.stdin, request(STDIN_EXEC, None)),
-            Ask::NotRaw => (Opcode::ChannelIoctl, self.stream, request(STREAM_RAW_CTRL, Some(0))),
-            Ask::Stream => (Opcode::ChannelIoctl, self.stream, request(STREAM_CTRL, Some(1))),
-            Ask::Lock => (Opcode::ChannelLock, self.stream, vec![]),
-            Ask::Size => (Opcode::ChannelSize, self.stream, vec![]),
-            Ask::Read { size } => (Opcode::ChannelRead, self.stream, span(0, size)),
-            Ask::Unlock => (Opcode::ChannelUnlock, self.stream, vec![]),
-        };
-        (opcode as u8, channel, payload)
+            Ask::Run => (self.stdin, request(STDIN_EXEC, None)),
+            Ask::NotRaw => (self.stream, request(STREAM_RAW_CTRL, Some(0))),
+            Ask::Stream => (self.stream, request(STREAM_CTRL, Some(1))),
+            Ask::Read { size } => (self.stream, span(0, size)),
+            Ask::Lock | Ask::Size | Ask::Unlock => (self.stream, vec![]),
+        }
     }
 
     /// As much of the script as one command carries.
@@ -268,7 +281,7 @@ impl Host {
             }
             return;
         }
-        let asked = self.asked.filter(|ask| self.command(*ask).0 == opcode);
+        let asked = self.asked.filter(|ask| ask.opcode() as u8 == opcode);
         let Some(asked) = asked.filter(|ask| *ask == Ask::Sync || sequence == self.sequence) else {
             self.counters.unexpected += 1;
             // Sent again because our acknowledgement was lost: the camera waits for it.

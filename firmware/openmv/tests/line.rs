@@ -2,38 +2,27 @@
 
 use std::collections::VecDeque;
 
+use common::Dice;
 use remedis_openmv::{Camera, Frame, Host, PixelFormat, Settings};
 
-/// SplitMix64.
-struct Chance(u64);
+#[path = "../../link/tests/common/mod.rs"]
+mod common;
 
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
+impl Dice {
     fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        n > 0 && self.below(n) == 0
     }
 }
 
 /// One write in so many is damaged so.
 #[derive(Clone, Copy, Default)]
 struct Faults {
-    flip: usize,
-    burst: usize,
-    drop: usize,
-    duplicate: usize,
-    cut: usize,
-    reorder: usize,
+    flip: u64,
+    burst: u64,
+    drop: u64,
+    duplicate: u64,
+    cut: u64,
+    reorder: u64,
 }
 
 /// What one side wrote, on its way to the other.
@@ -46,33 +35,33 @@ struct Line {
 }
 
 impl Line {
-    fn write(&mut self, mut bytes: Vec<u8>, faults: Faults, chance: &mut Chance) {
+    fn write(&mut self, mut bytes: Vec<u8>, faults: Faults, dice: &mut Dice) {
         if bytes.is_empty() {
             return;
         }
-        if chance.one_in(faults.flip) {
-            let at = chance.below(bytes.len());
-            bytes[at] ^= 1 << chance.below(8);
+        if dice.one_in(faults.flip) {
+            let at = dice.below(bytes.len());
+            bytes[at] ^= 1 << dice.below(8);
             self.damaged += 1;
         }
-        if chance.one_in(faults.burst) {
-            let at = chance.below(bytes.len());
-            bytes.iter_mut().skip(at).take(1 + chance.below(40)).for_each(|byte| *byte = chance.next() as u8);
+        if dice.one_in(faults.burst) {
+            let at = dice.below(bytes.len());
+            bytes.iter_mut().skip(at).take(1 + dice.below(40)).for_each(|byte| *byte = dice.next() as u8);
             self.damaged += 1;
         }
-        if chance.one_in(faults.cut) {
-            bytes.truncate(chance.below(bytes.len()));
+        if dice.one_in(faults.cut) {
+            bytes.truncate(dice.below(bytes.len()));
             self.damaged += 1;
         }
-        if chance.one_in(faults.drop) {
+        if dice.one_in(faults.drop) {
             self.damaged += 1;
             return;
         }
-        if chance.one_in(faults.duplicate) {
+        if dice.one_in(faults.duplicate) {
             self.writes.push_back(bytes.clone());
             self.damaged += 1;
         }
-        if self.held.is_none() && chance.one_in(faults.reorder) {
+        if self.held.is_none() && dice.one_in(faults.reorder) {
             self.held = Some(bytes);
             self.damaged += 1;
             return;
@@ -83,8 +72,8 @@ impl Line {
 }
 
 fn picture(number: u64) -> Frame {
-    let mut chance = Chance(number);
-    let data = (0..64 * 48).map(|_| chance.next() as u8).collect();
+    let mut dice = Dice(number);
+    let data = (0..64 * 48).map(|_| dice.next() as u8).collect();
     Frame { width: 64, height: 48, format: PixelFormat::Grey, data }
 }
 
@@ -101,7 +90,7 @@ struct Outcome {
 fn run(seed: u64, faults: Faults, n: usize) -> Outcome {
     let settings = Settings { script: Some("while True: csi0.snapshot()\n".repeat(300)), ..Settings::default() };
     let (mut host, mut camera) = (Host::new(settings), Camera::default());
-    let (mut up, mut down, mut chance) = (Line::default(), Line::default(), Chance(seed));
+    let (mut up, mut down, mut dice) = (Line::default(), Line::default(), Dice(seed));
     let (mut shown, mut next_shown, mut arrived, mut now_ms) = (0, 0, Vec::new(), 0);
     while arrived.len() < n {
         assert!(
@@ -116,8 +105,8 @@ fn run(seed: u64, faults: Faults, n: usize) -> Outcome {
         if now_ms >= next_shown && camera.script().is_some() && camera.offer(&picture(shown)) {
             (shown, next_shown) = (shown + 1, now_ms + 25);
         }
-        up.write(host.take_output(), faults, &mut chance);
-        down.write(camera.take_output(), faults, &mut chance);
+        up.write(host.take_output(), faults, &mut dice);
+        down.write(camera.take_output(), faults, &mut dice);
         let moved = !up.writes.is_empty() || !down.writes.is_empty();
         if let Some(bytes) = up.writes.pop_front() {
             camera.receive(now_ms, &bytes);

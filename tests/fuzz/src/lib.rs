@@ -8,19 +8,18 @@ pub(crate) mod builder;
 pub(crate) mod random;
 pub mod seeds;
 #[path = "../../../trainer/weights/tests/common/mod.rs"]
+#[expect(dead_code, reason = "files are in memory here")]
 mod weights;
 
 /// For the builder, which names it so.
 pub(crate) use remedis_plan::onnx;
 
-use std::io::{Cursor, Write};
 use std::path::Path;
 
 use remedis_link::{Decision, Outcome};
 use remedis_plan::{Engine, MAGIC, Plan, VERSION};
 use sha2::{Digest, Sha256};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use zip::CompressionMethod;
 
 /// A plan file of a program and constants that `data` holds, cut where its first two bytes say: lengths and checksum are right,
 /// so that what a fuzzer changes is what they guard.
@@ -84,20 +83,10 @@ pub fn weight_files(data: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let (cut, rest) = data.split_first_chunk::<2>().unwrap_or((&[0; 2], data));
     let header = usize::from(u16::from_le_bytes(*cut)).min(rest.len()) as u64;
     let safetensors = [&header.to_le_bytes(), rest].concat();
-    let numpy = zipped(&[("a.npy", rest)]);
-    let pytorch = zipped(&[("archive/data.pkl", rest), ("archive/version", b"3\n"), ("archive/data/0", &[1; 64])]);
+    let numpy = weights::zipped(&[("a.npy", rest)], CompressionMethod::Stored);
+    let members = [("archive/data.pkl", rest), ("archive/version", b"3\n"), ("archive/data/0", &[1; 64])];
+    let pytorch = weights::zipped(&members, CompressionMethod::Stored);
     [safetensors, numpy, pytorch].into_iter()
-}
-
-/// A zip of these members, not compressed.
-fn zipped(members: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    for (name, content) in members {
-        writer.start_file(*name, stored).expect("memory is a place to write to");
-        writer.write_all(content).expect("memory is a place to write to");
-    }
-    writer.finish().expect("memory is a place to write to").into_inner()
 }
 
 /// A payload of sections as a bundle has them, `manifest` among them; the checksums are right.

@@ -1,7 +1,8 @@
 //! Weights that others trained, and our own, from files into networks.
 //!
-//! One door for every form: [`WeightFile::open`] finds the format by content (`remedis-weights` reads it), [`WeightFile::fill`] finds the names by the tensors that are there (ours, BiT's in TensorFlow, PyTorch and timm, torchvision's
-//! ResNet and MobileNetV2, EfficientNet-PyTorch's). Every tensor of the network must be in the file with its shape, and every
+//! One door for every form: [`WeightFile::open`] finds the format by content (`remedis-weights` reads it), [`WeightFile::fill`] finds
+//! the names by the tensors that are there (ours, BiT's in TensorFlow, PyTorch and timm, torchvision's ResNet and MobileNetV2,
+//! EfficientNet-PyTorch's). Every tensor of the network must be in the file with its shape, and every
 //! tensor of the file must have a place in the network: a file for another network says so instead of half fitting.
 //!
 //! Weights expect images as they were trained with, of pixels 0 to 255: BiT's `(x - 127.5) / 127.5`, EfficientNet-Lite's

@@ -10,7 +10,7 @@ mod safetensors;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Cursor, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use container::Container;
@@ -22,7 +22,7 @@ pub use container::{Entry, Kind};
 pub enum TensorFileError {
     /// The file system refused.
     #[error("cannot read the weights")]
-    Read(#[from] std::io::Error),
+    Read(#[from] io::Error),
     /// No known format.
     #[error("expected weights as safetensors, .npz or a PyTorch file, found a file that begins with {found}")]
     Format {
@@ -82,13 +82,11 @@ impl TensorFile {
     /// # Errors
     /// If the file has no such tensor, has another number of numbers for it or some of another [`Kind`], or cannot be read.
     pub fn read(&mut self, name: &str, n: usize) -> Result<Vec<f32>, TensorFileError> {
-        let damaged = |found: String| TensorFileError::Damaged {
-            format: self.container.format(),
-            found: format!("{}: {found}", name.escape_debug()),
-        };
-        let entry = self.entries.get(name).ok_or_else(|| damaged("it has no such tensor".to_owned()))?;
+        let refusal = |error| self.container.refusal(name, error);
+        let entry = self.entries.get(name).ok_or_else(|| refusal(io::ErrorKind::NotFound.into()))?;
         let Some(bytes) = entry.kind.size().and_then(|size| n.checked_mul(size)) else {
-            return Err(damaged(format!("it holds {}", entry.kind.describe())));
+            let found = format!("it holds {}", entry.kind.describe());
+            return Err(refusal(io::Error::new(io::ErrorKind::InvalidData, found)));
         };
         let bytes = self.container.bytes(name, bytes).map_err(|error| self.container.refusal(name, error))?;
         Ok(entry.kind.decode(&bytes))

@@ -3,24 +3,15 @@
 
 mod common;
 
-use std::io::{Cursor, Write};
 use std::path::PathBuf;
 
-use common::read_all;
-use tempfile::TempDir;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
-
-fn written(folder: &TempDir, bytes: &[u8]) -> PathBuf {
-    let path = folder.path().join("file");
-    std::fs::write(&path, bytes).unwrap();
-    path
-}
+use common::{read_all, written, zipped};
+use zip::CompressionMethod;
 
 /// What is said of a file of these bytes when all of it is read.
 fn told(bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    read_all(&written(&folder, bytes)).map_or_else(|error| error.to_string(), |()| "read".to_owned())
+    read_all(&written(folder.path(), bytes)).map_or_else(|error| error.to_string(), |()| "read".to_owned())
 }
 
 fn golden(name: &str) -> Vec<u8> {
@@ -37,9 +28,9 @@ fn files_cut_anywhere_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     for name in GOLDEN {
         let whole = golden(name);
-        read_all(&written(&folder, &whole)).unwrap();
+        read_all(&written(folder.path(), &whole)).unwrap();
         for length in (0..40).map(|i| i * whole.len() / 40).chain([1, 7, 8, 9, 12, 300, whole.len() - 1]) {
-            assert!(read_all(&written(&folder, &whole[..length])).is_err(), "{length} bytes of {name}");
+            assert!(read_all(&written(folder.path(), &whole[..length])).is_err(), "{length} bytes of {name}");
         }
     }
 }
@@ -54,7 +45,7 @@ fn changed_bytes_are_survived() {
         for (turn, position) in ends.enumerate() {
             let mut changed = whole.clone();
             changed[position] = [0xff, 0x00, changed[position] ^ 1, 0x7f][turn % 4];
-            let _ = read_all(&written(&folder, &changed));
+            let _ = read_all(&written(folder.path(), &changed));
         }
     }
 }
@@ -84,16 +75,6 @@ fn a_safetensors_header_is_not_believed() {
     assert_eq!(file(length, header, 8), "read");
     let huge = header.replace("[2]", "[9223372036854775807,9]");
     assert!(file(huge.len() as u64, &huge, 8).contains("damaged"));
-}
-
-/// A zip of members, each with a name and content.
-fn zipped(members: &[(&str, &[u8])], compression: CompressionMethod) -> Vec<u8> {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, content) in members {
-        writer.start_file(*name, SimpleFileOptions::default().compression_method(compression)).unwrap();
-        writer.write_all(content).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
 }
 
 /// `posix.system("touch …")`, as a pickle of protocol 2 says it.

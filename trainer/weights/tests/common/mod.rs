@@ -1,8 +1,28 @@
-//! What the tests here share with the fuzz target.
+//! What the tests of weight files share, `remedis-model`'s and the fuzz target's too.
 
-use std::path::Path;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
 
 use remedis_weights::{TensorFile, TensorFileError};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+/// A file of these bytes in `folder`.
+pub(crate) fn written(folder: &Path, bytes: &[u8]) -> PathBuf {
+    let path = folder.join("file");
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// A zip of members, each with a name and content.
+pub(crate) fn zipped(members: &[(&str, &[u8])], compression: CompressionMethod) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in members {
+        writer.start_file(*name, SimpleFileOptions::default().compression_method(compression)).unwrap();
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
 
 /// Reads all there is to read.
 pub(crate) fn read_all(path: &Path) -> Result<(), TensorFileError> {

@@ -1,40 +1,24 @@
 //! What the arrays of a file can lie about.
 
-use std::io::{Cursor, Write};
-use std::path::PathBuf;
-
-use tempfile::TempDir;
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use zip::CompressionMethod;
 
 use super::*;
 use crate::BitConfig;
+use common::{written, zipped};
+
+#[path = "../../../../weights/tests/common/mod.rs"]
+#[expect(dead_code, reason = "files are read into networks here")]
+mod common;
 
 /// A network of one unit a block, 4 to 128 channels.
 fn network() -> BitResNet {
     BitConfig { units: [1, 1, 1, 1], width: 0.0625, channels: 3 }.init(&Device::flex(), 1)
 }
 
-fn written(folder: &TempDir, bytes: &[u8]) -> PathBuf {
-    let path = folder.path().join("file");
-    std::fs::write(&path, bytes).unwrap();
-    path
-}
-
 /// The refusal of a file of these bytes for [`network`].
 fn told(bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    import(&written(&folder, bytes), network(), Head::Own).unwrap_err().to_string()
-}
-
-/// A zip of members, each with a name and content.
-fn zipped(members: &[(&str, &[u8])], compression: CompressionMethod) -> Vec<u8> {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, content) in members {
-        writer.start_file(*name, SimpleFileOptions::default().compression_method(compression)).unwrap();
-        writer.write_all(content).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
+    import(&written(folder.path(), bytes), network(), Head::Own).unwrap_err().to_string()
 }
 
 /// An array as NumPy writes it, of version 1.
@@ -63,7 +47,7 @@ fn npz_with(beta: &[u8]) -> String {
     members.push(("resnet/group_norm/beta.npy".to_owned(), beta.to_vec()));
     let members: Vec<(&str, &[u8])> = members.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
     let folder = tempfile::tempdir().unwrap();
-    let path = written(&folder, &zipped(&members, CompressionMethod::Deflated));
+    let path = written(folder.path(), &zipped(&members, CompressionMethod::Deflated));
     import(&path, network(), Head::Own).map_or_else(|error| error.to_string(), |_| "imported".to_owned())
 }
 
