@@ -1,0 +1,1 @@
+//! The models on a device: installed, active, last good one.
