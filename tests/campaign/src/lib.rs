@@ -1,0 +1,39 @@
+//! Long campaigns against the device: what they tried, how often, and what came of it, as a table.
+//!
+//! `cargo xtask campaign --list` names them, `cargo xtask campaign NAME` runs one in full; their small forms are tests. A campaign is
+//! deterministic by its seed wherever it simulates, fails when a promise is broken, and prints the table either way.
+
+mod table;
+
+pub use table::Table;
+
+/// How much to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Seconds: the form that is a test.
+    Small,
+    /// Minutes to hours: the form whose table is quoted.
+    Full,
+}
+
+/// A campaign by its name.
+pub struct Campaign {
+    /// As the command line calls it.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    /// Runs it from a seed.
+    pub run: fn(Scale, u64) -> anyhow::Result<Outcome>,
+}
+
+/// What came of a campaign.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was tried and found.
+    pub tables: Vec<Table>,
+    /// Promises that were broken, in words; empty when all were kept.
+    pub broken: Vec<String>,
+}
+
+/// All campaigns.
+pub const ALL: &[Campaign] = &[];
