@@ -1,23 +1,32 @@
-//! The device's program: images come in over a serial line, answers go to the journal, the line and the screen.
+//! The device's program: images come in from a link, a camera or a folder, answers go to the journal, to whoever asked, and to people.
 //!
-//! One engine turns events into actions; it owns the protocol, the journal and what the screen shows. Threads around it
-//! only move things: [`link`] bytes, [`worker`] images, [`screen`] pixels. Nothing here decides about an image; that is
-//! the bundle's model, behind [`Predictor`].
+//! ```text
+//!  source/{link, openmv, folder} ─► pipeline/queue ─► pipeline/judge ─► ledger ─► the source hears it ─► board ─► screen, web
+//! ```
+//!
+//! Each part has a thread of its own and a [pulse](operation::pulse). Nothing here decides about an image; that is the bundle's model,
+//! behind [`Predictor`].
 
-pub mod config;
-pub mod engine;
-pub mod journal;
-pub mod link;
+pub mod board;
+pub mod ledger;
 pub mod log;
 pub mod model;
+pub mod models;
+pub mod operation;
+pub mod pipeline;
 pub mod plan;
 pub mod run;
 pub mod screen;
+pub mod source;
+pub mod spool;
 pub mod stop;
-pub mod worker;
+pub mod telemetry;
+pub mod time;
+pub mod web;
+mod words;
 
-pub use config::Config;
-pub use engine::{Engine, Event};
-pub use journal::{Entry, Journal};
 pub use model::BundleModel;
-pub use worker::{Answer, ModelName, Predictor};
+pub use pipeline::{HeatMap, ModelName, Opinion, PredictFault, Predictor};
+pub use remedis_settings as config;
+pub use remedis_settings::Config;
+pub use run::{Device, Order};

@@ -15,57 +15,98 @@ pub enum Note<'a> {
         answers: u64,
     },
     Readied {
-        plan: String,
+        plan: &'a str,
     },
-    JournalRepaired {
-        offset: u64,
+    JournalRecovered,
+    AuditRepaired {
         bytes: u64,
-        kept_in: String,
+        kept_in: &'a str,
     },
-    LinkOpen,
-    LinkLost {
+    JournalFault {
         reason: &'a str,
     },
-    Connected,
+    JournalBack,
+    AuditFault {
+        reason: &'a str,
+    },
+    Retained {
+        removed: u64,
+        bytes: u64,
+    },
+    SourceOpen {
+        source: &'a str,
+    },
+    SourceLost {
+        source: &'a str,
+        reason: &'a str,
+    },
+    Connected {
+        source: &'a str,
+    },
     FrameStarted {
         frame: u64,
         bytes: u32,
     },
-    Answered {
+    FrameResumed {
         frame: u64,
+        at: u32,
+    },
+    Answered {
+        answer: u64,
+        source: &'a str,
         sha256: &'a str,
         decision: &'a str,
         class: Option<&'a str>,
-        confidence: f32,
-        latency_ms: u64,
+        confidence: Option<f32>,
     },
     Unreadable {
-        frame: u64,
+        answer: u64,
+        source: &'a str,
         sha256: &'a str,
         reason: &'a str,
     },
     AnsweredBefore {
-        frame: u64,
+        source: &'a str,
+        answer: u64,
     },
     Refused {
-        frame: u64,
+        source: &'a str,
         reason: &'a str,
     },
     Delivered {
-        frame: u64,
+        source: &'a str,
+        answer: u64,
     },
+    Line {
+        source: &'a str,
+        counters: &'a std::collections::BTreeMap<&'a str, u64>,
+    },
+    ModelChanged {
+        what: &'a serde_json::Value,
+    },
+    ModelFault {
+        reason: &'a str,
+    },
+    ClockJumped {
+        by_ms: i64,
+    },
+    Hanging {
+        part: &'a str,
+        silent_ms: u64,
+    },
+    Moving,
     ScreenFailed {
-        reason: String,
+        reason: &'a str,
     },
     ScreenBack,
-    Link {
-        packets: u64,
-        corrupt: u64,
-        naks: u64,
-        frames: u64,
-        repeated_results: u64,
-        reopened: u64,
-        unsent: u64,
+    Listening {
+        address: &'a str,
+    },
+    Failed {
+        reason: &'a str,
+    },
+    Web {
+        what: &'a serde_json::Value,
     },
     Stopped {
         answers: u64,

@@ -1,12 +1,13 @@
-//! The bundle's model as the worker knows it.
+//! The bundle's model as the judge knows it.
 
-use crate::journal::Verdict;
+use crate::pipeline::judge::chain;
+use crate::pipeline::{HeatMap, ModelName, Opinion, PredictFault, Predictor};
 use crate::plan::{Readied, ready};
-use crate::worker::{Answer, ModelName, Predictor, chain};
 use anyhow::Context;
 use remedis_bundle::{Bundle, Depth, TrustedKeys};
 use remedis_imaging::Image;
-use remedis_inference::{Decision, Model};
+use remedis_inference::{Decision, GateResult as Measured, Model, PredictError};
+use remedis_store::{Best, GateResult, Verdict};
 use std::path::Path;
 
 /// A model from a verified bundle whose golden vectors came out right on this very processor.
@@ -16,28 +17,64 @@ pub struct BundleModel {
     readied: Readied,
 }
 
+/// Reads the public keys of those who may sign a bundle.
+///
+/// # Errors
+/// When one cannot be read or is none.
+pub fn trusted_keys(paths: &[impl AsRef<Path>]) -> anyhow::Result<TrustedKeys> {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).with_context(|| format!("reading the public key {}", path.display()))
+    };
+    let texts: Vec<String> = paths.iter().map(|path| read(path.as_ref())).collect::<anyhow::Result<_>>()?;
+    TrustedKeys::from_texts(&texts).context("reading the trusted keys")
+}
+
 impl BundleModel {
-    /// Verifies the bundle at `path` against the public keys in `trusted_keys` and readies its model; `plans` is where its
-    /// plan is kept.
+    /// Verifies the bundle at `path` and readies its model; `plans` is where its plan is kept.
     ///
     /// # Errors
-    /// When a key or the bundle cannot be read, the signature is not by a trusted key, or the model does not reproduce
-    /// its golden vectors.
-    pub fn open(path: &Path, trusted_keys: &[impl AsRef<Path>], plans: Option<&Path>) -> anyhow::Result<Self> {
-        let texts: Vec<String> =
-            trusted_keys.iter().map(|key| read_key(key.as_ref())).collect::<anyhow::Result<_>>()?;
-        let trusted = TrustedKeys::from_texts(&texts).context("reading the trusted keys")?;
-        let bundle = Bundle::open(path, &trusted).with_context(|| format!("opening bundle {}", path.display()))?;
-        let (model, readied) =
-            ready(&bundle, plans).with_context(|| format!("readying the model of {}", path.display()))?;
+    /// When the bundle cannot be read, the signature is not by a trusted key, or the model does not reproduce its golden
+    /// vectors.
+    pub fn open(path: &Path, trusted: &TrustedKeys, plans: Option<&Path>) -> anyhow::Result<Self> {
+        let bundle = Bundle::open(path, trusted).with_context(|| format!("opening bundle {}", path.display()))?;
+        Self::of(&bundle, plans).with_context(|| format!("readying the model of {}", path.display()))
+    }
+
+    /// Readies the model of a verified bundle.
+    ///
+    /// # Errors
+    /// When the model does not reproduce its golden vectors.
+    pub fn of(bundle: &Bundle, plans: Option<&Path>) -> anyhow::Result<Self> {
+        let (model, readied) = ready(bundle, plans)?;
         let manifest = bundle.manifest();
+        let input = &manifest.preprocessing;
+        let colour = if input.channels.count() == 1 { "grey" } else { "rgb" };
+        let resize = match input.resize {
+            remedis_bundle::Resize::Stretch => "stretch",
+            remedis_bundle::Resize::CentreCrop => "centre_crop",
+        };
         let name = ModelName {
             name: manifest.name.clone(),
             version: manifest.version.clone(),
             digest: bundle.digest().to_owned(),
             confidence_threshold: manifest.operating_point.confidence_threshold,
+            preprocessing: format!(
+                "{colour} {}x{} {resize}, {} bits",
+                input.width,
+                input.height,
+                input.depth_bits.bits()
+            ),
+            plan: model.engine().to_owned(),
+            is_on_trial: false,
         };
         Ok(Self { model, name, readied })
+    }
+
+    /// Whether it has yet to prove itself.
+    #[must_use]
+    pub fn on_trial(mut self, is_on_trial: bool) -> Self {
+        self.name.is_on_trial = is_on_trial;
+        self
     }
 
     /// Where its plan came from.
@@ -60,25 +97,54 @@ impl Predictor for BundleModel {
         self.model.manifest().preprocessing.depth_bits
     }
 
-    fn predict(&mut self, image: &Image) -> Result<Answer, String> {
-        let prediction = self.model.predict(image).map_err(|cause| chain(&cause))?;
-        let verdict = match prediction.decision {
+    fn predict(&mut self, image: &Image) -> Result<Opinion, PredictFault> {
+        let prediction = self.model.predict(image).map_err(|cause| fault(&cause))?;
+        let gates = prediction.gates.iter().map(gate).collect();
+        let (verdict, reason) = match prediction.decision {
             Decision::Class { index, name, confidence } => {
-                Verdict::Class { index: class_index(index), name, confidence }
+                (Verdict::Class { index: class_index(index), name, confidence }, None)
             }
-            Decision::CannotSay { reason, best } => Verdict::CannotSay {
-                reason,
-                index: class_index(best.index),
-                name: best.name,
-                confidence: best.confidence,
-            },
+            Decision::CannotSay { reason, best } => {
+                let best = best.map(|best| Best {
+                    index: class_index(best.index),
+                    name: best.name,
+                    confidence: best.confidence,
+                });
+                (Verdict::CannotSay { reason: reason.to_string(), best }, Some(reason.code()))
+            }
         };
-        Ok(Answer { verdict, probabilities: prediction.probabilities })
+        Ok(Opinion { verdict, reason, probabilities: prediction.probabilities, gates })
+    }
+
+    fn heat_map(&mut self, image: &Image, class_index: u16, keep_going: &mut dyn FnMut() -> bool) -> Option<HeatMap> {
+        let map = self.model.heat_map(image, class_index.into(), keep_going).ok()??;
+        Some(HeatMap {
+            rows: map.rows as u32,
+            columns: map.columns as u32,
+            relevance: map.relevance.iter().map(|&fall| (fall.clamp(0.0, 1.0) * 255.0).round() as u8).collect(),
+            area: map.area,
+        })
     }
 }
 
-fn read_key(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("reading the public key {}", path.display()))
+/// An image that cannot be prepared is its own fault; anything else is the model's.
+fn fault(cause: &PredictError) -> PredictFault {
+    let reason = chain(cause);
+    match cause {
+        PredictError::Decode(_) | PredictError::Prepare(_) => PredictFault::Image { reason },
+        _ => PredictFault::Model { reason },
+    }
+}
+
+fn gate(measured: &Measured) -> GateResult {
+    let limit = match (measured.low, measured.high) {
+        (Some(low), Some(high)) => format!("{low} to {high}"),
+        (Some(low), None) => format!("at least {low}"),
+        (None, Some(high)) => format!("at most {high}"),
+        (None, None) => "none".to_owned(),
+    };
+    let value = Some(measured.value).filter(|value| value.is_finite());
+    GateResult { name: measured.gate.name().to_owned(), value, limit, passed: measured.passed }
 }
 
 /// As the link carries it.

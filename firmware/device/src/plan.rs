@@ -8,7 +8,7 @@ use remedis_bundle::Bundle;
 use remedis_inference::{Model, OpenModelError};
 use remedis_plan::{Backend, OpenPlanError, Plan};
 
-use crate::worker::chain;
+use crate::pipeline::judge::chain;
 
 /// Where the plan of a model came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,90 +1,295 @@
 //! Puts the device together from its settings and runs it until it is told to end.
 
-use crate::config::Config;
-use crate::engine::{Engine, Event, Settings};
-use crate::journal::{Journal, Recovered};
-use crate::link;
+use crate::board::Board;
+use crate::ledger::Ledger;
 use crate::log::{Log, Note};
-use crate::screen::Screen;
+use crate::models::{self, Models, Tell};
+use crate::operation::clock::up_ms;
+use crate::operation::pulse::Pulses;
+use crate::operation::watch::{Watch, tell};
+use crate::pipeline::{Around, Desks, Health, Judge, Predictor, Queue};
+use crate::screen::{self, Screen};
+use crate::source::{self, FolderSource, LinkSource, OpenMvSource, Running};
 use crate::stop::Stop;
-use crate::worker::{Predictor, Worker};
+use crate::telemetry::Telemetry;
+use crate::web::{self, DeviceView};
+use remedis_settings::Config;
 
 use anyhow::Context;
-use remedis_link::Identity;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use remedis_store::Event;
+use sd_notify::NotifyState;
+use sha2::{Digest, Sha256};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-/// Events that may wait; with 4 KiB of bytes each at most, this bounds what the link can pile up.
-const EVENTS_WAITING: usize = 64;
+/// The screen that was silent for so long hangs.
+const SCREEN_SILENCE_MS: u64 = 30_000;
 
-/// Runs until SIGTERM or SIGINT.
+/// What the device is told while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The operator changed something: look at the models again.
+    Look,
+    /// End.
+    End,
+    /// The judge has ended by itself, which it never should.
+    JudgeGone,
+}
+
+/// Runs until SIGTERM or SIGINT; SIGHUP has it look at its models again.
 ///
 /// # Errors
-/// When the journal cannot be opened or written, or the system refuses threads or signals. A missing port or display is
-/// no error: the device waits for it.
-pub fn until_signal(config: &Config, predictor: impl Predictor + 'static, log: &Log) -> anyhow::Result<()> {
-    let (events, inbox) = sync_channel(EVENTS_WAITING);
-    let stop = Arc::new(Stop::default());
-    let mut signals = Signals::new([SIGTERM, SIGINT]).context("listening for signals")?;
-    let (to_stop, to_engine) = (Arc::clone(&stop), events.clone());
+/// When the journals cannot be opened, no model can be used, or the system refuses threads or signals. A missing port, camera, folder or
+/// display is no error: the device waits for it.
+pub fn until_signal(config: &Config, log: &Log) -> anyhow::Result<()> {
+    let (orders, inbox) = channel();
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listening for signals")?;
+    let to_device = orders.clone();
     std::thread::Builder::new().name("signals".into()).spawn(move || {
-        if signals.forever().next().is_some() {
-            to_stop.set();
-            // An engine that has already ended needs no telling.
-            let _ended = to_engine.send(Event::Stop);
+        for signal in signals.forever() {
+            let order = if signal == SIGHUP { Order::Look } else { Order::End };
+            // A device that has already ended needs no telling.
+            if to_device.send(order).is_err() {
+                return;
+            }
         }
     })?;
-    until(config, predictor, log, events, &inbox, &stop)
+    let device = Device::open(config, log)?;
+    let mut models = Models::open(config)?;
+    let around = device.around_models(config);
+    let model = models.start(&mut |change| around.write_down(change))?;
+    device.run(config, around.announce(model), Some(models), orders, &inbox)
 }
 
-/// Runs until [`Event::Stop`] comes through `inbox`. `stop` ends the threads afterwards.
-///
-/// # Errors
-/// As [`until_signal`].
-pub fn until(
-    config: &Config,
-    predictor: impl Predictor + 'static,
-    log: &Log,
-    events: SyncSender<Event>,
-    inbox: &Receiver<Event>,
-    stop: &Arc<Stop>,
-) -> anyhow::Result<()> {
-    let (journal, recovered) = Journal::open(&config.journal.path)
-        .with_context(|| format!("opening the journal {}", config.journal.path.display()))?;
-    let model = predictor.name();
-    note_start(log, &format!("{} {}", model.name, model.version), &model.digest, &recovered);
-    let settings = Settings {
-        identity: Identity { device_id: config.link.device_id, result_retry_ms: config.link.result_retry_ms },
-        max_image_bytes: config.link.max_image_bytes,
-        quiet_after_ms: config.link.quiet_after_ms,
-        stale_after_ms: config.screen.as_ref().map_or(u64::MAX / 2, |screen| screen.stale_after_s.saturating_mul(1000)),
-        model,
-    };
-    let screen = config.screen.clone().map(|screen| Screen::spawn(screen, log.clone())).transpose()?;
-    let (worker, _model_thread) = Worker::spawn(predictor, events.clone())?;
-    let mut door = screen.as_ref().map(Screen::door);
-    let show = move |page| {
-        if let Some(door) = &mut door {
-            door(page);
+/// The books, and what every part shares.
+pub struct Device {
+    ledger: Arc<Ledger>,
+    board: Arc<Board>,
+    queue: Arc<Queue>,
+    log: Log,
+}
+
+impl Device {
+    /// Opens the journals and writes down that the device starts, and with which settings.
+    ///
+    /// # Errors
+    /// When they cannot be opened or written.
+    pub fn open(config: &Config, log: &Log) -> anyhow::Result<Self> {
+        let (ledger, opened) = Ledger::open(&config.journal)?;
+        if opened.is_recovered {
+            log.note(&Note::JournalRecovered);
         }
-    };
-    let link = link::spawn(config.link.clone(), events, Arc::clone(stop))?;
-    let mut engine = Engine::new(settings, journal, worker, show, log.clone());
-    let outcome = engine.run(inbox);
-    stop.set();
-    // Whatever the link thread still wants to say, so that it is not held up at the door.
-    while !link.is_finished() {
-        let _unheard = inbox.recv_timeout(std::time::Duration::from_millis(20));
+        if let Some((bytes, kept_in)) = &opened.torn {
+            log.note(&Note::AuditRepaired { bytes: *bytes, kept_in });
+        }
+        ledger.audit(&Event::Started { version: env!("CARGO_PKG_VERSION").to_owned() })?;
+        let settings: Vec<String> = config.explain().iter().map(ToString::to_string).collect();
+        let digest = crate::pipeline::judge::hexadecimal(&Sha256::digest(settings.join("\n")));
+        ledger.audit(&Event::Configuration { digest, changed: vec![] })?;
+        let board = Board::default();
+        board.change(|state| (state.n_answers, state.started_ms) = (opened.n_answers, up_ms()));
+        let (ledger, board, queue) = (Arc::new(ledger), Arc::new(board), Arc::default());
+        Ok(Self { ledger, board, queue, log: log.clone() })
     }
-    outcome.context("the device cannot go on")
+
+    /// What people may see.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    fn around_models(&self, config: &Config) -> models::Around {
+        models::Around {
+            queue: Arc::clone(&self.queue),
+            ledger: Arc::clone(&self.ledger),
+            board: Arc::clone(&self.board),
+            log: self.log.clone(),
+            audit: config.journal.audit.clone(),
+        }
+    }
+
+    /// Runs with `model` until it is ordered to end; `models` keeps the others, where there are any.
+    ///
+    /// # Errors
+    /// When a part cannot be started, or the journal is damaged while it runs.
+    pub fn run(
+        self,
+        config: &Config,
+        model: Box<dyn Predictor>,
+        models: Option<Models>,
+        orders: Sender<Order>,
+        inbox: &Receiver<Order>,
+    ) -> anyhow::Result<()> {
+        let (stop, pulses, telemetry) = (Arc::new(Stop::default()), Pulses::default(), Arc::new(Telemetry::default()));
+        let name = model.name();
+        let (label, answers) = (format!("{} {}", name.name, name.version), self.board.look(|state| state.n_answers));
+        let mut desks =
+            Desks::new(Arc::clone(&self.queue), Arc::clone(&self.ledger), Arc::clone(&self.board), self.log.clone());
+        let sources = start_sources(config, &mut desks, &pulses, &stop)?;
+        let (tell_models, models_inbox) = channel();
+        let keeper = self.keep(config, models, models_inbox)?;
+        let health = tell_models.clone();
+        let around = Around {
+            telemetry: Arc::clone(&telemetry),
+            pulse: pulses.part("judge", config.health.longest_answer_s.saturating_mul(1000)),
+            stop: Arc::clone(&stop),
+            // Without a keeper nobody asks.
+            health: Box::new(move |how: Health| drop(health.send(Tell::Health(how)))),
+            heat_map: Duration::from_millis(config.health.heat_map_ms),
+        };
+        let judge = start_judge(Judge::new(model, desks, around), orders)?;
+        let screen = self.show(config, &pulses, &stop)?;
+        let watch = self.watch(config, &pulses, &stop)?;
+        let web = config.web.as_ref().map(|web| web::serve(web, self.view(config, &telemetry))).transpose()?;
+        if let Some(web) = &web {
+            self.log.note(&Note::Listening { address: &web.address().to_string() });
+        }
+        self.log.note(&Note::Started { model: &label, bundle: &name.digest, answers });
+        tell(&[NotifyState::Ready]);
+
+        let outcome = self.obey(inbox, &tell_models, judge, &stop);
+        stop.set();
+        self.queue.close();
+        sources.into_iter().for_each(Running::join);
+        drop(web);
+        self.board.close();
+        // A keeper that has ended needs no telling.
+        let _ended = tell_models.send(Tell::End);
+        for thread in [screen, keeper, Some(watch)].into_iter().flatten() {
+            // A part that panicked has ended too.
+            let _panicked = thread.join();
+        }
+        self.note_stop(&outcome);
+        outcome
+    }
+
+    /// Passes orders on until the end is ordered or the judge is gone; then the judge has ended.
+    fn obey(
+        &self,
+        inbox: &Receiver<Order>,
+        models: &Sender<Tell>,
+        judge: JoinHandle<anyhow::Result<()>>,
+        stop: &Stop,
+    ) -> anyhow::Result<()> {
+        loop {
+            match inbox.recv() {
+                // A keeper that has ended has nothing to look at.
+                Ok(Order::Look) => drop(models.send(Tell::Look)),
+                Ok(Order::End) | Err(_) => {
+                    tell(&[NotifyState::Stopping]);
+                    stop.set();
+                    self.queue.close();
+                    break;
+                }
+                Ok(Order::JudgeGone) => break,
+            }
+        }
+        judge.join().unwrap_or_else(|_panic| Err(anyhow::anyhow!("the thread that judges images has ended by a fault")))
+    }
+
+    fn note_stop(&self, outcome: &anyhow::Result<()>) {
+        let reason = match outcome {
+            Ok(()) => "ordered to end".to_owned(),
+            Err(cause) => format!("{cause:#}"),
+        };
+        if let Err(cause) = self.ledger.audit(&Event::Stopped { reason }) {
+            self.log.note(&Note::AuditFault { reason: &cause.to_string() });
+        }
+        self.log.note(&Note::Stopped { answers: self.board.look(|state| state.n_answers) });
+    }
+
+    fn keep(
+        &self,
+        config: &Config,
+        models: Option<Models>,
+        inbox: Receiver<Tell>,
+    ) -> std::io::Result<Option<JoinHandle<()>>> {
+        let Some(models) = models else { return Ok(None) };
+        let around = self.around_models(config);
+        std::thread::Builder::new().name("models".into()).spawn(move || models.run(&inbox, &around)).map(Some)
+    }
+
+    fn show(&self, config: &Config, pulses: &Pulses, stop: &Arc<Stop>) -> std::io::Result<Option<JoinHandle<()>>> {
+        let Some(settings) = config.screen.clone() else { return Ok(None) };
+        if let Some(input) = settings.input.clone() {
+            screen::listen(input, Arc::clone(&self.board), Arc::clone(stop))?;
+        }
+        let stale_after_ms = config.health.stale_after_s.saturating_mul(1000);
+        let (board, ledger) = (Arc::clone(&self.board), Arc::clone(&self.ledger));
+        let screen = Screen::new(settings, board, ledger, stale_after_ms, self.log.clone());
+        let pulse = pulses.part("screen", SCREEN_SILENCE_MS);
+        std::thread::Builder::new().name("screen".into()).spawn(move || screen.run(&pulse)).map(Some)
+    }
+
+    fn watch(&self, config: &Config, pulses: &Pulses, stop: &Arc<Stop>) -> std::io::Result<JoinHandle<()>> {
+        let watch = Watch {
+            pulses: pulses.clone(),
+            board: Arc::clone(&self.board),
+            ledger: Arc::clone(&self.ledger),
+            health: config.health.clone(),
+            journal: config.journal.clone(),
+            log: self.log.clone(),
+        };
+        let stop = Arc::clone(stop);
+        std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(&stop))
+    }
+
+    fn view(&self, config: &Config, telemetry: &Arc<Telemetry>) -> DeviceView {
+        DeviceView {
+            board: Arc::clone(&self.board),
+            ledger: Arc::clone(&self.ledger),
+            telemetry: Arc::clone(telemetry),
+            queue: Arc::clone(&self.queue),
+            stale_after_ms: config.health.stale_after_s.saturating_mul(1000),
+            log: self.log.clone(),
+        }
+    }
 }
 
-fn note_start(log: &Log, model: &str, bundle: &str, recovered: &Recovered) {
-    if let Some(torn) = &recovered.torn {
-        let kept_in = torn.kept_in.display().to_string();
-        log.note(&Note::JournalRepaired { offset: torn.offset, bytes: torn.length, kept_in });
+fn start_sources(
+    config: &Config,
+    desks: &mut Desks,
+    pulses: &Pulses,
+    stop: &Arc<Stop>,
+) -> anyhow::Result<Vec<Running>> {
+    let mut running = vec![];
+    if let Some(link) = config.link.clone() {
+        running.push(source::start(LinkSource::new(link), desks, pulses, stop)?);
     }
-    log.note(&Note::Started { model, bundle, answers: recovered.n_records });
+    if let Some(openmv) = config.openmv.clone() {
+        let place = openmv.script.clone().unwrap_or_default();
+        let camera =
+            OpenMvSource::new(openmv).with_context(|| format!("reading the camera's script {}", shown(&place)))?;
+        running.push(source::start(camera, desks, pulses, stop)?);
+    }
+    if let Some(folder) = config.folder.clone() {
+        running.push(source::start(FolderSource::new(folder), desks, pulses, stop)?);
+    }
+    Ok(running)
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn start_judge(
+    judge: Judge<Box<dyn Predictor>>,
+    orders: Sender<Order>,
+) -> std::io::Result<JoinHandle<anyhow::Result<()>>> {
+    /// Tells of the judge's end, also when it panics.
+    struct Alarm(Sender<Order>);
+    impl Drop for Alarm {
+        fn drop(&mut self) {
+            // A device that has ended is not interested.
+            let _ended = self.0.send(Order::JudgeGone);
+        }
+    }
+    std::thread::Builder::new().name("judge".into()).spawn(move || {
+        let _alarm = Alarm(orders);
+        judge.run().context("the device cannot go on")
+    })
 }

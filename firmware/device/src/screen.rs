@@ -1,187 +1,108 @@
-//! Puts the page on a PNG file and a framebuffer, in a thread of its own: the newest page wins, a slow or lost display
-//! holds nothing up.
+//! Puts the page on a PNG file and a framebuffer, in a thread of its own: the newest page wins, a slow or lost display holds nothing
+//! up.
 
 mod canvas;
 mod framebuffer;
+mod keys;
+mod pages;
 mod png;
 
 pub use canvas::Canvas;
 pub use framebuffer::{Framebuffer, FramebufferError, Geometry, PixelFormat};
+pub use keys::listen;
+pub use pages::{Page, Pages};
 
-use crate::config::ScreenConfig;
-use crate::journal::{Verdict, of_10000};
+use crate::board::{Board, State};
+use crate::ledger::Ledger;
 use crate::log::{Log, Note};
-use crate::worker::{ModelName, chain};
+use crate::operation::alarm::Alarm;
+use crate::operation::clock::up_ms;
+use crate::operation::pulse::Pulse;
+use crate::pipeline::judge::chain;
 use embedded_graphics::prelude::Size;
-use remedis_bundle::Channels;
-use remedis_imaging::Image;
-use remedis_screen::{LinkState, LivePage, ModelLabel, Picture, Samples, Theme};
+use remedis_settings::ScreenConfig;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Everything a page shows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page {
-    /// The image the verdict is about, with 8 bits a sample.
-    pub image: Option<Arc<Image>>,
-    /// What was decided.
-    pub verdict: Shown,
-    /// Which model answers.
-    pub model: ModelName,
-    /// What the link is doing.
-    pub link: LinkState,
-    /// Frames answered so far.
-    pub n_frames: u64,
-    /// Whether the verdict is old.
-    pub is_stale: bool,
-}
+/// The page is looked at again this often, for its clock and for results that grow old.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// A verdict, or why there is none yet.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Shown {
-    /// No image yet.
-    None,
-    /// The image is being judged.
-    Working,
-    /// Decided.
-    Decided(Verdict),
-}
-
-impl From<&Verdict> for Shown {
-    fn from(verdict: &Verdict) -> Self {
-        Shown::Decided(verdict.clone())
-    }
-}
-
-impl Page {
-    /// The page as pixels.
-    pub fn draw(&self, size: Size) -> Canvas {
-        let mut canvas = Canvas::new(size);
-        let Ok(()) = self.live().draw(&Theme::DARK, &mut canvas);
-        canvas
-    }
-
-    fn live(&self) -> LivePage<'_> {
-        let verdict = match &self.verdict {
-            Shown::None => remedis_screen::Verdict::None,
-            Shown::Working => remedis_screen::Verdict::Working,
-            Shown::Decided(Verdict::Class { name, confidence, .. }) => {
-                remedis_screen::Verdict::Class { name, confidence_of_10000: of_10000(*confidence) }
-            }
-            Shown::Decided(Verdict::CannotSay { reason, name, confidence, .. }) => {
-                remedis_screen::Verdict::CannotSay { reason, best: Some((name, of_10000(*confidence))) }
-            }
-            Shown::Decided(Verdict::Unreadable { reason }) => remedis_screen::Verdict::CannotSay { reason, best: None },
-        };
-        LivePage {
-            picture: self.image.as_deref().and_then(picture),
-            verdict,
-            threshold_of_10000: Some(of_10000(self.model.confidence_threshold)),
-            model: ModelLabel { name: &self.model.name, version: &self.model.version, digest: &self.model.digest },
-            link: self.link,
-            n_frames: self.n_frames,
-            is_stale: self.is_stale,
-        }
-    }
-}
-
-fn picture(image: &Image) -> Option<Picture<'_>> {
-    let samples = match image.channels {
-        Channels::Grey => Samples::Grey(image.as_u8()),
-        Channels::Rgb => Samples::Rgb(image.as_u8()),
-    };
-    Picture::new(image.width, image.height, samples)
-}
-
-/// The thread that draws. Dropping it draws the last page and ends the thread.
-#[derive(Debug)]
+/// The screen and what it shows.
 pub struct Screen {
-    slot: Arc<Slot>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    newest: Option<Page>,
-    is_over: bool,
-}
-
-impl Slot {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The newest page not drawn yet; waits for one. `None` when there will be no more.
-    fn next(&self) -> Option<Page> {
-        let idle = |state: &mut State| state.newest.is_none() && !state.is_over;
-        self.changed.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner).newest.take()
-    }
+    config: ScreenConfig,
+    board: Arc<Board>,
+    pages: Pages,
+    log: Log,
+    is_well: bool,
+    /// What the PNG file and the panel show now.
+    on_png: Option<Canvas>,
+    on_panel: Option<Canvas>,
 }
 
 impl Screen {
-    /// Starts drawing to what `config` names.
-    ///
-    /// # Errors
-    /// When the system has no room for a thread. A display that is missing is only noted in `log`.
-    pub fn spawn(config: ScreenConfig, log: Log) -> std::io::Result<Self> {
-        let slot = Arc::new(Slot::default());
-        let queue = Arc::clone(&slot);
-        let thread = std::thread::Builder::new().name("screen".into()).spawn(move || {
-            let mut is_well = true;
-            while let Some(page) = queue.next() {
-                let outcome = put(&config, &page);
-                if let (Err(reason), true) = (&outcome, is_well) {
-                    log.note(&Note::ScreenFailed { reason: reason.clone() });
-                }
-                if outcome.is_ok() && !is_well {
-                    log.note(&Note::ScreenBack);
-                }
-                is_well = outcome.is_ok();
-            }
-        })?;
-        Ok(Self { slot, thread: Some(thread) })
+    /// A screen of what `board` shows; results older than `stale_after_ms` are marked.
+    pub fn new(config: ScreenConfig, board: Arc<Board>, ledger: Arc<Ledger>, stale_after_ms: u64, log: Log) -> Self {
+        let pages = Pages::new(config.language, stale_after_ms, ledger);
+        Self { config, board, pages, log, is_well: true, on_png: None, on_panel: None }
     }
 
-    /// Something that shows pages; it never waits for the display.
-    pub fn door(&self) -> impl FnMut(Page) + Send + use<> {
-        let slot = Arc::clone(&self.slot);
-        move |page| {
-            slot.lock().newest = Some(page);
-            slot.changed.notify_all();
+    /// Draws until the board is closed.
+    pub fn run(mut self, pulse: &Pulse) {
+        let mut seen = 0;
+        while let Some((state, number)) = self.board.wait(seen, LOOK_EVERY) {
+            pulse.beat();
+            seen = number;
+            let outcome = self.put(&state);
+            self.say(outcome);
+        }
+        pulse.end();
+    }
+
+    fn say(&mut self, outcome: Result<(), String>) {
+        match outcome {
+            Err(reason) => {
+                self.board.raise(Alarm::DisplayLost, &reason);
+                if self.is_well {
+                    self.log.note(&Note::ScreenFailed { reason: &reason });
+                }
+                self.is_well = false;
+            }
+            Ok(()) => {
+                self.board.clear(Alarm::DisplayLost);
+                if !self.is_well {
+                    self.log.note(&Note::ScreenBack);
+                }
+                self.is_well = true;
+            }
         }
     }
-}
 
-impl Drop for Screen {
-    fn drop(&mut self) {
-        self.slot.lock().is_over = true;
-        self.slot.changed.notify_all();
-        // A thread that panicked has nothing more to draw.
-        let _panicked = self.thread.take().map(JoinHandle::join);
+    fn put(&mut self, state: &State) -> Result<(), String> {
+        let png = self.config.png.clone().map_or(Ok(()), |path| self.put_png(&path, state));
+        let panel = self.config.framebuffer.clone().map_or(Ok(()), |path| self.put_panel(&path, state));
+        png.and(panel)
     }
-}
 
-fn put(config: &ScreenConfig, page: &Page) -> Result<(), String> {
-    let to_png = |path: &Path| {
-        let canvas = page.draw(Size::new(config.width, config.height));
-        png::replace(path, &canvas).map_err(|cause| format!("png: {}", chain(&cause)))
-    };
-    let to_framebuffer = |path: &Path| {
+    fn put_png(&mut self, path: &Path, state: &State) -> Result<(), String> {
+        let page = self.pages.draw(state, up_ms(), Size::new(self.config.width, self.config.height));
+        if self.on_png.as_ref() != Some(&page) {
+            self.on_png = None;
+            png::replace(path, &page).map_err(|cause| format!("png: {}", chain(&cause)))?;
+            self.on_png = Some(page);
+        }
+        Ok(())
+    }
+
+    fn put_panel(&mut self, path: &Path, state: &State) -> Result<(), String> {
         // Asked anew each time: the display may have gone, or come back in another mode.
-        let put = Framebuffer::open(path).and_then(|screen| {
-            let canvas = page.draw(screen.geometry().size);
-            screen.put(&canvas)
-        });
-        put.map_err(|cause| format!("framebuffer: {}", chain(&cause)))
-    };
-    let png = config.png.as_deref().map_or(Ok(()), to_png);
-    let framebuffer = config.framebuffer.as_deref().map_or(Ok(()), to_framebuffer);
-    png.and(framebuffer)
+        let panel = Framebuffer::open(path).map_err(|cause| format!("framebuffer: {}", chain(&cause)))?;
+        let page = self.pages.draw(state, up_ms(), panel.geometry().size);
+        let before = self.on_panel.take();
+        if before.as_ref() != Some(&page) {
+            panel.put(before.as_ref(), &page).map_err(|cause| format!("framebuffer: {}", chain(&cause)))?;
+        }
+        self.on_panel = Some(page);
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! Little-endian fields read from, and written to, a bounded slice. Neither side ever indexes past an end.
+//! Little-endian fields read from, and written to, the body of a packet. Neither side ever indexes past an end.
 
 /// Reads fields from the front of a message.
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
@@ -35,26 +35,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes fields one after another; remembers when they did not fit.
+/// Writes fields one after another, each at once in COBS and into the checksum, so that a packet needs no second buffer.
 pub(crate) struct Writer<'a> {
-    into: &'a mut [u8],
-    len: usize,
-    overflowed: bool,
+    cobs: cobs::CobsEncoder<'a>,
+    crc: crc::Digest<'static, u32>,
+    is_full: bool,
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(into: &'a mut [u8]) -> Self {
-        Writer { into, len: 0, overflowed: false }
+    pub(crate) fn new(into: &'a mut [u8], crc: crc::Digest<'static, u32>) -> Self {
+        Writer { cobs: cobs::CobsEncoder::new(into), crc, is_full: false }
     }
 
+    /// `bytes` must not be empty: the encoder would count an empty piece at the end of a full COBS block as a byte.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> &mut Self {
-        match self.into.get_mut(self.len..self.len + bytes.len()) {
-            Some(room) => {
-                room.copy_from_slice(bytes);
-                self.len += bytes.len();
-            }
-            None => self.overflowed = true,
-        }
+        self.crc.update(bytes);
+        self.is_full |= bytes.is_empty() || self.cobs.push(bytes).is_err();
         self
     }
 
@@ -74,12 +70,11 @@ impl<'a> Writer<'a> {
         self.put(&value.to_le_bytes())
     }
 
-    /// How many bytes were written, or `None` when something did not fit.
-    pub(crate) fn len(&self) -> Option<usize> {
-        (!self.overflowed).then_some(self.len)
-    }
-
-    pub(crate) fn written(&self) -> &[u8] {
-        self.into.get(..self.len).unwrap_or_default()
+    /// Appends the checksum: how many bytes were written, or `None` when they did not fit.
+    pub(crate) fn finish(mut self) -> Option<usize> {
+        let crc = self.crc.finalize().to_le_bytes();
+        self.is_full |= self.cobs.push(&crc).is_err();
+        let length = self.cobs.finalize();
+        (!self.is_full).then_some(length)
     }
 }

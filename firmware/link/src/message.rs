@@ -1,9 +1,5 @@
 //! What packets say. Tables in `WIRE.md`; a change here is a change there.
 
-use crate::fields::{Reader, Writer};
-use crate::{MAX_CHUNK, PROTOCOL_VERSION, Packet};
-use core::fmt;
-
 /// A `u8` code with a name per value; unknown codes do not decode.
 macro_rules! codes {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal,)* }) => {
@@ -57,7 +53,7 @@ codes! {
 codes! {
     /// Why a message was not taken.
     NakReason {
-        /// A packet arrived damaged; which one is unknown. Send again what is unacknowledged.
+        /// A packet after the one with the sequence number given arrived damaged. Send again what is unacknowledged.
         Damaged = 1,
         /// No such frame is being received (the device may have restarted). Send its `FrameStart`.
         UnknownFrame = 2,
@@ -73,6 +69,8 @@ codes! {
         Busy = 7,
         /// This frame id was answered before for another image.
         IdReused = 8,
+        /// The rate of this line does not change.
+        FixedRate = 9,
     }
 }
 
@@ -151,7 +149,7 @@ impl Outcome {
 /// One message. Each is a packet of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
-    /// Hardware to device: opens a session.
+    /// Hardware to device: opens a session. Laid out alike in every version, so that two sides can find a common one.
     Hello {
         /// Lowest protocol version the hardware speaks.
         min_version: u8,
@@ -172,6 +170,18 @@ pub enum Message<'a> {
         session: u32,
         /// Who answers.
         device_id: u64,
+        /// How many bytes of a frame may be under way unacknowledged.
+        credit: u32,
+    },
+    /// Hardware to device: proposes another rate for the line.
+    Rate {
+        /// Bits a second.
+        baud: u32,
+    },
+    /// Device to hardware: the rate it listens at as soon as this packet is out; not the proposed one if it does not take that.
+    RateAck {
+        /// Bits a second.
+        baud: u32,
     },
     /// Announces an image.
     FrameStart(FrameHeader),
@@ -181,25 +191,31 @@ pub enum Message<'a> {
         frame_id: u64,
         /// Where the piece starts in the image, in bytes.
         offset: u32,
-        /// The piece, at most [`MAX_CHUNK`] bytes.
+        /// The piece, 1 to [`crate::MAX_CHUNK`] bytes.
         bytes: &'a [u8],
     },
-    /// The image is complete. Also asks again for a result that has not come.
+    /// The image is sent whole: asks for what is missing of it, or for its result.
     FrameEnd {
         /// The frame that ends.
         frame_id: u64,
     },
-    /// The message with this sequence number was taken.
+    /// The frame is accepted and its bytes before `offset` have arrived; all of them also means that the image CRC is right.
     Ack {
-        /// Sequence number of the message acknowledged.
-        sequence: u16,
+        /// The frame.
+        frame_id: u64,
+        /// The next byte wanted.
+        offset: u32,
+        /// How many bytes from there on may be under way; 0 pauses the hardware.
+        credit: u32,
     },
-    /// The message with this sequence number was not taken.
+    /// A packet was not taken.
     Nak {
-        /// Sequence number of the message refused; 0 with [`NakReason::Damaged`].
+        /// Sequence number of the packet refused; with [`NakReason::Damaged`], of the last good one before.
         sequence: u16,
         /// Why.
         reason: NakReason,
+        /// The frame it is about; 0 when it is about none.
+        frame_id: u64,
         /// As the reason says, else 0.
         detail: u32,
     },
@@ -227,187 +243,4 @@ pub enum Message<'a> {
         /// As the code says.
         detail: u32,
     },
-}
-
-/// Why a message cannot be put into a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EncodeError {
-    /// The chunk is longer than [`MAX_CHUNK`].
-    ChunkTooLong {
-        /// Its length in bytes.
-        found: usize,
-    },
-}
-
-impl fmt::Display for EncodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let EncodeError::ChunkTooLong { found } = self;
-        write!(f, "chunk of {found} bytes, at most {MAX_CHUNK} fit in a packet")
-    }
-}
-
-impl core::error::Error for EncodeError {}
-
-/// Why the body of a good packet is no message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecodeError {
-    /// Another protocol version.
-    Version {
-        /// The version found.
-        found: u8,
-    },
-    /// A message type this version does not know.
-    UnknownType {
-        /// The type found.
-        found: u8,
-    },
-    /// Too short, too long, or a code without a meaning.
-    Malformed {
-        /// The message type.
-        message_type: u8,
-    },
-    /// Shorter than a header.
-    NoHeader,
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DecodeError::Version { found } => {
-                write!(f, "packet of protocol version {found}, this side speaks {PROTOCOL_VERSION}")
-            }
-            DecodeError::UnknownType { found } => write!(f, "unknown message type {found:#04x}"),
-            DecodeError::Malformed { message_type } => {
-                write!(f, "message of type {message_type:#04x} has a wrong length or an unknown code")
-            }
-            DecodeError::NoHeader => write!(f, "packet is shorter than its 4-byte header"),
-        }
-    }
-}
-
-impl core::error::Error for DecodeError {}
-
-/// Puts `message` into `packet`, ready for the port.
-///
-/// # Errors
-/// When a chunk is longer than [`MAX_CHUNK`]; `packet` is then empty.
-pub fn encode(sequence: u16, message: &Message<'_>, packet: &mut Packet) -> Result<(), EncodeError> {
-    let filled = packet.fill(|body| {
-        body.u8(PROTOCOL_VERSION).u8(type_of(message)).u16(sequence);
-        write_fields(message, body);
-    });
-    match (message, filled) {
-        (Message::FrameChunk { bytes, .. }, None) => Err(EncodeError::ChunkTooLong { found: bytes.len() }),
-        // Every other message has a fixed length of a few bytes.
-        _ => Ok(()),
-    }
-}
-
-fn type_of(message: &Message<'_>) -> u8 {
-    match message {
-        Message::Hello { .. } => 0x01,
-        Message::HelloAck { .. } => 0x02,
-        Message::FrameStart(_) => 0x10,
-        Message::FrameChunk { .. } => 0x11,
-        Message::FrameEnd { .. } => 0x12,
-        Message::Ack { .. } => 0x20,
-        Message::Nak { .. } => 0x21,
-        Message::Result(_) => 0x30,
-        Message::ResultAck { .. } => 0x31,
-        Message::Ping { .. } => 0x40,
-        Message::Pong { .. } => 0x41,
-        Message::Error { .. } => 0x7F,
-    }
-}
-
-fn write_fields(message: &Message<'_>, body: &mut Writer<'_>) {
-    match *message {
-        Message::Hello { min_version, max_version, max_chunk, session } => {
-            body.u8(min_version).u8(max_version).u16(max_chunk).u32(session)
-        }
-        Message::HelloAck { version, max_chunk, session, device_id } => {
-            body.u8(version).u16(max_chunk).u32(session).u64(device_id)
-        }
-        Message::FrameStart(FrameHeader { id, format, width, height, length, crc }) => {
-            body.u64(id).u8(format.code()).u16(width).u16(height).u32(length).u32(crc)
-        }
-        Message::FrameChunk { frame_id, offset, bytes } => body.u64(frame_id).u32(offset).put(bytes),
-        Message::FrameEnd { frame_id } | Message::ResultAck { frame_id } => body.u64(frame_id),
-        Message::Ack { sequence } => body.u16(sequence),
-        Message::Nak { sequence, reason, detail } => body.u16(sequence).u8(reason.code()).u32(detail),
-        Message::Result(Outcome { frame_id, decision, class, confidence, model }) => {
-            body.u64(frame_id).u8(decision.code()).u16(class).u16(confidence).put(&model)
-        }
-        Message::Ping { token } | Message::Pong { token } => body.u32(token),
-        Message::Error { code, detail } => body.u8(code.code()).u32(detail),
-    };
-}
-
-/// Reads the body of a good packet: its sequence number and message.
-///
-/// # Errors
-/// When it is of another version, of an unknown type, or not laid out as its type asks.
-pub fn decode(body: &[u8]) -> Result<(u16, Message<'_>), DecodeError> {
-    let mut fields = Reader(body);
-    let header = (fields.u8(), fields.u8(), fields.u16());
-    let (Some(version), Some(message_type), Some(sequence)) = header else {
-        return Err(DecodeError::NoHeader);
-    };
-    if version != PROTOCOL_VERSION {
-        return Err(DecodeError::Version { found: version });
-    }
-    if !matches!(message_type, 0x01 | 0x02 | 0x10..=0x12 | 0x20 | 0x21 | 0x30 | 0x31 | 0x40 | 0x41 | 0x7F) {
-        return Err(DecodeError::UnknownType { found: message_type });
-    }
-    read_fields(message_type, &mut fields)
-        .filter(|_| fields.0.is_empty())
-        .map(|message| (sequence, message))
-        .ok_or(DecodeError::Malformed { message_type })
-}
-
-fn read_fields<'a>(message_type: u8, body: &mut Reader<'a>) -> Option<Message<'a>> {
-    Some(match message_type {
-        0x01 => Message::Hello {
-            min_version: body.u8()?,
-            max_version: body.u8()?,
-            max_chunk: body.u16()?,
-            session: body.u32()?,
-        },
-        0x02 => Message::HelloAck {
-            version: body.u8()?,
-            max_chunk: body.u16()?,
-            session: body.u32()?,
-            device_id: body.u64()?,
-        },
-        0x10 => Message::FrameStart(FrameHeader {
-            id: body.u64()?,
-            format: Format::from_code(body.u8()?)?,
-            width: body.u16()?,
-            height: body.u16()?,
-            length: body.u32()?,
-            crc: body.u32()?,
-        }),
-        0x11 => {
-            let (frame_id, offset, bytes) = (body.u64()?, body.u32()?, body.rest());
-            if bytes.is_empty() || bytes.len() > MAX_CHUNK {
-                return None;
-            }
-            Message::FrameChunk { frame_id, offset, bytes }
-        }
-        0x12 => Message::FrameEnd { frame_id: body.u64()? },
-        0x20 => Message::Ack { sequence: body.u16()? },
-        0x21 => Message::Nak { sequence: body.u16()?, reason: NakReason::from_code(body.u8()?)?, detail: body.u32()? },
-        0x30 => Message::Result(Outcome {
-            frame_id: body.u64()?,
-            decision: Decision::from_code(body.u8()?)?,
-            class: body.u16()?,
-            confidence: body.u16().filter(|&confidence| confidence <= 10_000)?,
-            model: body.bytes8()?,
-        }),
-        0x31 => Message::ResultAck { frame_id: body.u64()? },
-        0x40 => Message::Ping { token: body.u32()? },
-        0x41 => Message::Pong { token: body.u32()? },
-        0x7F => Message::Error { code: ErrorCode::from_code(body.u8()?)?, detail: body.u32()? },
-        _ => return None,
-    })
 }

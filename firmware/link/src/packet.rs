@@ -1,11 +1,11 @@
 //! Packets on the wire: `00 COBS(body, CRC-32) 00`. What the body says is the business of [`crate::Message`].
 
 use crate::fields::Writer;
-use crate::{MAX_PACKET, MAX_WIRE};
+use crate::{MAX_REPLY_WIRE, MAX_WIRE};
 
 /// CRC-32/AUTOSAR, polynomial 0xF4ACFB13: Hamming distance 6 up to 32 738 bits.
 /// Source: Koopman, "32-bit cyclic redundancy codes for internet applications", 2002 (there written 0xFA567D89).
-const PACKET_CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_AUTOSAR);
+static PACKET_CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_AUTOSAR);
 
 const CRC_LEN: usize = 4;
 
@@ -27,16 +27,20 @@ impl Packet {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    /// Frames what `write` puts into the body; `None` (and an empty packet) when it is too long.
-    pub(crate) fn fill(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> Option<()> {
+    pub(crate) fn clear(&mut self) {
         self.len = 0;
-        let mut body = [0; MAX_PACKET];
-        let mut writer = Writer::new(&mut body);
+    }
+
+    /// Frames what `write` puts into the body; the packet is empty when that is too long.
+    pub(crate) fn fill(&mut self, write: impl FnOnce(&mut Writer<'_>)) {
+        self.len = 0;
+        let Some((first, rest)) = self.bytes.split_first_mut() else { return };
+        let mut writer = Writer::new(rest, PACKET_CRC.digest());
         write(&mut writer);
-        let crc = PACKET_CRC.checksum(writer.written());
-        let len = writer.u32(crc).len()?;
-        self.len = cobs::try_encode_including_sentinels(body.get(..len)?, &mut self.bytes).ok()?;
-        Some(())
+        let Some(length) = writer.finish() else { return };
+        let Some(last) = rest.get_mut(length) else { return };
+        (*first, *last) = (0, 0);
+        self.len = length + 2;
     }
 }
 
@@ -65,19 +69,29 @@ pub enum Step<'a> {
 
 /// Cuts a byte stream into packets, in whatever pieces it arrives.
 ///
-/// Holds one packet, because a UART hands over bytes and not packets; memory is bounded whatever comes in.
-pub struct Deframer {
-    buffer: [u8; MAX_WIRE],
+/// Holds one packet of up to `N` bytes on the wire, because a UART hands over bytes and not packets; memory is bounded whatever
+/// comes in. Longer packets count as damaged.
+pub struct Deframer<const N: usize = MAX_WIRE> {
+    buffer: [u8; N],
     /// Bytes since the last delimiter; past the buffer's length they are only counted.
     received: usize,
 }
 
 impl Deframer {
-    /// A deframer that has seen nothing.
+    /// A deframer that has seen nothing and holds the largest packet there is.
     pub const fn new() -> Self {
         Deframer { buffer: [0; MAX_WIRE], received: 0 }
     }
+}
 
+impl Deframer<MAX_REPLY_WIRE> {
+    /// A deframer that has seen nothing and holds the largest packet that a device sends.
+    pub const fn for_replies() -> Self {
+        Deframer { buffer: [0; MAX_REPLY_WIRE], received: 0 }
+    }
+}
+
+impl<const N: usize> Deframer<N> {
     /// Takes bytes from the front of `received` up to the end of one packet. Call until [`Step::NeedMore`].
     pub fn next(&mut self, received: &mut &[u8]) -> Step<'_> {
         while let Some((&byte, rest)) = received.split_first() {
@@ -130,7 +144,7 @@ mod tests {
         let hi = |body: &mut Writer<'_>| {
             body.put(b"hi");
         };
-        packet.fill(hi).unwrap();
+        packet.fill(hi);
         let mut stream = Vec::from(*b"noise");
         stream.extend_from_slice(packet.as_bytes());
         let mut deframer = Deframer::new();

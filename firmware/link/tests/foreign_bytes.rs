@@ -14,12 +14,11 @@ fn owned_message() -> impl Strategy<Value = (u16, Owned)> {
             max_chunk: c,
             session: d
         })),
-        any::<(u8, u16, u32, u64)>().prop_map(|(a, b, c, d)| Owned::Fixed(Message::HelloAck {
-            version: a,
-            max_chunk: b,
-            session: c,
-            device_id: d
-        })),
+        any::<(u8, u16, u32, u64, u32)>().prop_map(|(version, max_chunk, session, device_id, credit)| Owned::Fixed(
+            Message::HelloAck { version, max_chunk, session, device_id, credit }
+        )),
+        any::<u32>().prop_map(|baud| Owned::Fixed(Message::Rate { baud })),
+        any::<u32>().prop_map(|baud| Owned::Fixed(Message::RateAck { baud })),
         (any::<(u64, u16, u16, u32, u32)>(), code(&[1, 2, 3, 4, 5])).prop_map(
             |((id, width, height, length, crc), format)| {
                 let format = Format::from_code(format).unwrap();
@@ -29,10 +28,17 @@ fn owned_message() -> impl Strategy<Value = (u16, Owned)> {
         (any::<(u64, u32)>(), prop::collection::vec(any::<u8>(), 1..=MAX_CHUNK))
             .prop_map(|((id, offset), bytes)| Owned::Chunk(id, offset, bytes)),
         any::<u64>().prop_map(|frame_id| Owned::Fixed(Message::FrameEnd { frame_id })),
-        any::<u16>().prop_map(|sequence| Owned::Fixed(Message::Ack { sequence })),
-        (any::<(u16, u32)>(), code(&[1, 2, 3, 4, 5, 6, 7, 8])).prop_map(|((sequence, detail), reason)| Owned::Fixed(
-            Message::Nak { sequence, reason: NakReason::from_code(reason).unwrap(), detail }
-        )),
+        any::<(u64, u32, u32)>().prop_map(|(frame_id, offset, credit)| Owned::Fixed(Message::Ack {
+            frame_id,
+            offset,
+            credit
+        })),
+        (any::<(u16, u64, u32)>(), code(&[1, 2, 3, 4, 5, 6, 7, 8, 9])).prop_map(
+            |((sequence, frame_id, detail), reason)| {
+                let reason = NakReason::from_code(reason).unwrap();
+                Owned::Fixed(Message::Nak { sequence, reason, frame_id, detail })
+            }
+        ),
         (any::<(u64, u16, [u8; 8])>(), 0..=10_000u16, code(&[0, 1, 2])).prop_map(
             |((frame_id, class, model), confidence, decision)| {
                 let decision = Decision::from_code(decision).unwrap();
@@ -157,10 +163,12 @@ proptest! {
         bodies in prop::collection::vec((0u8..0x80, prop::collection::vec(0u8..4, 0..32)), 0..12),
     ) {
         // Valid packets with invented contents reach deeper than noise does.
-        let mut sender = Sender::new(0, Timing { ack_ms: 1, result_ms: 1, keepalive_ms: 1, retries: 2 });
+        let rates = Rates::new(2, &[1, 2, 3]).unwrap();
+        let timing = Timing { ack_ms: 1, result_ms: 1, keepalive_ms: 1, retries: 2 };
+        let mut sender = Sender::new(0, timing).with_rates(rates);
         let header = FrameHeader::new(0, Format::Png, 0, 0, &[1; 300]).unwrap();
         sender.send(0, header, [1u8; 300]).unwrap();
-        let mut receiver = Receiver::new([0u8; 512], Identity { device_id: 0, result_retry_ms: 1 });
+        let mut receiver = Receiver::new([0u8; 512], Identity { device_id: 0, result_retry_ms: 1 }).with_rates(rates);
         let mut packet = Packet::new();
         for (now, (tag, fields)) in bodies.iter().enumerate() {
             let now = now as u64;
@@ -173,6 +181,8 @@ proptest! {
                 sender.poll(now, &mut packet);
                 receiver.poll(now, &mut packet);
             }
+            assert!(rates.as_slice().contains(&sender.baud().unwrap()));
+            assert!(rates.as_slice().contains(&receiver.baud().unwrap()));
         }
     }
 }

@@ -1,48 +1,94 @@
-//! The camera's side: answers one command at a time, and sends every packet of an answer until it is acknowledged.
+//! The camera's side: answers one request at a time, and sends every packet of an answer until it is acknowledged.
+//!
+//! As the firmware does it (`protocol/omv_protocol.c`), with its constants: what comes while an acknowledgement is awaited waits
+//! its turn, and a camera that nobody acknowledges resets itself.
+
+mod answers;
+
+use std::collections::VecDeque;
 
 use crate::frame::Frame;
-use crate::packet::{Channel, Flags, Header, MAX_PAYLOAD, Opcode, Packet, Parser, Status, encode};
+use crate::packet::{Channel, Flags, Header, MAX_PAYLOAD, Opcode, Packet, Status, encode};
+use crate::parser::{Parser, ParserCounters};
 
 /// Of the firmware, `OMV_PROTOCOL_DEF_RTX_TIMEOUT_MS` and `…_RETRIES`; the wait doubles each time.
 const AGAIN_MS: u64 = 500;
 const RETRIES: u32 = 3;
-/// Between two locks of the stream.
-const LOCK_MS: u64 = 10;
-const LEAST_PAYLOAD: usize = 50;
-/// Scripts longer than this are refused.
-const MAX_SCRIPT: usize = 1 << 20;
+/// The firmware's buffer for what is not worked on yet.
+const MAX_WAITING: usize = 4096;
 
 const CRC: u32 = 1;
 const SEQUENCE: u32 = 1 << 1;
 const ACK: u32 = 1 << 2;
 const EVENTS: u32 = 1 << 3;
 
-/// Number, flags (read 1, write 2, run 4, lock 8, stream 16) and name of each channel.
-const CHANNELS: [(Channel, u8, &str); 4] = [
-    (Channel::SYSTEM, 0, "transport"),
-    (Channel::STDIN, 2 | 4, "stdin"),
-    (Channel::STDOUT, 1, "stdout"),
-    (Channel::STREAM, 1 | 8 | 16, "stream"),
-];
+/// What a camera is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CameraSettings {
+    /// Its own number, three words.
+    pub device_id: [u32; 3],
+    /// The processor's identification register; the default is a Cortex-M7.
+    pub cpu_id: u32,
+    /// The image sensor's identification; the default is an OV5640.
+    pub sensor_id: u32,
+    /// Bytes of the buffer that frames are read from, with the 20 bytes of their header; larger ones are not shown.
+    pub stream_bytes: usize,
+    /// Largest payload, from 50 to [`MAX_PAYLOAD`].
+    pub max_payload: usize,
+}
+
+impl Default for CameraSettings {
+    fn default() -> Self {
+        Self {
+            device_id: [0x5245_4D45, 0x4449_5300, 1],
+            cpu_id: 0x411F_C272,
+            sensor_id: 0x5640,
+            stream_bytes: 1 << 20,
+            max_payload: MAX_PAYLOAD,
+        }
+    }
+}
+
+/// What a camera tells about the line, since it has power.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Packets sent, retransmissions and events apart.
+    pub sent: u32,
+    /// Requests understood.
+    pub received: u32,
+    /// Requests whose payload was damaged.
+    pub checksum: u32,
+    /// Requests out of the sequence.
+    pub sequence: u32,
+    /// Packets sent again.
+    pub retransmissions: u32,
+    /// Events sent.
+    pub events: u32,
+}
 
 /// A camera that shows what it is given.
 #[derive(Debug)]
 pub struct Camera {
+    settings: CameraSettings,
     parser: Parser,
     out: Vec<u8>,
     sequence: u8,
     caps: u32,
     max_payload: usize,
     sending: Option<Sending>,
-    /// As the stream channel gives it.
+    waiting: VecDeque<Packet>,
+    /// As the stream channel gives it; empty when there is none.
     frame: Vec<u8>,
+    /// What the stream's shape says of it.
+    shape: Vec<u32>,
     is_locked: bool,
     streams: bool,
     locked_at: Option<u64>,
     script: Vec<u8>,
     /// The script that runs.
     running: Option<Vec<u8>>,
-    retransmissions: u64,
+    stats: Stats,
+    locks: u64,
 }
 
 /// An answer of which a packet is not acknowledged yet.
@@ -59,37 +105,67 @@ struct Sending {
 
 impl Default for Camera {
     fn default() -> Self {
+        Self::new(CameraSettings::default())
+    }
+}
+
+impl Camera {
+    /// One that has just got power, and is not streaming yet.
+    ///
+    /// # Panics
+    /// If the largest payload is not from 50 to [`MAX_PAYLOAD`].
+    #[must_use]
+    pub fn new(settings: CameraSettings) -> Self {
+        let max_payload = settings.max_payload;
+        assert!((answers::LEAST_PAYLOAD..=MAX_PAYLOAD).contains(&max_payload), "a payload of {max_payload} bytes");
         Self {
+            settings,
             parser: Parser::default(),
             out: Vec::new(),
             sequence: 0,
             caps: CRC | SEQUENCE | ACK | EVENTS,
-            max_payload: MAX_PAYLOAD,
+            max_payload,
             sending: None,
+            waiting: VecDeque::new(),
             frame: Vec::new(),
+            shape: Vec::new(),
             is_locked: false,
             streams: false,
             locked_at: None,
             script: Vec::new(),
             running: None,
-            retransmissions: 0,
+            stats: Stats::default(),
+            locks: 0,
         }
     }
-}
 
-impl Camera {
-    /// Shows `frame` in the place of the one before; `false` while that is being read or nobody streams.
+    /// Shows `frame`; `false` while the one before was not read, nobody streams, or it is too large. As the firmware's fair lock has
+    /// it, a frame that nobody has read is not replaced.
     pub fn offer(&mut self, frame: &Frame) -> bool {
-        if self.is_locked || !self.streams {
+        let bytes = frame.to_bytes();
+        if !self.is_free() || bytes.len() > self.settings.stream_bytes {
             return false;
         }
-        let was_empty = self.frame.is_empty();
-        self.frame = frame.to_bytes();
-        // Once for each wait: the maker's client takes every event for a sign of life and would never find that an answer was lost.
-        if was_empty && self.sending.is_none() && self.caps & EVENTS != 0 {
+        (self.frame, self.shape) = (bytes, answers::shape(frame));
+        // While an answer is on its way: the maker's client takes every event for a sign of life and would never find that an answer
+        // was lost.
+        if self.sending.is_none() && self.caps & EVENTS != 0 {
+            self.stats.events += 1;
             self.put(Opcode::ChannelEvent as u8, Channel::STREAM, Flags::EVENT, &[]);
         }
         true
+    }
+
+    /// Whether a frame would be shown now.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.streams && !self.is_locked && self.frame.is_empty()
+    }
+
+    /// Frames that a host has locked to read them, since the camera was made.
+    #[must_use]
+    pub fn locks(&self) -> u64 {
+        self.locks
     }
 
     /// The script that the host started last.
@@ -98,17 +174,34 @@ impl Camera {
         self.running.as_deref()
     }
 
-    /// Packets that were sent again.
+    /// What it tells about the line.
     #[must_use]
-    pub fn retransmissions(&self) -> u64 {
-        self.retransmissions
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// What its parser has met.
+    #[must_use]
+    pub fn parser_counters(&self) -> ParserCounters {
+        self.parser.counters()
+    }
+
+    /// The plug is pulled and put back: all is forgotten, what was being sent and the script too.
+    pub fn power_cycle(&mut self) {
+        let locks = self.locks;
+        *self = Self { locks, ..Self::new(self.settings.clone()) };
     }
 
     /// Takes bytes off the line.
     pub fn receive(&mut self, now_ms: u64, bytes: &[u8]) {
         self.parser.push(bytes);
         while let Some(packet) = self.parser.next_packet() {
-            self.hear(now_ms, &packet);
+            self.hear(now_ms, packet);
+        }
+        if let Some(Header { channel, opcode, .. }) = self.parser.take_damaged()
+            && self.sending.is_none()
+        {
+            self.say(opcode, channel, Status::Checksum);
         }
         if self.parser.holds_sync() {
             self.parser.clear();
@@ -125,7 +218,7 @@ impl Camera {
 
     /// When [`poll`](Self::poll) has something to do next, if nothing is received before.
     #[must_use]
-    pub fn wake_at(&self) -> Option<u64> {
+    pub fn due_ms(&self) -> Option<u64> {
         self.sending.as_ref().map(|sending| sending.deadline)
     }
 
@@ -141,30 +234,30 @@ impl Camera {
 
     fn synchronise(&mut self) {
         self.reset();
+        self.stats.received += 1;
+        self.stats.sent += 1;
         self.put(Opcode::Sync as u8, Channel::SYSTEM, Flags::ACK, &[]);
     }
 
     /// Back to where a connection begins; scripts stay, and the frame if nobody was reading it.
     fn reset(&mut self) {
-        if self.is_locked {
-            self.frame.clear();
-        }
-        *self = Self {
-            parser: std::mem::take(&mut self.parser),
-            out: std::mem::take(&mut self.out),
-            frame: std::mem::take(&mut self.frame),
-            streams: self.streams,
-            script: std::mem::take(&mut self.script),
-            running: self.running.take(),
-            retransmissions: self.retransmissions,
-            ..Self::default()
-        };
+        self.unlock();
+        self.sequence = 0;
+        self.caps = CRC | SEQUENCE | ACK | EVENTS;
+        self.max_payload = self.settings.max_payload;
+        self.sending = None;
+        self.waiting.clear();
     }
 
-    fn hear(&mut self, now_ms: u64, packet: &Packet) {
+    fn unlock(&mut self) {
+        if std::mem::take(&mut self.is_locked) {
+            self.frame.clear();
+        }
+    }
+
+    fn hear(&mut self, now_ms: u64, packet: Packet) {
         let Header { sequence, channel, flags, opcode } = packet.header;
-        let known = Opcode::of(opcode);
-        if known == Some(Opcode::Sync) && channel == Channel::SYSTEM && packet.payload.is_empty() {
+        if Opcode::of(opcode) == Some(Opcode::Sync) && channel == Channel::SYSTEM && packet.payload.is_empty() {
             return self.synchronise();
         }
         if flags.any(Flags::ACK.with(Flags::NAK)) {
@@ -172,149 +265,46 @@ impl Camera {
             if self.sending.as_ref().is_some_and(is_ours) {
                 if flags.any(Flags::NAK) { self.send_again(now_ms) } else { self.acknowledged(now_ms) }
             }
-            return;
+        } else if self.sending.is_none() {
+            self.work_on(now_ms, &packet);
+        } else if self.waiting.iter().chain([&packet]).map(|packet| packet.payload.len() + 14).sum::<usize>()
+            <= MAX_WAITING
+        {
+            self.waiting.push_back(packet);
         }
-        if self.sending.is_some() {
-            return;
+        while self.sending.is_none()
+            && let Some(packet) = self.waiting.pop_front()
+        {
+            self.work_on(now_ms, &packet);
         }
-        let Some(asked) = known else {
-            return self.say(opcode, channel, Status::Invalid);
-        };
+    }
+
+    fn work_on(&mut self, now_ms: u64, packet: &Packet) {
+        let Header { sequence, channel, opcode, .. } = packet.header;
         if self.caps & SEQUENCE != 0 && sequence != self.sequence {
             return self.say(opcode, channel, Status::Sequence);
         }
-        self.answer(now_ms, asked, channel, &packet.payload);
+        self.stats.received += 1;
+        match Opcode::of(opcode) {
+            Some(asked) => self.answer(now_ms, asked, channel, &packet.payload),
+            None => self.say(opcode, channel, Status::Invalid),
+        }
     }
 
     /// Yes, or why not.
     fn say(&mut self, opcode: u8, channel: Channel, status: Status) {
+        self.stats.sequence += u32::from(status == Status::Sequence);
+        self.stats.checksum += u32::from(status == Status::Checksum);
         match status {
             Status::Success => self.put(opcode, channel, Flags::ACK, &[]),
             no => self.put(opcode, channel, Flags::NAK, &(no as u16).to_le_bytes()),
         }
+        self.count_packet();
+    }
+
+    fn count_packet(&mut self) {
         self.sequence = self.sequence.wrapping_add(1);
-    }
-
-    fn answer(&mut self, now_ms: u64, asked: Opcode, channel: Channel, payload: &[u8]) {
-        let opcode = asked as u8;
-        let word =
-            |at: usize| payload.get(at..).and_then(|rest| rest.first_chunk()).map(|four| u32::from_le_bytes(*four));
-        let is_stream = channel == Channel::STREAM;
-        let status = match asked {
-            Opcode::GetCaps => return self.send(now_ms, opcode, channel, self.caps_bytes()),
-            Opcode::SetCaps => {
-                let most =
-                    payload.get(4..).and_then(|rest| rest.first_chunk()).map_or(0, |two| u16::from_le_bytes(*two));
-                let most = usize::from(most);
-                if payload.len() != 16 || !(LEAST_PAYLOAD..=MAX_PAYLOAD).contains(&most) {
-                    return self.say(opcode, channel, Status::Invalid);
-                }
-                // The answer still has the old ones.
-                self.say(opcode, channel, Status::Success);
-                (self.caps, self.max_payload) = (word(0).unwrap_or_default(), most);
-                return;
-            }
-            Opcode::Stats => return self.send(now_ms, opcode, channel, vec![0; 32]),
-            Opcode::Version => {
-                let mut versions = vec![1, 0, 0, 1, 0, 0, 5, 0, 0];
-                versions.resize(16, 0);
-                return self.send(now_ms, opcode, channel, versions);
-            }
-            Opcode::Info => return self.send(now_ms, opcode, channel, vec![0; 76]),
-            Opcode::ChannelList => {
-                let entry = |(number, flags, name): (Channel, u8, &str)| {
-                    let mut entry = vec![number.0, flags];
-                    entry.extend(name.bytes());
-                    entry.resize(16, 0);
-                    entry
-                };
-                return self.send(now_ms, opcode, channel, CHANNELS.into_iter().flat_map(entry).collect());
-            }
-            Opcode::ChannelPoll => {
-                let ready = u32::from(!self.frame.is_empty()) << Channel::STREAM.0;
-                return self.send(now_ms, opcode, channel, ready.to_le_bytes().to_vec());
-            }
-            Opcode::ChannelLock => {
-                let is_late = self.locked_at.is_none_or(|at| now_ms >= at + LOCK_MS);
-                if is_stream && is_late && !self.is_locked && !self.frame.is_empty() {
-                    (self.is_locked, self.locked_at) = (true, Some(now_ms));
-                    Status::Success
-                } else {
-                    Status::Busy
-                }
-            }
-            Opcode::ChannelUnlock => {
-                if self.is_locked {
-                    self.frame.clear();
-                }
-                self.is_locked = false;
-                if is_stream { Status::Success } else { Status::Busy }
-            }
-            Opcode::ChannelSize if is_stream => {
-                return self.send(now_ms, opcode, channel, (self.frame.len() as u32).to_le_bytes().to_vec());
-            }
-            Opcode::ChannelSize if channel == Channel::STDOUT => {
-                return self.send(now_ms, opcode, channel, vec![0; 4]);
-            }
-            Opcode::ChannelRead if is_stream => {
-                let (offset, length) = (word(0).unwrap_or_default() as usize, word(4).unwrap_or_default() as usize);
-                let part = offset.checked_add(length).and_then(|end| self.frame.get(offset..end));
-                match part {
-                    Some(part) if !part.is_empty() => {
-                        let part = part.to_vec();
-                        return self.send(now_ms, opcode, channel, part);
-                    }
-                    _ => Status::Failed,
-                }
-            }
-            Opcode::ChannelWrite if channel == Channel::STDIN => self.write(word(0), payload.get(8..)),
-            Opcode::ChannelIoctl if channel == Channel::STDIN => match word(0) {
-                Some(1) => {
-                    self.running = None;
-                    Status::Success
-                }
-                Some(2) => {
-                    self.running = Some(self.script.clone());
-                    Status::Success
-                }
-                Some(3) => {
-                    self.script.clear();
-                    Status::Success
-                }
-                _ => Status::Invalid,
-            },
-            Opcode::ChannelIoctl if is_stream => match (word(0), word(4)) {
-                (Some(0), Some(streams)) => {
-                    self.streams = streams != 0;
-                    self.is_locked = false;
-                    self.frame.clear();
-                    Status::Success
-                }
-                (Some(1), Some(_)) => Status::Success,
-                (Some(2), Some(_)) if payload.len() == 12 => Status::Success,
-                _ => Status::Invalid,
-            },
-            _ => Status::Invalid,
-        };
-        self.say(opcode, channel, status);
-    }
-
-    fn caps_bytes(&self) -> Vec<u8> {
-        let mut bytes = self.caps.to_le_bytes().to_vec();
-        bytes.extend((self.max_payload as u16).to_le_bytes());
-        bytes.resize(16, 0);
-        bytes
-    }
-
-    fn write(&mut self, offset: Option<u32>, data: Option<&[u8]>) -> Status {
-        let (Some(offset), Some(data)) = (offset, data) else { return Status::Invalid };
-        let offset = offset as usize;
-        if offset > self.script.len() || offset + data.len() > MAX_SCRIPT || data.is_empty() {
-            return Status::Failed;
-        }
-        self.script.truncate(offset);
-        self.script.extend(data);
-        Status::Success
+        self.stats.sent += 1;
     }
 
     /// Begins to send `data`.
@@ -341,7 +331,7 @@ impl Camera {
                 self.sending = Some(sending);
                 return;
             }
-            self.sequence = self.sequence.wrapping_add(1);
+            self.count_packet();
             sending.at += part.len();
             self.sending = (sending.at < sending.data.len()).then_some(sending);
         }
@@ -349,7 +339,7 @@ impl Camera {
 
     fn acknowledged(&mut self, now_ms: u64) {
         let Some(mut sending) = self.sending.take() else { return };
-        self.sequence = self.sequence.wrapping_add(1);
+        self.count_packet();
         sending.at = (sending.at + self.max_payload).min(sending.data.len());
         sending.tries = 0;
         self.sending = (sending.at < sending.data.len()).then_some(sending);
@@ -362,7 +352,7 @@ impl Camera {
         if sending.tries > RETRIES {
             return self.reset();
         }
-        self.retransmissions += 1;
+        self.stats.retransmissions += 1;
         self.send_part(now_ms);
     }
 }

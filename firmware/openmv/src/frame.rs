@@ -26,10 +26,21 @@ pub struct Frame {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// What `data` are.
+    /// What `bytes` are.
     pub format: PixelFormat,
     /// As many bytes as size and format ask for; a JPEG file from its first marker to its last.
-    pub data: Vec<u8>,
+    pub bytes: Vec<u8>,
+}
+
+/// A picture for image code, row by row from the top left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    /// A byte a pixel.
+    Grey(Vec<u8>),
+    /// Red, green and blue of a pixel, a byte each.
+    Rgb(Vec<u8>),
+    /// A JPEG file, to be decoded by whoever decodes pictures.
+    Jpeg(Vec<u8>),
 }
 
 /// Why bytes of the stream channel are no frame.
@@ -91,7 +102,7 @@ impl Frame {
             PixelFormat::Grey => return Err(length(HEADER_LEN + n_pixels)),
             PixelFormat::Rgb565 => return Err(length(HEADER_LEN + 2 * n_pixels)),
         };
-        Ok(Self { width, height, format, data: data.to_vec() })
+        Ok(Self { width, height, format, bytes: data.to_vec() })
     }
 
     /// As the stream channel gives it.
@@ -99,20 +110,26 @@ impl Frame {
     pub fn to_bytes(&self) -> Vec<u8> {
         let format =
             WORDS.iter().find_map(|(known, word)| (*known == self.format).then_some(*word)).unwrap_or_default();
-        let words = [self.width, self.height, format, self.data.len() as u32, HEADER_LEN as u32];
-        words.iter().flat_map(|word| word.to_le_bytes()).chain(self.data.iter().copied()).collect()
+        let words = [self.width, self.height, format, self.bytes.len() as u32, HEADER_LEN as u32];
+        words.iter().flat_map(|word| word.to_le_bytes()).chain(self.bytes.iter().copied()).collect()
     }
 
-    /// Red, green and blue of every pixel of an RGB565 frame, each from 0 to 255; `None` for other formats.
+    /// The picture in the form that image code takes: eight bits a sample, or the JPEG file as it came.
     #[must_use]
-    pub fn rgb(&self) -> Option<Vec<u8>> {
-        let spread = |value: u16, most: u16| ((value * 255 + most / 2) / most) as u8;
-        let pixel = |pair: &[u8; 2]| {
-            let word = u16::from_le_bytes(*pair);
-            [spread(word >> 11, 31), spread(word >> 5 & 63, 63), spread(word & 31, 31)]
-        };
-        (self.format == PixelFormat::Rgb565).then(|| self.data.as_chunks::<2>().0.iter().flat_map(pixel).collect())
+    pub fn into_pixels(self) -> Pixels {
+        match self.format {
+            PixelFormat::Grey => Pixels::Grey(self.bytes),
+            PixelFormat::Rgb565 => Pixels::Rgb(self.bytes.as_chunks::<2>().0.iter().flat_map(spread).collect()),
+            PixelFormat::Jpeg => Pixels::Jpeg(self.bytes),
+        }
     }
+}
+
+/// Red, green and blue of an RGB565 pixel, each from 0 to 255, rounded to the nearest.
+fn spread(pixel: &[u8; 2]) -> [u8; 3] {
+    let word = u16::from_le_bytes(*pixel);
+    let spread = |value: u16, most: u16| ((value * 255 + most / 2) / most) as u8;
+    [spread(word >> 11, 31), spread(word >> 5 & 63, 63), spread(word & 31, 31)]
 }
 
 /// The file without what the camera's buffer holds after it.
@@ -126,13 +143,13 @@ mod tests {
     use super::*;
 
     fn grey() -> Frame {
-        Frame { width: 3, height: 2, format: PixelFormat::Grey, data: vec![1, 2, 3, 4, 5, 6] }
+        Frame { width: 3, height: 2, format: PixelFormat::Grey, bytes: vec![1, 2, 3, 4, 5, 6] }
     }
 
     #[test]
     fn frames_come_back() {
-        let jpeg = Frame { format: PixelFormat::Jpeg, data: vec![0xff, 0xd8, 7, 0xff, 0xd9], ..grey() };
-        let coloured = Frame { format: PixelFormat::Rgb565, data: (0..12).collect(), ..grey() };
+        let jpeg = Frame { format: PixelFormat::Jpeg, bytes: vec![0xff, 0xd8, 7, 0xff, 0xd9], ..grey() };
+        let coloured = Frame { format: PixelFormat::Rgb565, bytes: (0..12).collect(), ..grey() };
         for frame in [grey(), jpeg, coloured] {
             assert_eq!(Frame::read(&frame.to_bytes()), Ok(frame));
         }
@@ -140,18 +157,19 @@ mod tests {
 
     #[test]
     fn what_lies_behind_a_jpeg_file_goes() {
-        let padded = Frame { format: PixelFormat::Jpeg, data: vec![0xff, 0xd8, 7, 0xff, 0xd9, 0, 0], ..grey() };
-        assert_eq!(Frame::read(&padded.to_bytes()).unwrap().data, [0xff, 0xd8, 7, 0xff, 0xd9]);
+        let padded = Frame { format: PixelFormat::Jpeg, bytes: vec![0xff, 0xd8, 7, 0xff, 0xd9, 0, 0], ..grey() };
+        assert_eq!(Frame::read(&padded.to_bytes()).unwrap().bytes, [0xff, 0xd8, 7, 0xff, 0xd9]);
     }
 
     // The pattern of a picture's left half in the firmware's documentation: pure red, green, blue, white.
     #[test]
     fn colours_are_spread_over_all_levels() {
-        let data = [0xf800_u16, 0x07e0, 0x001f, 0xffff, 0x8410, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
-        let rgb = Frame { format: PixelFormat::Rgb565, data, ..grey() }.rgb().unwrap();
+        let bytes =
+            [0xf800_u16, 0x07e0, 0x001f, 0xffff, 0x8410, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let pixels = Frame { format: PixelFormat::Rgb565, bytes, ..grey() }.into_pixels();
         let expected = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255; 3], [132, 130, 132], [0; 3]];
-        assert_eq!(rgb, expected.concat());
-        assert_eq!(grey().rgb(), None);
+        assert_eq!(pixels, Pixels::Rgb(expected.concat()));
+        assert_eq!(grey().into_pixels(), Pixels::Grey(vec![1, 2, 3, 4, 5, 6]));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod container;
 mod depth;
 mod error;
 mod file;
+mod gates;
 mod keys;
 mod manifest;
 #[cfg(feature = "sign")]
@@ -17,6 +18,7 @@ pub use container::{Bundle, CONTAINER_VERSION, MAGIC, Parts};
 pub use depth::{Depth, DepthError};
 pub use error::{KeyError, OpenBundleError};
 pub use file::{remove_unfinished, write_atomic};
+pub use gates::{Flagged, Gates, InDistribution, QualityLimits};
 pub use keys::TrustedKeys;
 pub use manifest::{
     Channels, ClassOperatingPoint, DataSource, FORMAT_VERSION, Golden, GoldenVector, Manifest, Measured, ModelEntry,

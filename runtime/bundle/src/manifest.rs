@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Depth;
+use crate::{Depth, Gates};
 
 /// The newest version of the manifest that this crate reads; what it writes is the oldest that can say what is meant
-/// ([`Preprocessing::format_version`]), so that devices in the field read it.
-pub const FORMAT_VERSION: u32 = 2;
+/// ([`Manifest::format_version_for`]), so that devices in the field read it.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Colour of a picture or of a network's input.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -67,8 +67,7 @@ pub struct Preprocessing {
 
 impl Preprocessing {
     /// The oldest version of the manifest that can say this: 2 where samples have 16 bits, else 1.
-    #[must_use]
-    pub fn format_version(&self) -> u32 {
+    fn format_version(&self) -> u32 {
         match self.depth_bits {
             Depth::Eight => 1,
             Depth::Sixteen => 2,
@@ -190,7 +189,7 @@ pub struct ModelEntry {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// As [`Preprocessing::format_version`] says when written by this crate; at most [`FORMAT_VERSION`].
+    /// As [`Manifest::format_version_for`] says when written by this crate; at most [`FORMAT_VERSION`].
     pub format_version: u32,
     /// Name of the model.
     pub name: String,
@@ -206,6 +205,9 @@ pub struct Manifest {
     pub probability_calibration: ProbabilityCalibration,
     /// From probabilities to a decision.
     pub operating_point: OperatingPoint,
+    /// What a picture must be like for that; not written where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates: Option<Gates>,
     /// The model.
     pub model: ModelEntry,
     /// What every runtime must reproduce.
@@ -215,6 +217,12 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The oldest version of the manifest that can say this: 3 with gates, 2 where samples have 16 bits, else 1.
+    #[must_use]
+    pub fn format_version_for(preprocessing: &Preprocessing, gates: Option<&Gates>) -> u32 {
+        if gates.is_some() { 3 } else { preprocessing.format_version() }
+    }
+
     /// The first thing in here that contradicts itself, in words.
     pub(crate) fn contradiction(&self) -> Option<String> {
         let (classes, channels) = (self.classes.len(), self.preprocessing.channels.count());
@@ -253,6 +261,14 @@ impl Manifest {
         let named: Vec<&String> = self.operating_point.classes.iter().map(|class| &class.class).collect();
         if named != self.classes.iter().collect::<Vec<_>>() {
             return Some("the operating point should name every class, in the order of the logits".to_owned());
+        }
+        if let Some(gates) = &self.gates {
+            if self.format_version < 3 {
+                return Some(format!("gates need format_version 3, found {}", self.format_version));
+            }
+            if let Some(wrong) = gates.contradiction(channels) {
+                return Some(wrong);
+            }
         }
         if self.golden.vectors.is_empty() || !(self.golden.tolerance.is_finite() && self.golden.tolerance >= 0.0) {
             return Some("there should be a golden vector, and a tolerance of 0 or more".to_owned());

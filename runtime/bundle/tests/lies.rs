@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use remedis_bundle::{
-    Bundle, BundleBuilder, Channels, ClassOperatingPoint, Depth, FORMAT_VERSION, Golden, GoldenVector, Manifest,
-    Measured, ModelEntry, OpenBundleError, OperatingPoint, Parts, Preprocessing, ProbabilityCalibration, Provenance,
-    Resize, SealBundleError, SigningKey, TrustedKeys,
+    Bundle, BundleBuilder, Channels, ClassOperatingPoint, Depth, FORMAT_VERSION, Flagged, Gates, Golden, GoldenVector,
+    InDistribution, Manifest, Measured, ModelEntry, OpenBundleError, OperatingPoint, Parts, Preprocessing,
+    ProbabilityCalibration, Provenance, QualityLimits, Resize, SealBundleError, SigningKey, TrustedKeys,
 };
 use sha2::{Digest, Sha256};
 
@@ -40,6 +40,7 @@ fn manifest() -> Manifest {
             coverage: Measured::default(),
             classes: vec![class("lymphocyte"), class("monocyte")],
         },
+        gates: None,
         model: ModelEntry {
             section: "model.onnx".to_owned(),
             format: "onnx-qdq-13".to_owned(),
@@ -61,7 +62,75 @@ fn manifest() -> Manifest {
 fn grey(depth_bits: Depth) -> Manifest {
     let (mean, std) = (vec![0.5], vec![0.5]);
     let preprocessing = Preprocessing { channels: Channels::Grey, depth_bits, mean, std, ..manifest().preprocessing };
-    Manifest { format_version: preprocessing.format_version(), preprocessing, ..manifest() }
+    Manifest { format_version: Manifest::format_version_for(&preprocessing, None), preprocessing, ..manifest() }
+}
+
+/// Limits on pictures of three channels.
+fn gated() -> Manifest {
+    let quality = QualityLimits {
+        min_width: 32,
+        min_height: 32,
+        min_aspect: 0.8,
+        max_aspect: 1.25,
+        min_mean: 0.2,
+        max_mean: 0.9,
+        max_black_share: 0.1,
+        max_white_share: 0.3,
+        min_sharpness: 12.5,
+    };
+    let in_distribution =
+        InDistribution { mean: vec![0.5; 6], whitening: vec![0.1; 21], max_distance: 4.0, max_energy: -1.5 };
+    let share = |value| Measured { value: Some(value), low: Some(0.0), high: Some(1.0), n: 9 };
+    let flagged = Flagged {
+        images: "in_distribution".to_owned(),
+        quality: share(0.25),
+        unlike: share(0.5),
+        either: share(0.625),
+    };
+    let measured_on = "validation".to_owned();
+    let gates = Gates { quality, in_distribution, quantile: 0.995, measured_on, flagged: vec![flagged] };
+    Manifest { format_version: 3, gates: Some(gates), ..manifest() }
+}
+
+/// As above: without gates there is no trace of them, and with them a program that would not apply them does not open the bundle.
+#[test]
+fn no_gates_are_not_written_and_gates_are_a_newer_format() {
+    let written = serde_json::to_string(&manifest()).unwrap();
+    assert!(!written.contains("gates"), "{written}");
+    assert_eq!(serde_json::from_str::<Manifest>(&written).unwrap().gates, None);
+    let gates = gated().gates;
+    let version = |manifest: Manifest, gates| Manifest::format_version_for(&manifest.preprocessing, gates);
+    assert_eq!(version(grey(Depth::Eight), None), 1);
+    assert_eq!([grey(Depth::Eight), grey(Depth::Sixteen)].map(|manifest| version(manifest, gates.as_ref())), [3, 3]);
+    let key = SigningKey::generate().unwrap();
+    let trusted = TrustedKeys::from_texts(&[key.public_key()]).unwrap();
+    let bytes = builder(gated()).seal(&key).unwrap();
+    assert_eq!(Bundle::from_bytes(&bytes, &trusted).unwrap().manifest(), &gated());
+}
+
+#[test]
+fn gates_that_contradict_themselves_are_not_sealed() {
+    fn check(change: impl Fn(&mut Gates), words: &str) {
+        let mut wrong = gated();
+        change(wrong.gates.as_mut().unwrap());
+        let error = builder(wrong).seal(&SigningKey::generate().unwrap()).unwrap_err();
+        let SealBundleError::Refused(OpenBundleError::Contradiction { reason }) = &error else { panic!("{error:?}") };
+        assert!(reason.contains(words), "expected {words:?} in {reason:?}");
+    }
+    check(|gates| gates.quality.min_height = 0, "should be positive");
+    check(|gates| gates.quality.min_aspect = -1.0, "should be positive");
+    check(|gates| gates.quality.max_aspect = 0.5, "no aspect is from 0.8 to 0.5");
+    check(|gates| gates.quality.min_mean = 0.95, "no mean is from 0.95 to 0.9");
+    check(|gates| gates.quality.max_white_share = 1.5, "shares of black and white");
+    check(|gates| gates.quality.min_sharpness = -0.5, "sharpness");
+    check(|gates| gates.in_distribution.mean.truncate(2), "6 values");
+    check(|gates| gates.in_distribution.whitening.push(0.0), "triangle");
+    check(|gates| gates.in_distribution.max_distance = 0.0, "positive");
+    check(|gates| gates.quantile = 1.0, "quantile");
+    let old = Manifest { format_version: 2, ..gated() };
+    let error = builder(old).seal(&SigningKey::generate().unwrap()).unwrap_err();
+    let is_said = matches!(&error, SealBundleError::Refused(OpenBundleError::Contradiction { reason }) if reason.contains("format_version 3"));
+    assert!(is_said, "{error:?}");
 }
 
 /// What was written before there was a choice stays as it was, byte by byte; a program of that time refuses the rest as newer.

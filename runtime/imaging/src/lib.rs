@@ -6,20 +6,26 @@
 //! Samples have 8 bits or 16, as the model's [`Preprocessing`] says: [`decode`] makes them of that [`Depth`], [`resize`] keeps it in
 //! whole numbers, [`normalise`] ends it. There is one way for both; they differ in the largest number, 255 or 65,535.
 //!
+//! [`Quality`] measures a resized picture: how well it was taken and how it looks, for the limits that a bundle sets.
+//!
 //! [`decode`] reads PNG, JPEG and DICOM and answers any other bytes, damaged ones included, with an error: it does not
 //! panic, does not recurse over its input and bounds the memory that it takes. It does *not* apply EXIF orientation,
 //! colour profiles or DICOM overlays, and of a film of many frames it reads the first.
 
 mod decode;
 mod dicom;
+mod gate;
 mod image;
 mod prepare;
+mod quality;
 mod samples;
 
 pub use decode::{DecodeError, MAX_PIXELS, decode};
 pub use dicom::DicomError;
+pub use gate::{Gate, GateResult};
 pub use image::{Image, encode_png};
-pub use prepare::{PrepareError, normalise, prepare, resize, scale, standardise, unit};
+pub use prepare::{PrepareError, normalise, prepare, resize, scale, seen, standardise, unit};
+pub use quality::{ChannelStatistics, Quality, distance};
 pub use samples::{Sample, Samples};
 
 pub use remedis_bundle::{Channels, Depth, Preprocessing, Resize};

@@ -94,6 +94,22 @@ pub fn resize(image: &Image, preprocessing: &Preprocessing) -> Result<Image, Pre
     })
 }
 
+/// Which part of a picture of `size`, `[width, height]`, [`resize`] keeps: left, top, width and height as shares of the picture.
+#[must_use]
+pub fn seen(size: [u32; 2], preprocessing: &Preprocessing) -> [f64; 4] {
+    let [width, height] = size;
+    let wanted = preprocessing;
+    match wanted.resize {
+        Resize::Stretch => [0.0, 0.0, 1.0, 1.0],
+        Resize::CentreCrop => {
+            let part =
+                fir::CropBox::fit_src_into_dst_size(width, height, wanted.width, wanted.height, Some((0.5, 0.5)));
+            let [width, height] = [width, height].map(|side| f64::from(side.max(1)));
+            [part.left / width, part.top / height, part.width / width, part.height / height]
+        }
+    }
+}
+
 /// The picture, or the part of it that `options` name, at `size` `[width, height]`, its channels and depth kept.
 ///
 /// # Errors

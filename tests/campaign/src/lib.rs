@@ -3,6 +3,9 @@
 //! `cargo xtask campaign --list` names them, `cargo xtask campaign NAME` runs one in full; their small forms are tests. A campaign is
 //! deterministic by its seed wherever it simulates, fails when a promise is broken, and prints the table either way.
 
+mod fault;
+pub mod link;
+pub mod openmv;
 mod table;
 
 pub use table::Table;
@@ -36,4 +39,15 @@ pub struct Outcome {
 }
 
 /// All campaigns.
-pub const ALL: &[Campaign] = &[];
+pub const ALL: &[Campaign] = &[
+    Campaign {
+        name: "link",
+        about: "our own link: a million frames with errors of every kind, and the share of the line that is image",
+        run: link::run,
+    },
+    Campaign {
+        name: "openmv",
+        about: "OpenMV's protocol: 100,000 frames with errors of every kind, and the share of the line that is image",
+        run: openmv::run,
+    },
+];

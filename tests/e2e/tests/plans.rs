@@ -18,7 +18,7 @@ fn a_kept_plan_is_used_while_it_is_right_and_made_again_when_not() {
     let (config, plans) = (folder.path().join("device.toml"), folder.path().join("plans"));
     let text = format!(
         "bundle = {:?}\ntrusted_keys = [{:?}]\nplans = \"plans\"\n[link]\nport = \"line\"\nbaud = 921600\ndevice_id = 1\n\
-         max_image_bytes = 4194304\nresult_retry_ms = 500\nquiet_after_ms = 10000\n[journal]\npath = \"answers.journal\"\n",
+         max_image_bytes = 4194304\nresult_retry_ms = 500\nquiet_after_ms = 10000\n[journal]\nanswers = \"answers.sqlite\"\naudit = \"audit.log\"\n",
         tiny.bundle(),
         tiny.key()
     );

@@ -154,7 +154,7 @@ fn an_unplugged_line_is_said_by_the_device() {
     let absent = folder.path().join("no-such-line");
     let text = format!(
         "bundle = {:?}\ntrusted_keys = [{:?}]\n[link]\nport = {absent:?}\nbaud = 921600\ndevice_id = 1\nmax_image_bytes = \
-         4194304\nresult_retry_ms = 500\nquiet_after_ms = 10000\n[journal]\npath = \"answers.journal\"\n",
+         4194304\nresult_retry_ms = 500\nquiet_after_ms = 10000\n[journal]\nanswers = \"answers.sqlite\"\naudit = \"audit.log\"\n",
         tiny.bundle(),
         tiny.key()
     );

@@ -232,10 +232,37 @@ pub fn sessions() -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
+/// Conversations of an OpenMV camera and its host in the pieces that the target `openmv` reads, and what OpenMV's own client said to a
+/// camera.
+pub fn cameras() -> impl Iterator<Item = Vec<u8>> {
+    let piece = |bytes: &[u8]| [&[bytes.len() as u8], bytes].concat();
+    let talk = |damage: u8| piece(&[3, damage]);
+    let clean = [piece(&[5, 0]), talk(0)].concat().repeat(150);
+    let hurt = [piece(&[5, 1]), talk(0).repeat(6), talk(7), piece(&[4, 40])].concat().repeat(30);
+    let restarted = [clean.clone(), piece(&[6]), piece(&[4, 255]), clean.clone()].concat();
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../firmware/openmv/tests/captures"));
+    let mut capture = &std::fs::read(folder.join("clean.bin")).unwrap()[..];
+    let mut client = Vec::new();
+    while let [kind, _, _, _, _, a, b, c, d, rest @ ..] = capture {
+        let (bytes, rest) = rest.split_at(u32::from_le_bytes([*a, *b, *c, *d]) as usize);
+        if *kind == b'>' && bytes.len() < 255 {
+            client.extend(piece(&[&[0], bytes].concat()));
+        }
+        capture = rest;
+    }
+    [clean, hurt, restarted, client].into_iter()
+}
+
 /// The body of `packet` behind its length; a body too long for that is cut.
 fn described(packet: &Packet) -> Vec<u8> {
     let mut deframer = Deframer::new();
     let Step::Frame { body } = deframer.next(&mut packet.as_bytes()) else { panic!("a packet of our own is whole") };
     let body = &body[..body.len().min(255)];
     [&[body.len() as u8], body].concat()
+}
+
+/// The settings that ship as an example, and the least that will do.
+pub fn settings() -> impl Iterator<Item = Vec<u8>> {
+    let least = "bundle='b'\ntrusted_keys=['k']\n[folder]\npath='i'\n[journal]\nanswers='a'\naudit='l'\n";
+    [include_str!("../../../firmware/device/example.toml"), least].into_iter().map(|text| text.as_bytes().to_vec())
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use remedis_bundle::{Bundle, Measured, Parts, SigningKey, TrustedKeys, write_atomic};
+use remedis_bundle::{Bundle, Gates, Measured, Parts, SigningKey, TrustedKeys, write_atomic};
 use remedis_inference::Model;
 
 /// Environment variable with the password of an encrypted signing key.
@@ -108,11 +108,40 @@ fn inspect(args: &Signed) -> Result<()> {
     for class in &point.classes {
         println!("{:<24} {:>28} {:>28}", class.class, percent(&class.sensitivity), percent(&class.specificity));
     }
+    match &manifest.gates {
+        None => println!("\ngates: none; every picture that can be read is judged"),
+        Some(gates) => show_gates(gates),
+    }
     println!("\n{:<24} {:>12}", "section", "bytes");
     for (name, size) in bundle.sections() {
         println!("{name:<24} {size:>12}");
     }
     Ok(())
+}
+
+fn show_gates(gates: &Gates) {
+    let (limits, near) = (&gates.quality, &gates.in_distribution);
+    let rows = [
+        ("width", format!("{} pixels or more", limits.min_width)),
+        ("height", format!("{} pixels or more", limits.min_height)),
+        ("aspect", format!("{:.3} to {:.3} times as wide as high", limits.min_aspect, limits.max_aspect)),
+        ("exposure", format!("mean luminance {:.3} to {:.3} of white", limits.min_mean, limits.max_mean)),
+        ("black", format!("at most {:.1} % of the samples", 100.0 * limits.max_black_share)),
+        ("white", format!("at most {:.1} % of the samples", 100.0 * limits.max_white_share)),
+        ("sharpness", format!("variance of the Laplacian {:.2} or more", limits.min_sharpness)),
+        ("appearance", format!("at most {:.2} deviations from the images that the model knows", near.max_distance)),
+        ("energy", format!("at most {:.3} nats", near.max_energy)),
+    ];
+    println!("\ngates: outside one of these the answer is \"cannot say\"; limits from {}\n", gates.measured_on);
+    println!("{:<24} passes", "gate");
+    for (name, passes) in rows {
+        println!("{name:<24} {passes}");
+    }
+    println!("\n{:<24} {:>28} {:>28} {:>28}", "refused of", "quality", "unlike", "either");
+    for flagged in &gates.flagged {
+        let [quality, unlike, either] = [&flagged.quality, &flagged.unlike, &flagged.either].map(percent);
+        println!("{:<24} {quality:>28} {unlike:>28} {either:>28}", flagged.images.replace('_', " "));
+    }
 }
 
 fn percent(measured: &Measured) -> String {

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 some inputs failed, 2 could not run. Where nobody reads the output any more, the program ends with 0.
 #![expect(clippy::print_stdout, reason = "this program answers on standard output")]
 
+mod audit;
 mod bench;
 mod bundle;
 mod compile;
@@ -44,6 +45,8 @@ enum Verb {
     Bundle(bundle::Args),
     /// Make the keys that sign bundles
     Keys(keys::Args),
+    /// Verify a device's audit log
+    Audit(audit::Args),
     /// Play the imaging hardware on a serial line
     Simulate(simulate::Args),
 }
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Bench(args) => bench::run(&args),
         Verb::Bundle(args) => bundle::run(&args),
         Verb::Keys(args) => keys::run(&args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use remedis_imaging::decode;
-use remedis_inference::{Decision, Model, Prediction};
+use remedis_inference::{Decision, GateResult, Model, Prediction, Reason};
 use serde::Serialize;
 
 use crate::model::{Ready, Source};
@@ -67,15 +67,35 @@ enum Answer {
         decision: String,
         /// The class where one was decided.
         class: Option<String>,
-        confidence: f32,
-        nearest: String,
+        /// Of the nearest class; neither where the picture itself was refused.
+        confidence: Option<f32>,
+        nearest: Option<String>,
         reason: Option<String>,
+        reason_code: Option<&'static str>,
+        gates: Vec<Gate>,
         probabilities: Vec<f32>,
         logits: Vec<f32>,
     },
     Failed {
         error: String,
     },
+}
+
+/// A gate's result, in the words of `remedis bundle inspect`.
+#[derive(Serialize)]
+struct Gate {
+    name: &'static str,
+    value: f64,
+    low: Option<f64>,
+    high: Option<f64>,
+    passed: bool,
+}
+
+impl From<&GateResult> for Gate {
+    fn from(result: &GateResult) -> Self {
+        let GateResult { gate, value, low, high, passed } = *result;
+        Self { name: gate.name(), value, low, high, passed }
+    }
 }
 
 /// # Errors
@@ -161,14 +181,28 @@ fn answer(model: &Model, file: &Path) -> Answer {
     let prediction = catch_unwind(AssertUnwindSafe(predict))
         .unwrap_or_else(|_panic| Err(anyhow::anyhow!("the program failed on this file; please report it")));
     match prediction {
-        Ok(Prediction { logits, probabilities, decision }) => {
+        Ok(Prediction { logits, probabilities, gates, decision }) => {
             let said = decision.name().to_owned();
-            let (nearest, confidence, reason) = match decision {
-                Decision::Class { name, confidence, .. } => (name, confidence, None),
-                Decision::CannotSay { reason, best } => (best.name, best.confidence, Some(reason)),
+            let (class, best, reason) = match decision {
+                Decision::Class { name, confidence, .. } => (Some(name.clone()), Some((name, confidence)), None),
+                Decision::CannotSay { reason, best } => {
+                    (None, best.map(|best| (best.name, best.confidence)), Some(reason))
+                }
             };
-            let class = reason.is_none().then(|| nearest.clone());
-            Answer::Given { decision: said, class, confidence, nearest, reason, probabilities, logits }
+            let (nearest, confidence) = best.unzip();
+            let (reason_code, reason) = (reason.as_ref().map(Reason::code), reason.as_ref().map(Reason::to_string));
+            let gates = gates.iter().map(Gate::from).collect();
+            Answer::Given {
+                decision: said,
+                class,
+                confidence,
+                nearest,
+                reason,
+                reason_code,
+                gates,
+                probabilities,
+                logits,
+            }
         }
         Err(error) => Answer::Failed { error: format!("{error:#}") },
     }
@@ -178,12 +212,11 @@ fn show(line: &Line, json: bool) -> Result<()> {
     let file = line.file.display();
     let text = match &line.answer {
         _ if json => serde_json::to_string(line)?,
-        Answer::Given { decision, confidence, reason: None, .. } => {
-            format!("{file}: {decision} ({:.1} %)", 100.0 * confidence)
-        }
-        Answer::Given { decision, nearest, reason: Some(reason), .. } => {
-            format!("{file}: {decision}: {reason} (nearest: {nearest})")
-        }
+        Answer::Given { decision, reason, confidence, nearest, .. } => match (reason, confidence, nearest) {
+            (None, Some(confidence), _) => format!("{file}: {decision} ({:.1} %)", 100.0 * confidence),
+            (Some(reason), _, Some(nearest)) => format!("{file}: {decision}: {reason} (nearest: {nearest})"),
+            (reason, ..) => format!("{file}: {decision}: {}", reason.as_deref().unwrap_or_default()),
+        },
         Answer::Failed { error } => {
             eprintln!("{file}: error: {error}");
             return Ok(());

@@ -1,5 +1,6 @@
 //! `remedis simulate`: plays the imaging hardware, over a pseudo-terminal or a real serial port.
 
+mod camera;
 mod hardware;
 mod images;
 mod line;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tally::{Journal, Summary};
+use tally::Journal;
 
 /// Play the imaging hardware: send images to a device and wait for its answers.
 #[derive(clap::Args)]
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// Frames a second at most; 0 sends the next as soon as the last is answered
     #[arg(long, default_value_t = 0.0)]
     rate: f64,
+    /// Be a camera with OpenMV's protocol instead: the device takes frames as it likes, and answers nothing
+    #[arg(long, conflicts_with_all = ["journal", "first_frame"])]
+    openmv: bool,
     /// Probability that a bit is flipped on the line, in either direction
     #[arg(long, default_value_t = 0.0)]
     noise: f64,
@@ -77,46 +81,48 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot listen for Ctrl-C")?;
     }
     let images = images::load(&args.images, args.split.as_deref(), args.frames)?;
+    let line: Box<dyn Line> = match &args.port {
+        Some(port) => Box::new(Serial::open(port, args.baud)?),
+        None => {
+            let line = Pseudo::open(args.link.as_deref())?;
+            eprintln!("imaging hardware on {}", line.path().display());
+            Box::new(line)
+        }
+    };
+    let line = Noisy::new(line, Noise::new(args.noise, args.drop, args.seed));
+    if args.openmv {
+        let summary = camera::show(line, &images, args.frames, args.rate, timeout, &stop)?;
+        return finish(args, &summary, summary.unread);
+    }
     let mut journal = args.journal.as_deref().map(Journal::open).transpose()?;
+    let summary = Hardware::new(line, pace(args, timeout), &images, journal.as_mut()).run(&stop)?;
+    finish(args, &summary, summary.unanswered)
+}
+
+fn pace(args: &Args, timeout: Duration) -> Pace {
     let clock_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    let pace = Pace {
+    Pace {
         n_frames: args.frames,
         first_frame: args.first_frame.unwrap_or(clock_ms << 16),
         rate: args.rate,
         timeout,
         session: clock_ms as u32,
         timing: timing(args.port.as_ref().map(|_| args.baud)),
-    };
-    let noise = Noise::new(args.noise, args.drop, args.seed);
-    let summary = match &args.port {
-        Some(port) => drive(Serial::open(port, args.baud)?, noise, pace, &images, journal.as_mut(), &stop)?,
-        None => {
-            let line = Pseudo::open(args.link.as_deref())?;
-            eprintln!("imaging hardware on {}", line.path().display());
-            drive(line, noise, pace, &images, journal.as_mut(), &stop)?
-        }
-    };
+    }
+}
+
+/// Prints how it went; 1 when a frame is left over.
+fn finish(args: &Args, summary: &(impl serde::Serialize + std::fmt::Display), n_left: u64) -> Result<ExitCode> {
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        println!("{}", serde_json::to_string_pretty(summary)?);
     } else {
         println!("{summary}");
     }
-    Ok(if summary.unanswered == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if n_left == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn drive(
-    line: impl Line,
-    noise: Noise,
-    pace: Pace,
-    images: &[images::Picture],
-    journal: Option<&mut Journal>,
-    stop: &AtomicBool,
-) -> Result<Summary> {
-    Hardware::new(Noisy::new(line, noise), pace, images, journal).run(stop)
-}
-
-/// Waits that suit the line: two of the largest packets and a turn-around, at ten bits a byte.
+/// Waits that suit the line: two of the largest packets, as much again in the port's buffers and a turn-around, at ten bits a byte.
 fn timing(baud: Option<u32>) -> Timing {
-    let packets_ms = baud.map_or(0, |baud| 2 * 10 * 1000 * remedis_link::MAX_WIRE as u64 / u64::from(baud.max(1)));
+    let packets_ms = baud.map_or(0, |baud| 4 * 10 * 1000 * remedis_link::MAX_WIRE as u64 / u64::from(baud.max(1)));
     Timing { ack_ms: 200 + packets_ms, result_ms: 1000 + packets_ms, keepalive_ms: 1000, retries: 8 }
 }

@@ -77,8 +77,15 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     for emulated in &EMULATED {
         let cpu = emulated.cpu;
-        test_engine(&toolchain, emulated).with_context(|| format!("the integer engine on an emulated {cpu}"))?;
+        test(&toolchain, emulated, &["--lib", "--tests", "-p", "remedis-kernels", "-p", "remedis-plan"])
+            .with_context(|| format!("the integer engine on an emulated {cpu}"))?;
         println!("{cpu}: kernels, plans and whole networks give the bits of x86-64");
+    }
+    for emulated in EMULATED.iter().filter(|emulated| emulated.cpu != "max" && emulated.cpu != "cortex-a53") {
+        let cpu = emulated.cpu;
+        test(&toolchain, emulated, &["--test", "pictures", "-p", "remedis-screen"])
+            .with_context(|| format!("the pages of the screen on an emulated {cpu}"))?;
+        println!("{cpu}: the pages of the screen have the pixels of x86-64");
     }
     let key = args.key.clone().unwrap_or_else(|| bundle.with_file_name("keys").join("signing.pub"));
     for Emulated { cpu, emulator, .. } in EMULATED.iter().filter(|emulated| emulated.target == TARGET) {
@@ -131,13 +138,13 @@ fn cross_cargo(toolchain: &Path, target_folder: &Path) -> Command {
     command
 }
 
-/// The tests of kernels and plans on an emulated processor; documentation tests need a toolchain that this one has not.
-fn test_engine(toolchain: &Path, emulated: &Emulated) -> Result<()> {
+/// Tests on an emulated processor; documentation tests need a toolchain that this one has not.
+fn test(toolchain: &Path, emulated: &Emulated, which: &[&str]) -> Result<()> {
     let Emulated { cpu, target, emulator } = emulated;
     let mut command = cross_cargo(toolchain, &step::target()?.join("cross"));
     command
-        .args(["test", "-q", "--target", target, "--profile", "quick", "--lib", "--tests"])
-        .args(["-p", "remedis-kernels", "-p", "remedis-plan"])
+        .args(["test", "-q", "--target", target, "--profile", "quick"])
+        .args(which)
         .env(format!("CARGO_TARGET_{}_RUNNER", upper(target)), format!("{emulator} -cpu {cpu}"))
         .env("PROPTEST_CASES", "40");
     execute(&mut command)

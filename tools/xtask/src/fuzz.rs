@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::nightly::{self, HOST};
 use crate::step::{self, Outcome, capture, execute, is_installed};
 
-const TARGETS: [&str; 7] = ["plan", "onnx", "bundle", "picture", "shard", "weights", "link"];
+const TARGETS: [&str; 9] = ["plan", "onnx", "bundle", "picture", "shard", "weights", "link", "openmv", "settings"];
 /// As cargo-fuzz builds: coverage of edges and comparisons, counted in the program itself.
 const RUSTFLAGS: &str = "-Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \

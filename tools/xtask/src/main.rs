@@ -1,9 +1,10 @@
-//! Checks and chores of the workspace: `cargo xtask check | demo | tidy | cross | fuzz | sanitize`.
+//! Checks and chores of the workspace: `cargo xtask check | demo | tidy | cross | fuzz | campaign | sanitize`.
 //!
 //! Everything CI does is here, in Rust, so that a contributor's machine and CI run the same thing. It holds no product
 //! code: the demo drives the same binaries a user would.
 #![expect(clippy::print_stdout, reason = "this program speaks to the person who runs it")]
 
+mod campaign;
 mod check;
 mod cross;
 mod demo;
@@ -37,6 +38,8 @@ enum Chore {
     Cross(cross::Args),
     /// Fuzz whatever reads foreign bytes, and say how much was tried and what was found
     Fuzz(fuzz::Args),
+    /// Run a long campaign against the links or the device, and print its table
+    Campaign(campaign::Args),
     /// Run the tests of kernels and plans under AddressSanitizer
     Sanitize,
 }
@@ -48,6 +51,7 @@ fn main() -> std::process::ExitCode {
         Chore::Tidy => tidy::run().map(|()| Outcome::Passed),
         Chore::Cross(args) => cross::run(&args),
         Chore::Fuzz(args) => fuzz::run(&args),
+        Chore::Campaign(args) => campaign::run(&args).map(|()| Outcome::Passed),
         Chore::Sanitize => sanitize::run(),
     };
     match result {

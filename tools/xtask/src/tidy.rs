@@ -55,6 +55,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("remedis-link", &[]),
     ("remedis-openmv", &[]),
     ("remedis-screen", &[]),
+    ("remedis-settings", &["remedis-link"]),
     ("remedis-store", &[]),
     ("remedis-slots", &["remedis-bundle"]),
     ("remedis-web", &[]),
@@ -68,6 +69,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "remedis-link",
             "remedis-openmv",
             "remedis-screen",
+            "remedis-settings",
             "remedis-store",
             "remedis-slots",
             "remedis-web",
@@ -87,6 +89,7 @@ const DOORS: &[(&str, &[&str])] = &[
             "remedis-store",
         ],
     ),
+    ("remedis-campaign", &["remedis-link", "remedis-openmv"]),
     ("xtask", &[]),
 ];
 

@@ -141,6 +141,9 @@ mod tests {
                 "classes": [{"class": "a", "n": 3, "n_undecided": 1, "sensitivity": null, "specificity": null,
                     "sensitivity_undecided_missed": null, "specificity_undecided_alarmed": null}],
                 "confusion": {"counts": [[3, 1], [0, 4]], "undecided": [1, 0]}},
+            "gates": {"quality": {}, "in_distribution": {}, "quantile": 0.995, "measured_on": "the val images of <i>cells",
+                "flagged": [{"images": "in_distribution", "quality": known, "unlike": unknown,
+                    "either": {"value": 0.5, "low": 0.25, "high": 0.75, "n": 40}}]},
             "bundle": {"digest": "aa", "int8_bytes": 100, "float_bytes": 400, "n_golden": 8, "export_difference": 1e-6},
             "warnings": ["basophil left out"]
         })
@@ -157,6 +160,8 @@ mod tests {
             html.contains("0.800 (0.700 to 0.900)") && html.contains("undefined") && html.contains("basophil left out")
         );
         assert!(html.contains("data:image/png;base64,cG5n") && html.contains("<svg"));
+        let refused = "<td>in distribution</td><td class=\"n\">40</td><td>80 % (70 to 90)</td><td>undefined</td><td>50 % (25 to 75)</td>";
+        assert!(html.contains(refused) && html.contains("&lt;i&gt;cells"), "{html}");
         assert!(html.contains("frozen embeddings") && html.contains("0.625"));
         let bare = render(&results(), metrics, "seed = 7", None).expect("a report");
         assert!(!bare.contains("data:image/png") && bare.contains("<svg"), "no picture of the images");

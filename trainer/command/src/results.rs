@@ -1,5 +1,6 @@
 //! What a run found, as `results.json` holds it: every number of the report, no clock, so equal seeds give equal files.
 
+use remedis_bundle::Gates;
 use remedis_metrics::{Bootstrap, ConfidenceThreshold, ConfusionMatrix, Interval};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,8 @@ pub(crate) struct Results {
     pub(crate) probability_calibration: ProbabilityCalibration,
     /// When the int8 student answers, and how well then.
     pub(crate) operating_point: OperatingPointResults,
+    /// Which pictures the device refuses, as the bundle says it, and how many of each set.
+    pub(crate) gates: Gates,
     /// The shipped model.
     pub(crate) bundle: BundleSummary,
     /// What was left out or should be known.
@@ -195,7 +198,7 @@ pub(crate) struct ProbabilityCalibration {
     pub(crate) brier_after: Option<f64>,
 }
 
-/// The locked threshold, and the int8 student measured at it on the test split.
+/// The locked threshold, and the int8 student measured at it and with the gates in force on the test split.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct OperatingPointResults {
     /// Accuracy wanted among answered validation images.

@@ -5,6 +5,7 @@ mod devices;
 mod evaluate;
 pub(crate) mod fits;
 pub(crate) mod folder;
+mod gates;
 mod local;
 mod probes;
 mod ranks;
@@ -160,6 +161,7 @@ fn stages(
         student: shipped.student,
         probability_calibration: shipped.probability_calibration,
         operating_point: shipped.operating_point,
+        gates: shipped.gates,
         bundle: shipped.bundle,
         warnings,
     };

@@ -30,6 +30,9 @@ pub struct Audit {
     pub sites: BTreeMap<String, usize>,
     /// Images by `width x height`, in pixels.
     pub sizes: BTreeMap<String, usize>,
+    /// Width and height of each row's decoded picture, where it is one.
+    #[serde(skip)]
+    pub shapes: Vec<Option<[u32; 2]>>,
     /// What forbids the use of the set.
     pub errors: Vec<Finding>,
     /// What a person should know.
@@ -143,6 +146,7 @@ pub fn audit(index: &Index) -> Audit {
         classes: BTreeMap::new(),
         sites: BTreeMap::new(),
         sizes: BTreeMap::new(),
+        shapes: looks.iter().map(|look| look.as_ref()?.picture.as_ref().map(|((w, h), _)| [*w, *h])).collect(),
         errors: Vec::new(),
         warnings: Vec::new(),
     };

@@ -2,14 +2,16 @@
 //!
 //! A golden vector is a synthetic image, never a patient's, with the logits of [`QuantGraph::run`]. Runtimes may round
 //! an 8-bit value the other way (tract runs the QDQ model in float), so their logits may differ by the tolerance, which
-//! is measured on the network itself. Only images whose decision no such difference can change are chosen.
+//! is measured on the network itself. Only images whose decision no such difference can change are chosen, whether a gate or the
+//! confidence decides.
 
 use remedis_bundle::{
-    BundleBuilder, Golden, GoldenVector, Manifest, ModelEntry, OperatingPoint, Preprocessing, ProbabilityCalibration,
-    Provenance, SigningKey,
+    BundleBuilder, Gates, Golden, GoldenVector, Manifest, ModelEntry, OperatingPoint, Preprocessing,
+    ProbabilityCalibration, Provenance, SigningKey,
 };
-use remedis_imaging::{Image, encode_png};
+use remedis_imaging::{Gate, Image, Quality, encode_png, normalise, resize};
 
+use crate::gates::Seen;
 use crate::graph::QuantGraph;
 use crate::onnx::{INPUT, INT8_FORMAT, OUTPUT, write_onnx};
 
@@ -24,6 +26,8 @@ const FLIP_ONE_IN: u64 = 100;
 const N_TRIALS: u64 = 4;
 /// Head-room over the largest difference measured.
 const SAFETY: f32 = 2.0;
+/// A measure of a picture nearer to its limit than this, relative to itself and at least to 1, is no base for a decision.
+const NEAR: f64 = 1e-6;
 
 /// What a manifest says beyond the network itself.
 #[derive(Clone, Debug)]
@@ -42,6 +46,8 @@ pub struct Description {
     pub probability_calibration: ProbabilityCalibration,
     /// Where "cannot say" begins, and what was measured there.
     pub operating_point: OperatingPoint,
+    /// What a picture must be like for that.
+    pub gates: Option<Gates>,
     /// Where the network comes from.
     pub provenance: Provenance,
 }
@@ -128,7 +134,7 @@ pub fn bundle(
         output: OUTPUT.to_owned(),
     };
     let manifest = Manifest {
-        format_version: description.preprocessing.format_version(),
+        format_version: Manifest::format_version_for(&description.preprocessing, description.gates.as_ref()),
         name: description.name.clone(),
         version: description.version.clone(),
         intended_use: description.intended_use.clone(),
@@ -136,6 +142,7 @@ pub fn bundle(
         preprocessing: description.preprocessing.clone(),
         probability_calibration: description.probability_calibration.clone(),
         operating_point: description.operating_point.clone(),
+        gates: description.gates.clone(),
         model,
         golden,
         provenance: description.provenance.clone(),
@@ -158,15 +165,18 @@ pub fn golden(
     n_golden: usize,
 ) -> Result<GoldenSet, GoldenError> {
     check(description, graph)?;
-    let prepare = |(index, image)| {
-        remedis_imaging::prepare(image, &description.preprocessing)
-            .map_err(|source| GoldenError::Prepare { index, source })
+    let prepare = |(index, image): (usize, &Image)| -> Result<_, GoldenError> {
+        let resized =
+            resize(image, &description.preprocessing).map_err(|source| GoldenError::Prepare { index, source })?;
+        let quality = Quality::measure([image.width, image.height], &resized);
+        Ok((normalise(&resized, &description.preprocessing), quality))
     };
-    let prepared = images.iter().enumerate().map(prepare).collect::<Result<Vec<_>, _>>()?;
+    let measured = images.iter().enumerate().map(prepare).collect::<Result<Vec<_>, _>>()?;
+    let (prepared, qualities): (Vec<_>, Vec<_>) = measured.into_iter().unzip();
     let logits = graph.run_all(&prepared);
     let tolerance = tolerance(graph, &prepared, &logits);
     let decided: Vec<(usize, String)> = (0..images.len())
-        .filter_map(|index| Some((index, decision(description, &logits[index], tolerance)?)))
+        .filter_map(|index| Some((index, decision(description, &qualities[index], &logits[index], tolerance)?)))
         .collect();
     if decided.is_empty() {
         return Err(GoldenError::NoneDecided { n_images: images.len(), tolerance });
@@ -221,8 +231,29 @@ fn scrambled(state: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// The decision on `logits`, if no change of each logit by up to `tolerance` makes another one.
-fn decision(description: &Description, logits: &[f32], tolerance: f32) -> Option<String> {
+/// The decision on a picture and its `logits`, if no change of each logit by up to `tolerance` makes another one.
+fn decision(description: &Description, quality: &Quality, logits: &[f32], tolerance: f32) -> Option<String> {
+    match gated(description, quality, logits, tolerance)? {
+        true => confident(description, logits, tolerance),
+        false => Some(CANNOT_SAY.to_owned()),
+    }
+}
+
+/// Whether every gate passes; `None` where one is too near to its limit.
+fn gated(description: &Description, quality: &Quality, logits: &[f32], tolerance: f32) -> Option<bool> {
+    let Some(gates) = &description.gates else { return Some(true) };
+    let seen = Seen::new(quality.clone(), logits);
+    let results = seen.results(&description.preprocessing, gates);
+    let is_near = |result: &remedis_imaging::GateResult| {
+        // The energy changes by no more than the logits do.
+        let by_logits = if result.gate == Gate::Energy { f64::from(tolerance) } else { 0.0 };
+        result.is_near(by_logits + NEAR * result.value.abs().max(1.0))
+    };
+    (!results.iter().any(is_near)).then(|| results.iter().all(|result| result.passed))
+}
+
+/// The decision of the operating point, if no change of each logit by up to `tolerance` makes another one.
+fn confident(description: &Description, logits: &[f32], tolerance: f32) -> Option<String> {
     let (best, &largest) = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1))?;
     let second = logits
         .iter()
@@ -301,6 +332,7 @@ mod tests {
                 coverage,
                 classes: vec![],
             },
+            gates: None,
             provenance: Provenance { plan_sha256: "0".repeat(64), seed: 0, data: vec![], tools: BTreeMap::new() },
         }
     }
@@ -356,11 +388,11 @@ mod tests {
     #[test]
     fn a_decision_on_the_edge_is_not_golden() {
         let description = description(0.5);
-        assert_eq!(decision(&description, &[3.0, 0.0, 0.0, 0.0, 0.0], 0.1).as_deref(), Some("a"));
-        assert_eq!(decision(&description, &[3.0, 2.9, 0.0, 0.0, 0.0], 0.1), None);
-        assert_eq!(decision(&description, &[0.5, 0.1, 0.1, 0.1, 0.1], 0.1).as_deref(), Some("cannot say"));
+        assert_eq!(confident(&description, &[3.0, 0.0, 0.0, 0.0, 0.0], 0.1).as_deref(), Some("a"));
+        assert_eq!(confident(&description, &[3.0, 2.9, 0.0, 0.0, 0.0], 0.1), None);
+        assert_eq!(confident(&description, &[0.5, 0.1, 0.1, 0.1, 0.1], 0.1).as_deref(), Some("cannot say"));
         // Confidence e^1.4 / (e^1.4 + 4) = 0.503: above the threshold by less than the tolerance is worth.
-        assert_eq!(decision(&description, &[1.4, 0.0, 0.0, 0.0, 0.0], 0.1), None);
+        assert_eq!(confident(&description, &[1.4, 0.0, 0.0, 0.0, 0.0], 0.1), None);
     }
 
     #[test]
@@ -369,8 +401,55 @@ mod tests {
         let logits = [40.0, 0.0, 0.0, 0.0, 0.0];
         // The device says a class here; in 64 bits it could not say.
         assert_eq!(remedis_plan::probabilities(&logits, 1.0)[0], 1.0);
-        assert_eq!(decision(&description, &logits, 0.1), None);
-        assert_eq!(decision(&description, &[3.0, 0.0, 0.0, 0.0, 0.0], 0.1).as_deref(), Some("cannot say"));
+        assert_eq!(confident(&description, &logits, 0.1), None);
+        assert_eq!(confident(&description, &[3.0, 0.0, 0.0, 0.0, 0.0], 0.1).as_deref(), Some("cannot say"));
+    }
+
+    /// Gates that `pictures` pass, measured on them.
+    fn gates(description: &Description, graph: &QuantGraph, pictures: &[Image]) -> Gates {
+        let of = |image| Quality::of(image, &description.preprocessing).unwrap();
+        let run = |image| graph.run(&remedis_imaging::prepare(image, &description.preprocessing).unwrap());
+        let known: Vec<Quality> = pictures.iter().map(of).collect();
+        let seen: Vec<Seen> = pictures.iter().map(|image| Seen::new(of(image), &run(image))).collect();
+        crate::fit_gates(&known, &seen, &description.preprocessing, "tests".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_gate_decides_before_the_confidence() {
+        let (mut description, pictures) = (description(0.0), pictures(20));
+        let graph = network(&description, &pictures);
+        let fitted = gates(&description, &graph, &pictures);
+        description.gates = Some(fitted.clone());
+        let decisions = |description: &Description| -> Vec<String> {
+            let set = golden(description, &graph, &pictures, 20).unwrap();
+            set.golden.vectors.into_iter().map(|vector| vector.decision).collect()
+        };
+        assert!(decisions(&description).iter().all(|decision| decision != "cannot say"));
+        let mut none = fitted.clone();
+        none.quality.min_width = 1000;
+        description.gates = Some(none);
+        assert!(decisions(&description).iter().all(|decision| decision == "cannot say"));
+        let mut strange = fitted;
+        strange.in_distribution.max_energy = -1e3;
+        description.gates = Some(strange);
+        assert!(decisions(&description).iter().all(|decision| decision == "cannot say"));
+    }
+
+    #[test]
+    fn a_measure_at_its_limit_is_not_golden() {
+        let (mut description, pictures) = (description(0.0), pictures(2));
+        let graph = network(&description, &pictures);
+        let mut gates = gates(&description, &graph, &pictures);
+        let logits = [3.0, 0.0, 0.0, 0.0, 0.0];
+        gates.in_distribution.max_energy = crate::gates::energy(&logits) + 0.05;
+        description.gates = Some(gates.clone());
+        let quality = Quality::of(&pictures[0], &description.preprocessing).unwrap();
+        let decide = |description: &Description, tolerance| decision(description, &quality, &logits, tolerance);
+        assert_eq!(decide(&description, 0.01).as_deref(), Some("a"));
+        assert_eq!(decide(&description, 0.1), None);
+        gates.quality.min_sharpness = quality.sharpness;
+        description.gates = Some(gates);
+        assert_eq!(decide(&description, 0.01), None);
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //!    contract: what an integer means and how each operation rounds.
 //!    [`correct_biases`] then takes back what rounding does to means, which networks of depthwise convolutions need.
 //! 4. [`write_onnx`] writes either graph as ONNX, which onnxruntime and tract open.
-//! 5. [`bundle()`] adds the manifest and the golden vectors, and signs the whole.
+//! 5. [`fit_gates`] says which pictures the device may answer for, by the images that the operating point was chosen on.
+//! 6. [`bundle()`] adds the manifest and the golden vectors, and signs the whole.
 //!
 //! [`FloatGraph::run`] and [`QuantGraph::run`] are plain-Rust references: they define the right answer, and give the
 //! same bits on every machine and with any number of threads. The crate neither trains nor opens ONNX files.
@@ -18,6 +19,7 @@ pub mod bundle;
 pub mod calibrate;
 pub mod correct;
 pub mod fold;
+pub mod gates;
 pub mod graph;
 pub mod onnx;
 pub mod quantise;
@@ -27,9 +29,11 @@ pub use bundle::{Description, GoldenError, SealError, bundle, golden};
 pub use calibrate::{CalibrateError, Range, Ranges, calibrate, calibrate_images};
 pub use correct::correct_biases;
 pub use fold::float_graph;
+pub use gates::{GATE_MARGIN, GATE_QUANTILE, Seen, fit_gates};
 pub use graph::{FloatGraph, Geometry, Node, Op, QuantGraph, Shape, Sides, Window};
 pub use onnx::write_onnx;
 pub use quantise::{Affine, QuantiseError, quantise};
+pub use remedis_model::Activation;
 
 #[cfg(test)]
 mod random_net;

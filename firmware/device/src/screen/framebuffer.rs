@@ -3,7 +3,9 @@
 use super::Canvas;
 use embedded_graphics::prelude::{OriginDimensions, Size};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// How a framebuffer stores a pixel.
@@ -108,6 +110,21 @@ impl Geometry {
     }
 }
 
+impl Geometry {
+    /// The rows of `after` that differ from `before`, in runs; all of them where nothing is known of what was there.
+    fn damaged(self, before: Option<&[u8]>, after: &[u8]) -> impl Iterator<Item = Range<usize>> {
+        let stride = self.stride as usize;
+        let is_damaged = |row: usize| {
+            let place = row * stride..(row + 1) * stride;
+            before.is_none_or(|before| before[place.clone()] != after[place])
+        };
+        let rows: Vec<usize> = (0..self.size.height as usize).filter(|&row| is_damaged(row)).collect();
+        let runs: Vec<Range<usize>> =
+            rows.chunk_by(|row, next| row + 1 == *next).map(|run| run[0]..run[0] + run.len()).collect();
+        runs.into_iter()
+    }
+}
+
 /// An open framebuffer.
 #[derive(Debug)]
 pub struct Framebuffer {
@@ -135,13 +152,19 @@ impl Framebuffer {
         self.geometry
     }
 
-    /// Writes a page of the framebuffer's size.
+    /// Writes a page of the framebuffer's size. Of one that shows `before`, only the rows that differ are written, so that nothing
+    /// flickers.
     ///
     /// # Errors
     /// When the device does not take it.
-    pub fn put(mut self, canvas: &Canvas) -> Result<(), FramebufferError> {
-        let bytes = self.geometry.encode(canvas);
-        self.file.write_all(&bytes).map_err(|source| FramebufferError::Io { path: self.path, source })
+    pub fn put(self, before: Option<&Canvas>, page: &Canvas) -> Result<(), FramebufferError> {
+        let bytes = self.geometry.encode(page);
+        let before = before.filter(|before| before.size() == page.size()).map(|before| self.geometry.encode(before));
+        let written = self.geometry.damaged(before.as_deref(), &bytes).try_for_each(|rows| {
+            let place = rows.start * self.geometry.stride as usize..rows.end * self.geometry.stride as usize;
+            self.file.write_all_at(&bytes[place.clone()], place.start as u64)
+        });
+        written.map_err(|source| FramebufferError::Io { path: self.path, source })
     }
 }
 
@@ -169,6 +192,19 @@ mod tests {
         assert!(described("800,480", "8", "800").unwrap_err().to_string().contains("16 or 32"));
         assert!(described("800,480", "32", "1600").is_err());
         assert!(described("0,480", "32", "3200").is_err());
+    }
+
+    #[test]
+    fn only_the_rows_that_differ_are_written() {
+        let geometry = Geometry { size: Size::new(1, 6), format: PixelFormat::Rgb565, stride: 2 };
+        let before = [0; 12];
+        let mut after = before;
+        for at in [2, 5, 11] {
+            after[at] = 9;
+        }
+        assert_eq!(geometry.damaged(Some(&before), &after).collect::<Vec<_>>(), [1..3, 5..6]);
+        assert_eq!(geometry.damaged(None, &after).flatten().count(), 6);
+        assert_eq!(geometry.damaged(Some(&after), &after).count(), 0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The image that was judged, as large as fits.
 
+use super::HeatMap;
 use embedded_graphics::{pixelcolor::Rgb888, prelude::*, primitives::Rectangle};
 
 /// Borrowed samples of an image, 8 bits each, rows from the top, nothing between rows.
@@ -68,12 +69,11 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Draws `picture` in the middle of `area`, proportions kept: pixels are averaged when it shrinks, repeated when it grows.
-///
-/// # Errors
-/// What the target says.
-pub fn draw_picture<D: DrawTarget<Color = Rgb888>>(
+/// Draws `picture` in the middle of `area`, proportions kept, with `heat_map` over it: pixels are averaged when it
+/// shrinks, repeated when it grows.
+pub(crate) fn draw_picture<D: DrawTarget<Color = Rgb888>>(
     picture: &Picture<'_>,
+    heat_map: Option<&HeatMap<'_>>,
     area: Rectangle,
     target: &mut D,
 ) -> Result<(), D::Error> {
@@ -82,9 +82,14 @@ pub fn draw_picture<D: DrawTarget<Color = Rgb888>>(
     }
     let place = picture.fitted(area);
     let (columns, rows) = (place.size.width, place.size.height);
+    let stroke = (columns.min(rows) / 150).max(1).cast_signed();
     let pixels = (0..rows).flat_map(|row| {
         let y = span(row, rows, picture.height);
-        (0..columns).map(move |column| picture.mean(span(column, columns, picture.width), y))
+        (0..columns).map(move |column| {
+            let mean = picture.mean(span(column, columns, picture.width), y);
+            let point = Point::new(column.cast_signed(), row.cast_signed());
+            heat_map.map_or(mean, |map| map.over(mean, point, place.size, stroke))
+        })
     });
     target.fill_contiguous(&place, pixels)
 }

@@ -84,6 +84,14 @@ fn centre_crop_drops_the_ends_and_stretch_keeps_them() {
 }
 
 #[test]
+fn what_is_seen_is_the_middle_or_all() {
+    let of = |size, shape| seen(size, &input(2, 1, Channels::Grey, shape));
+    assert_eq!(of([400, 400], Resize::CentreCrop), [0.0, 0.25, 1.0, 0.5]);
+    assert_eq!(of([400, 100], Resize::CentreCrop), [0.25, 0.0, 0.5, 1.0]);
+    assert_eq!(of([400, 100], Resize::Stretch), [0.0, 0.0, 1.0, 1.0]);
+}
+
+#[test]
 fn normalised_values_are_planes_of_standard_scores() {
     let image = Image::new(2, 1, Channels::Rgb, vec![255_u8, 0, 51, 0, 255, 51]);
     let wanted = Preprocessing {

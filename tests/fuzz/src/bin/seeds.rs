@@ -11,6 +11,8 @@ fn main() {
     write(&Path::new(&folder).join("shard"), remedis_fuzz::seeds::shards());
     write(&Path::new(&folder).join("weights"), remedis_fuzz::seeds::weights());
     write(&Path::new(&folder).join("link"), remedis_fuzz::seeds::sessions());
+    write(&Path::new(&folder).join("openmv"), remedis_fuzz::seeds::cameras());
+    write(&Path::new(&folder).join("settings"), remedis_fuzz::seeds::settings());
 }
 
 fn write(folder: &Path, files: impl Iterator<Item = Vec<u8>>) {

@@ -65,7 +65,7 @@ impl<'a, L: Line> Hardware<'a, L> {
             if !self.sender.is_free() && self.since.elapsed() > self.pace.timeout {
                 break;
             }
-            let patience_ms = self.sender.due_ms().saturating_sub(self.now_ms()).clamp(1, LONGEST_WAIT_MS);
+            let patience_ms = self.sender.due_ms().saturating_sub(self.now_ms()).min(LONGEST_WAIT_MS);
             let patience = Duration::from_millis(patience_ms).min(self.until_next_frame());
             let arrived = self.line.read(patience).context("cannot read from the line")?;
             self.listen(&arrived)?;
@@ -113,9 +113,10 @@ impl<'a, L: Line> Hardware<'a, L> {
         (frame % self.images.len() as u64) as usize
     }
 
+    /// Writes one packet, if one is due: what has arrived meanwhile may change what is to be sent next.
     fn transmit(&mut self) -> Result<()> {
         let mut packet = Packet::new();
-        while self.sender.poll(self.now_ms(), &mut packet) {
+        if self.sender.poll(self.now_ms(), &mut packet) {
             self.line.write(packet.as_bytes()).context("cannot write to the line")?;
         }
         Ok(())
@@ -140,6 +141,7 @@ impl<'a, L: Line> Hardware<'a, L> {
                     self.since = Instant::now();
                 }
                 Heard::Connected { device_id } => eprintln!("device {device_id:016x} answers"),
+                Heard::Rate { baud } => eprintln!("the line goes at {baud} baud"),
                 Heard::Fault { code, detail } => eprintln!("the device reports {code:?} (detail {detail})"),
             }
         }

@@ -22,6 +22,16 @@ pub(crate) trait Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
+impl Line for Box<dyn Line> {
+    fn read(&mut self, into: &mut [u8], patience: Duration) -> io::Result<usize> {
+        self.as_mut().read(into, patience)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.as_mut().write(bytes)
+    }
+}
+
 /// A pseudo-terminal: the hardware holds the master, the device opens [`Pseudo::path`].
 pub(crate) struct Pseudo {
     master: OwnedFd,

@@ -58,7 +58,7 @@ pub(super) fn play(programs: &Programs, out: &Path, images: &Path, frames: u32) 
     let summary = finish(&mut hardware, &mut device, &folder.join("device.log"))?;
     terminate(&mut device)?;
     let journal =
-        capture(programs.command("remedis-device").arg("journal").arg(folder.join("answers.journal")).arg("--json"))?;
+        capture(programs.command("remedis-device").arg("journal").arg(folder.join("answers.sqlite")).arg("--json"))?;
     let hardware: serde_json::Value = serde_json::from_str(&summary).context("reading the simulator's summary")?;
     Ok(Played { hardware, journal_records: journal.lines().filter(|line| !line.trim().is_empty()).count() })
 }
@@ -88,8 +88,8 @@ fn configuration(out: &Path, port: &Path) -> String {
     let quote = |path: &Path| serde_json::Value::from(path.to_string_lossy()).to_string();
     format!(
         "bundle = {}\ntrusted_keys = [{}]\n\n[link]\nport = {}\nbaud = 921600\ndevice_id = 1\n\
-         max_image_bytes = 4194304\nresult_retry_ms = 500\nquiet_after_ms = 10000\n\n[journal]\npath = \"answers.journal\"\n\n\
-         [screen]\npng = \"screen.png\"\nwidth = 800\nheight = 480\nstale_after_s = 300\n",
+         max_image_bytes = 4194304\nresult_retry_ms = 500\nquiet_after_ms = 10000\n\n[journal]\nanswers = \"answers.sqlite\"\naudit = \"audit.log\"\n\n\
+         [screen]\npng = \"screen.png\"\nwidth = 800\nheight = 480\n",
         quote(&bundle(out)),
         quote(&key(out)),
         quote(port),

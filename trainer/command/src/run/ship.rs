@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use remedis_bundle::{
-    Bundle, ClassOperatingPoint, DataSource, Measured, OperatingPoint, ProbabilityCalibration, Provenance, SigningKey,
+    Bundle, ClassOperatingPoint, DataSource, Gates, OperatingPoint, ProbabilityCalibration, Provenance, SigningKey,
     TrustedKeys,
 };
 use remedis_data::{CELL_CLASSES, Site, draw_cell};
@@ -14,14 +14,15 @@ use remedis_export::{
 };
 use remedis_imaging::{Depth, Image};
 use remedis_metrics::{
-    BinaryCounts, ConfusionMatrix, Interval, TemperatureFit, brier, expected_calibration_error,
-    fit_confidence_threshold, fit_temperature, wilson,
+    BinaryCounts, ConfusionMatrix, TemperatureFit, brier, expected_calibration_error, fit_confidence_threshold,
+    fit_temperature, wilson,
 };
 use remedis_model::{Backbone, Classifier, Student};
 use remedis_train::{Pool, Session, Start, Stored, distil, logits, quantisation_aware, self_distil, student_logits};
 
 use super::evaluate::{Measures, Scored};
 use super::folder::Folder;
+use super::gates::{Judge, Refused, measured};
 use super::sets::{Pools, Sets};
 use super::teach::{Bench, bootstrap};
 use super::until::Until;
@@ -50,6 +51,7 @@ pub(crate) struct Shipped {
     pub(crate) student: Vec<StudentSite>,
     pub(crate) probability_calibration: results::ProbabilityCalibration,
     pub(crate) operating_point: OperatingPointResults,
+    pub(crate) gates: Gates,
     pub(crate) bundle: BundleSummary,
 }
 
@@ -96,10 +98,14 @@ pub(crate) fn ship(
         "the int8 student's validation logits cannot be calibrated: they are not finite; lower distil.learning_rate",
     )?;
     let probability_calibration = calibration(&fit, &val, &test, bench.warnings);
-    let operating_point = operating_point(&fit, &val, &test, bench)?;
+    let judge = Judge { sets, pools, input: &input };
+    let mut gates = judge.fit(&val.logits)?;
+    let refused = judge.refused(&gates, &test.logits);
+    gates.flagged = judge.flagged(&gates, &refused, |pool| exported.int8.run_all(&pool.prepared(&input)));
+    let operating_point = operating_point(&fit, &val, (&test, &refused), bench)?;
     session.observer.stage("bundle", 0);
-    let bundle = seal(session, bench, sets, &exported, &operating_point, fit.temperature, key)?;
-    Ok(Some(Shipped { student: sites, probability_calibration, operating_point, bundle }))
+    let bundle = seal(session, bench, sets, &exported, (&operating_point, &gates), fit.temperature, key)?;
+    Ok(Some(Shipped { student: sites, probability_calibration, operating_point, gates, bundle }))
 }
 
 fn export(
@@ -224,11 +230,11 @@ fn calibration(
     }
 }
 
-/// Locks the threshold on the validation split and measures it on the test split, which had no say in it.
+/// Locks the threshold on the validation split and measures it on the test split, which had no say in it, with the gates in force.
 fn operating_point(
     fit: &TemperatureFit,
     val: &Scored,
-    test: &Scored,
+    (test, refused): (&Scored, &[Refused]),
     bench: &mut Bench,
 ) -> Result<OperatingPointResults> {
     let images: Vec<(f32, bool)> =
@@ -243,8 +249,9 @@ fn operating_point(
             100.0 * chosen.accuracy.value
         ));
     }
-    let decisions: Vec<Option<usize>> =
-        answers(test, fit.temperature).iter().map(|&(p, d)| (p >= chosen.threshold).then_some(d)).collect();
+    let answered =
+        |((p, d), refused): ((f32, usize), &Refused)| (!refused.is_refused() && p >= chosen.threshold).then_some(d);
+    let decisions: Vec<Option<usize>> = answers(test, fit.temperature).into_iter().zip(refused).map(answered).collect();
     let confusion = ConfusionMatrix::new(bench.classes.len(), &test.labels, &decisions);
     let (answered, all) = confusion.coverage();
     let right: u64 = (0..bench.classes.len()).map(|class| confusion.counts[class][class]).sum();
@@ -285,7 +292,7 @@ fn seal(
     bench: &Bench,
     sets: &Sets,
     exported: &Exported,
-    point: &OperatingPointResults,
+    (point, gates): (&OperatingPointResults, &Gates),
     temperature: f64,
     key: Option<&Path>,
 ) -> Result<BundleSummary> {
@@ -306,6 +313,7 @@ fn seal(
         preprocessing: session.plan.input.preprocessing(),
         probability_calibration: ProbabilityCalibration { temperature: temperature as f32 },
         operating_point: shipped_point(&summary, point),
+        gates: Some(gates.clone()),
         provenance: Provenance {
             plan_sha256,
             seed: session.plan.seed,
@@ -361,20 +369,11 @@ fn shipped_point(data: &SetSummary, point: &OperatingPointResults) -> OperatingP
     OperatingPoint {
         confidence_threshold: point.chosen.threshold.clamp(0.0, 1.0),
         measured_on: format!(
-            "threshold chosen on the validation split of {}, measured on its {all} test images",
+            "threshold chosen on the validation split of {}, measured on its {all} test images with the gates in force",
             data.name
         ),
         coverage: measured(point.coverage, all),
         classes: point.classes.iter().enumerate().map(class).collect(),
-    }
-}
-
-fn measured(interval: Option<Interval>, n: u64) -> Measured {
-    Measured {
-        value: interval.map(|i| i.value),
-        low: interval.map(|i| i.low),
-        high: interval.map(|i| i.high),
-        n: u32::try_from(n).unwrap_or(u32::MAX),
     }
 }
 

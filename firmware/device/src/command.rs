@@ -1,0 +1,65 @@
+//! The verbs of the program.
+
+pub(crate) mod journal;
+pub(crate) mod models;
+
+use anyhow::{Context, ensure};
+use remedis_device::log::{Log, Note};
+use remedis_device::models::Models;
+use remedis_device::{Config, Predictor, run};
+use remedis_web::Token;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+pub(crate) fn open(config: &Path) -> anyhow::Result<Config> {
+    Config::open(config).with_context(|| format!("reading the settings {}", config.display()))
+}
+
+pub(crate) fn run(config: &Path, json: bool) -> anyhow::Result<()> {
+    let config = open(config)?;
+    let log = Log::to_stderr(json);
+    run::until_signal(&config, &log).inspect_err(|cause| log.note(&Note::Failed { reason: &format!("{cause:#}") }))
+}
+
+pub(crate) fn check(config: &Path, json: bool) -> anyhow::Result<()> {
+    let config = open(config)?;
+    for line in config.explain() {
+        match json {
+            true => println!(
+                "{}",
+                serde_json::json!({ "setting": line.setting, "value": line.value, "meaning": line.meaning })
+            ),
+            false => println!("{line}"),
+        }
+    }
+    let model = Models::peek(&config)?;
+    let name = model.name();
+    if json {
+        let model = serde_json::json!({ "name": name.name, "version": name.version, "digest": name.digest });
+        println!("{}", serde_json::json!({ "model": model }));
+        return Ok(());
+    }
+    println!("bundle is good: {} {}, digest {}", name.name, name.version, name.digest);
+    println!("its signature is by a trusted key, and its golden vectors come out right on this processor");
+    println!("{}", model.readied());
+    println!("classes: {}; below {} it cannot say", model.classes().join(", "), name.confidence_threshold);
+    Ok(())
+}
+
+/// Makes a token and keeps its hash in `path`, for the device's user alone to read.
+pub(crate) fn token(path: &Path, replace: bool) -> anyhow::Result<()> {
+    ensure!(replace || !path.exists(), "{} is there already: --replace makes a new token", path.display());
+    let token = Token::generate().context("drawing a token")?;
+    let unfinished = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    writeln!(file, "{}", token.digest())?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path).with_context(|| format!("keeping the hash in {}", path.display()))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()?;
+    println!("{token}");
+    eprintln!("write the token down: only its hash is kept, in {}", path.display());
+    Ok(())
+}

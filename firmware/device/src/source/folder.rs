@@ -1,0 +1,223 @@
+//! A watched folder: a file is picked up when it is whole, answered, and moved away with its answer beside it.
+//!
+//! A file is whole when whoever wrote it closed it or moved it in; where the kernel does not tell (it is a folder of another host, or
+//! the file was there before the device), when it has not changed for a while. The answer is written before the file is moved, so a
+//! device that dies between finds the file again, and the answer in its journal.
+
+mod batch;
+mod hand_back;
+mod look;
+
+use super::{BEAT_EVERY, End, Room, Source};
+use crate::board::SourceState;
+use crate::log::Note;
+use crate::operation::clock::up_ms;
+use crate::pipeline::{Answered, Desk, Job, Picture};
+use batch::{Batch, Member, ReadFault};
+use hand_back::{HandBack, Outcome, Told};
+use look::{Ready, Watch};
+use remedis_settings::FolderConfig;
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+/// A folder where others put images.
+pub struct FolderSource {
+    config: FolderConfig,
+}
+
+impl FolderSource {
+    /// A source with these settings.
+    pub fn new(config: FolderConfig) -> Self {
+        Self { config }
+    }
+}
+
+/// What wakes it.
+pub enum Event {
+    /// A file was closed or moved in, so it is whole.
+    Whole(OsString),
+    /// An answer is durable.
+    Answered(Box<Answered>),
+    /// It is time to end.
+    End,
+}
+
+impl From<End> for Event {
+    fn from(_: End) -> Self {
+        Self::End
+    }
+}
+
+impl Source for FolderSource {
+    const NAME: &'static str = "folder";
+    const PLACES: Option<usize> = Some(2);
+    type Event = Event;
+
+    fn hears(answered: Answered) -> Option<Event> {
+        Some(Event::Answered(Box::new(answered)))
+    }
+
+    fn run(self, room: Room<Event>) {
+        let Room { desk, inbox, events, pulse, stop } = room;
+        let mut tray = Tray::new(self.config, desk);
+        let mut watch = Watch::new(&tray.config.path, events, stop);
+        loop {
+            pulse.beat();
+            let found = watch.look(&tray.config, up_ms());
+            tray.take(found);
+            tray.work();
+            match inbox.recv_timeout(BEAT_EVERY.min(Duration::from_secs(tray.config.look_every_s))) {
+                Ok(Event::Whole(name)) => watch.is_whole(name),
+                Ok(Event::Answered(answered)) => tray.answer(*answered),
+                Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        pulse.end();
+    }
+}
+
+/// The files that are being dealt with, one after the other.
+struct Tray {
+    config: FolderConfig,
+    desk: Desk,
+    /// Whole files, in the order in which they were found.
+    waiting: VecDeque<OsString>,
+    known: BTreeSet<OsString>,
+    /// The file whose images are at the judge.
+    present: Option<Batch>,
+    n_files: u64,
+    n_failed: u64,
+    n_unwritable: u64,
+}
+
+impl Tray {
+    fn new(config: FolderConfig, desk: Desk) -> Self {
+        let (waiting, known) = (VecDeque::new(), BTreeSet::new());
+        Self { config, desk, waiting, known, present: None, n_files: 0, n_failed: 0, n_unwritable: 0 }
+    }
+
+    /// Takes over what was found, or says why there is no folder to look in.
+    fn take(&mut self, found: std::io::Result<Ready>) {
+        match found {
+            Ok(ready) => {
+                for name in ready.names {
+                    if self.known.insert(name.clone()) {
+                        self.waiting.push_back(name);
+                    }
+                }
+                if self.n_unwritable == 0 || self.present.is_none() {
+                    self.desk.is(SourceState::Connected);
+                }
+            }
+            Err(cause) => self.desk.lost(&format!("cannot look into {}: {cause}", self.config.path.display())),
+        }
+        let counters = [("files", self.n_files), ("failed", self.n_failed), ("unwritable", self.n_unwritable)];
+        self.desk.count(&counters);
+    }
+
+    /// Hands in what there is a place for, and hands back what is done.
+    fn work(&mut self) {
+        loop {
+            if self.present.is_none() {
+                let Some(name) = self.waiting.pop_front() else { return };
+                self.begin(name);
+            }
+            let Some(batch) = &mut self.present else { continue };
+            hand_in(&self.desk, batch);
+            if !batch.is_done() || !self.finish() {
+                return;
+            }
+        }
+    }
+
+    /// Reads a file; one that cannot be read is handed back at once.
+    fn begin(&mut self, name: OsString) {
+        match Batch::read(&self.config, &name) {
+            Ok(batch) => self.present = Some(batch),
+            // Taken away again before we came.
+            Err(ReadFault::Gone) => {
+                self.known.remove(&name);
+            }
+            Err(ReadFault::Refused { reason }) => self.present = Some(Batch::refused(name, reason)),
+        }
+    }
+
+    /// Hands the present file back. Whether that could be done; if not it is tried again.
+    fn finish(&mut self) -> bool {
+        let Some(batch) = self.present.take() else { return true };
+        let outcome = batch.outcome();
+        match HandBack::of(&self.config.path).put(batch.name(), &outcome) {
+            Ok(()) => {
+                self.n_files += 1;
+                self.n_failed += u64::from(!outcome.is_good());
+                batch.sequences().for_each(|sequence| self.desk.delivered(sequence));
+                self.known.remove(batch.name());
+                self.note(&outcome);
+                true
+            }
+            Err(cause) => {
+                self.n_unwritable += 1;
+                self.desk.lost(&format!("cannot hand back into {}: {cause}", self.config.path.display()));
+                self.present = Some(batch);
+                false
+            }
+        }
+    }
+
+    fn note(&self, outcome: &Outcome) {
+        let source = FolderSource::NAME;
+        match outcome {
+            Outcome::Refused { reason } => self.desk.log().note(&Note::Refused { source, reason }),
+            Outcome::Answers(told) => {
+                for answer in told.iter().filter_map(Told::sequence) {
+                    self.desk.log().note(&Note::Delivered { source, answer });
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, answered: Answered) {
+        if let Some(batch) = &mut self.present {
+            batch.answer(&answered.request.id, answered.sequence, answered.answer);
+        }
+    }
+}
+
+/// Hands in images until all places are taken. What was answered before is not judged again.
+fn hand_in(desk: &Desk, batch: &mut Batch) {
+    while let Some(Member { request, bytes }) = batch.next() {
+        match desk.find(&request.id) {
+            Ok(Some(record)) => {
+                desk.log().note(&Note::AnsweredBefore { source: desk.name(), answer: record.sequence });
+                batch.answer(&request.id, record.sequence, record.answer);
+                continue;
+            }
+            Ok(None) => {}
+            Err(cause) => {
+                desk.log().note(&Note::JournalFault { reason: &cause.to_string() });
+                batch.put_back(Member { request, bytes });
+                return;
+            }
+        }
+        let picture = Picture::File(bytes);
+        let job = Job { request: Some(request), picture, arrived_ms: up_ms(), n_skipped: 0, link: None };
+        if let Err(job) = desk.submit(job) {
+            batch.put_back(Member::from(*job));
+            return;
+        }
+    }
+}
+
+impl From<Job> for Member {
+    fn from(job: Job) -> Self {
+        let Job { request, picture, .. } = job;
+        let request = request.expect("this source hands in requests only");
+        let bytes = match picture {
+            Picture::File(bytes) | Picture::Raw { samples: bytes, .. } => bytes,
+        };
+        Self { request, bytes }
+    }
+}

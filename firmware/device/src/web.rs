@@ -1,0 +1,309 @@
+//! What the local web page shows of the device.
+
+use crate::board::{Board, Shown, SourceState};
+use crate::ledger::Ledger;
+use crate::log::{Log, Note};
+use crate::operation::alarm::Alarm;
+use crate::operation::clock::{unix_ms, up_ms};
+use crate::pipeline::{HeatMap, Queue};
+use crate::telemetry::Telemetry;
+use crate::time;
+use anyhow::Context;
+use remedis_imaging::{Channels, Image, encode_png};
+use remedis_settings::WebConfig;
+use remedis_store::{Answer, Event as Audit, ReadError, Record, Verdict};
+use remedis_web as web;
+use std::sync::Arc;
+use web::{Language, Unavailable};
+
+const HOUR_S: u32 = 3600;
+/// Hours of the trend.
+const N_HOURS: usize = 24;
+
+/// The device as the web page sees it.
+pub struct DeviceView {
+    /// What people may see.
+    pub board: Arc<Board>,
+    /// What was answered.
+    pub ledger: Arc<Ledger>,
+    /// What was measured.
+    pub telemetry: Arc<Telemetry>,
+    /// What waits.
+    pub queue: Arc<Queue>,
+    /// Results older than this are marked, in milliseconds.
+    pub stale_after_ms: u64,
+    /// The device's log.
+    pub log: Log,
+}
+
+/// Starts the web page.
+///
+/// # Errors
+/// When there is no token, or the address cannot be listened at.
+pub fn serve(config: &WebConfig, view: DeviceView) -> anyhow::Result<web::Running> {
+    let text = std::fs::read_to_string(&config.token)
+        .with_context(|| format!("reading {}: `remedis-device token FILE` makes one", config.token.display()))?;
+    let token = text.trim().parse().with_context(|| format!("understanding {}", config.token.display()))?;
+    let mut settings = web::Settings::new(Some(token));
+    settings.address = config.address;
+    settings.is_beyond_loopback_allowed = !config.address.ip().is_loopback();
+    settings.hosts.clone_from(&config.hosts);
+    settings.is_behind_tls = config.is_behind_tls;
+    settings.language = Some(match config.language {
+        remedis_settings::Language::English => Language::English,
+        remedis_settings::Language::German => Language::German,
+    });
+    web::serve(settings, Arc::new(view)).context("starting the web page")
+}
+
+impl web::View for DeviceView {
+    fn status(&self, language: Language) -> Result<web::Status, Unavailable> {
+        let now_ms = up_ms();
+        let status = self.board.look(|state| web::Status {
+            now_unix_ms: unix_ms(),
+            utc_offset_minutes: time::utc_offset_minutes(unix_ms()),
+            is_clock_trusted: state.is_clock_trusted,
+            uptime_s: now_ms.saturating_sub(state.started_ms) / 1000,
+            alarms: state.alarms.iter().map(|(alarm, raised)| warning(alarm, raised, now_ms, language)).collect(),
+            sources: state.sources.iter().map(source).collect(),
+            model: Some(web::Model {
+                name: state.model.name.clone(),
+                version: state.model.version.clone(),
+                digest: state.model.digest.clone(),
+                activated_unix_ms: None,
+                threshold: Some(state.model.confidence_threshold),
+            }),
+            store: web::Store {
+                is_writable: !state.alarms.iter().any(|(alarm, _)| alarm.stops_answers()),
+                records: state.n_answers,
+                oldest_unix_ms: None,
+                used_bytes: 0,
+                disk_free_bytes: state.free_bytes,
+                disk_total_bytes: None,
+            },
+            temperature_celsius: state.celsius.map(|celsius| celsius as f32),
+            memory_bytes: resident_bytes(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            newest: state.recent.front().map(|shown| self.shown(shown, now_ms)),
+        });
+        Ok(status)
+    }
+
+    fn results(&self, before: Option<u64>, limit: usize, _: Language) -> Result<Vec<web::ResultSummary>, Unavailable> {
+        let before = before.unwrap_or(u64::MAX);
+        let records = self.ledger.read(|answers| answers.before(before, limit)).map_err(unavailable)?;
+        Ok(records.iter().map(|record| self.summary(record)).collect())
+    }
+
+    fn result(&self, sequence: u64, _: Language) -> Result<Option<web::ResultDetail>, Unavailable> {
+        let record = self.ledger.read(|answers| answers.get(sequence)).map_err(unavailable)?;
+        Ok(record.map(|record| {
+            let image = self.of(sequence, |shown| shown.image.as_deref().map(|image| (image.width, image.height)));
+            web::ResultDetail { summary: self.summary(&record), trace: trace(&record.answer, image) }
+        }))
+    }
+
+    fn picture(&self, sequence: u64) -> Result<Option<Vec<u8>>, Unavailable> {
+        let image = self.of(sequence, |shown| shown.image.clone());
+        Ok(image.map(|image| encode_png(&image)))
+    }
+
+    fn heat_map(&self, sequence: u64) -> Result<Option<Vec<u8>>, Unavailable> {
+        let both = self.of(sequence, |shown| Some((shown.image.clone()?, shown.heat_map.clone()?)));
+        Ok(both.map(|(image, map)| encode_png(&overlaid(&image, &map))))
+    }
+
+    fn trend(&self) -> Result<web::Trend, Unavailable> {
+        let (now, bucket_ms) = (unix_ms(), u64::from(HOUR_S) * 1000);
+        let from_unix_ms = (now / bucket_ms * bucket_ms).saturating_sub((N_HOURS as u64 - 1) * bucket_ms);
+        let trend = remedis_store::Trend { from_unix_ms, bucket_ms, n_buckets: N_HOURS };
+        let buckets = self.ledger.read(|answers| answers.trend(&trend)).map_err(unavailable)?;
+        let names: std::collections::BTreeSet<&String> =
+            buckets.iter().flat_map(|bucket| bucket.classes.keys()).collect();
+        let classes: Vec<String> = names.into_iter().cloned().collect();
+        let few = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        let bucket = |bucket: &remedis_store::Bucket| web::Bucket {
+            start_unix_ms: bucket.from_unix_ms,
+            by_class: classes.iter().map(|class| few(bucket.classes.get(class).copied().unwrap_or(0))).collect(),
+            cannot_say: few(bucket.cannot_say),
+            unreadable: few(bucket.unreadable),
+            latency_ms_p50: None,
+            latency_ms_p95: None,
+        };
+        let buckets = buckets.iter().map(bucket).collect();
+        Ok(web::Trend { utc_offset_minutes: time::utc_offset_minutes(now), bucket_s: HOUR_S, classes, buckets })
+    }
+
+    fn metrics(&self, counters: &web::Counters) -> Result<String, Unavailable> {
+        let (sources, started_ms) = self
+            .board
+            .look(|state| (state.sources.iter().map(|source| source.name).collect::<Vec<_>>(), state.started_ms));
+        let depths: Vec<_> =
+            sources.into_iter().enumerate().map(|(lane, name)| (name, self.queue.depth(lane))).collect();
+        let uptime_s = up_ms().saturating_sub(started_ms) / 1000;
+        Ok(self.telemetry.text(&self.board, &depths, uptime_s, &web_counters(counters)))
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.board.look(|state| !state.alarms.iter().any(|(alarm, _)| alarm.stops_answers() || alarm == Alarm::Hanging))
+    }
+
+    fn log(&self, event: &web::Event) {
+        let what = serde_json::to_value(event).unwrap_or_default();
+        self.log.note(&Note::Web { what: &what });
+        let login = match event {
+            web::Event::LoginAccepted { .. } => true,
+            web::Event::LoginRefused { .. } => false,
+            _ => return,
+        };
+        if let Err(cause) = self.ledger.audit(&Audit::OperatorLogin { ok: login }) {
+            self.log.note(&Note::AuditFault { reason: &cause.to_string() });
+        }
+    }
+}
+
+impl DeviceView {
+    /// Something of a result whose picture is still in memory.
+    fn of<T>(&self, sequence: u64, look: impl FnOnce(&Shown) -> Option<T>) -> Option<T> {
+        self.board
+            .look(|state| state.recent.iter().find(|shown| shown.sequence == sequence).and_then(|shown| look(shown)))
+    }
+
+    fn shown(&self, shown: &Shown, now_ms: u64) -> web::ResultSummary {
+        let is_stale = shown.is_stale(now_ms, self.stale_after_ms);
+        let (has_picture, has_heat_map) = (shown.image.is_some(), shown.heat_map.is_some());
+        web::ResultSummary { is_stale, has_picture, has_heat_map, ..summary(shown.sequence, &shown.answer) }
+    }
+
+    /// A result of the journal: whether it is old is told by its date, as its picture may be gone.
+    fn summary(&self, record: &Record) -> web::ResultSummary {
+        let now_ms = up_ms();
+        self.of(record.sequence, |shown| Some(self.shown(shown, now_ms)))
+            .unwrap_or_else(|| web::ResultSummary { is_stale: true, ..summary(record.sequence, &record.answer) })
+    }
+}
+
+fn unavailable(cause: ReadError) -> Unavailable {
+    Unavailable { reason: cause.to_string() }
+}
+
+fn summary(sequence: u64, answer: &Answer) -> web::ResultSummary {
+    let (verdict, confidence, reason) = match &answer.verdict {
+        Verdict::Class { name, confidence, .. } => {
+            (web::Verdict::Class { name: name.clone() }, Some(*confidence), None)
+        }
+        Verdict::CannotSay { reason, best } => {
+            (web::Verdict::CannotSay, best.as_ref().map(|best| best.confidence), Some(reason.clone()))
+        }
+        Verdict::Unreadable { reason } => (web::Verdict::Unreadable, None, Some(reason.clone())),
+    };
+    let took: f64 = answer.trace.timings_ms.iter().map(|(_, ms)| ms).sum();
+    web::ResultSummary {
+        sequence,
+        unix_ms: answer.unix_ms,
+        source: answer.source.clone(),
+        verdict,
+        confidence,
+        threshold: None,
+        probabilities: vec![],
+        reason,
+        is_stale: false,
+        has_picture: false,
+        has_heat_map: false,
+        model: format!("{} {}", answer.model.name, answer.model.version),
+        latency_ms: Some(took.round() as u64),
+    }
+}
+
+fn trace(answer: &Answer, size: Option<(u32, u32)>) -> web::Trace {
+    let gate = |gate: &remedis_store::GateResult| web::Gate {
+        name: gate.name.clone(),
+        value: gate.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}")),
+        limit: gate.limit.clone(),
+        is_passed: gate.passed,
+    };
+    web::Trace {
+        image_sha256: answer.image_sha256.clone(),
+        image_bytes: Some(answer.image_bytes),
+        width: size.map(|(width, _)| width),
+        height: size.map(|(_, height)| height),
+        format: None,
+        preprocessing: Some(answer.trace.preprocessing.clone()),
+        bundle_digest: Some(answer.model.digest.clone()),
+        plan: Some(answer.trace.plan.clone()),
+        gates: answer.trace.gates.iter().map(gate).collect(),
+        stages: answer
+            .trace
+            .timings_ms
+            .iter()
+            .map(|(name, milliseconds)| web::Stage { name: name.clone(), milliseconds: *milliseconds })
+            .collect(),
+        skipped_frames: Some(answer.trace.skipped_frames),
+        record_hash: None,
+    }
+}
+
+fn source(source: &crate::board::SourceStatus) -> web::Source {
+    let state = match source.state {
+        SourceState::Waiting => web::SourceState::Waiting,
+        SourceState::Connected => web::SourceState::Connected,
+        SourceState::Receiving { .. } => web::SourceState::Receiving,
+        SourceState::Lost => web::SourceState::Lost,
+    };
+    let counter = |(name, value): (&&'static str, &u64)| web::Counter { name: (*name).to_owned(), value: *value };
+    web::Source {
+        name: source.name.to_owned(),
+        kind: source.name.to_owned(),
+        state,
+        detail: source.trouble.clone(),
+        counters: source.counters.iter().map(counter).collect(),
+    }
+}
+
+fn warning(alarm: Alarm, raised: &crate::operation::alarm::Raised, now_ms: u64, language: Language) -> web::Alarm {
+    let severity = if alarm.stops_answers() { web::Severity::Failure } else { web::Severity::Warning };
+    let words = crate::words::alarm(alarm, language == Language::German);
+    let text = if raised.detail.is_empty() { words.to_owned() } else { format!("{words}: {}", raised.detail) };
+    let since_unix_ms = Some(unix_ms().saturating_sub(now_ms.saturating_sub(raised.since_ms)));
+    web::Alarm { severity, text, since_unix_ms }
+}
+
+/// The picture with the map over it: where the evidence lies stays bright, the rest is darkened.
+fn overlaid(image: &Image, map: &HeatMap) -> Image {
+    let rgb = image.to_rgb();
+    let (width, height) = (rgb.width as usize, rgb.height as usize);
+    let [left, top, across, down] = map.area.map(f64::from);
+    let cell = |at: usize, n_pixels: usize, from: f64, length: f64, n_cells: u32| {
+        let share = ((at as f64 + 0.5) / n_pixels as f64 - from) / length.max(f64::EPSILON);
+        (0.0..1.0).contains(&share).then(|| (share * f64::from(n_cells)) as usize)
+    };
+    let mut samples = rgb.as_u8().to_vec();
+    for (at, pixel) in samples.chunks_exact_mut(3).enumerate() {
+        let row = cell(at / width, height, top, down, map.rows);
+        let column = cell(at % width, width, left, across, map.columns);
+        let relevance = row.zip(column).map_or(0, |(row, column)| map.relevance[row * map.columns as usize + column]);
+        // From a third of its brightness to all of it.
+        pixel
+            .iter_mut()
+            .for_each(|sample| *sample = (u32::from(*sample) * (85 + u32::from(relevance) * 170 / 255) / 255) as u8);
+    }
+    Image::new(rgb.width, rgb.height, Channels::Rgb, samples)
+}
+
+fn web_counters(counters: &web::Counters) -> [(&'static str, u64); 6] {
+    [
+        ("connections", counters.connections),
+        ("connections_refused", counters.connections_refused),
+        ("requests", counters.requests),
+        ("requests_refused", counters.requests_refused),
+        ("logins", counters.logins),
+        ("logins_refused", counters.logins_refused),
+    ]
+}
+
+/// Memory that this program holds, as the kernel counts it.
+pub fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}

@@ -1,0 +1,123 @@
+//! Where people look.
+
+use crate::explain::Explain;
+use crate::{ConfigError, value};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What the pages are written in.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// English.
+    #[default]
+    English,
+    /// German.
+    German,
+}
+
+/// The screen.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScreenConfig {
+    /// A PNG file that always holds the current page.
+    pub png: Option<PathBuf>,
+    /// A Linux framebuffer, such as `/dev/fb0`; its size is asked of the kernel.
+    pub framebuffer: Option<PathBuf>,
+    /// Keys or a touch panel that turn pages, such as `/dev/input/event0`.
+    pub input: Option<PathBuf>,
+    /// Width of the PNG page in pixels, 320 to 4096.
+    #[serde(default = "default_width")]
+    pub width: u32,
+    /// Height of the PNG page in pixels, 240 to 4096.
+    #[serde(default = "default_height")]
+    pub height: u32,
+    /// What the pages are written in: english or german.
+    #[serde(default)]
+    pub language: Language,
+}
+
+/// The local web page.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebConfig {
+    /// Where it listens; only this machine can reach the default.
+    #[serde(default = "default_address")]
+    pub address: SocketAddr,
+    /// The file with the hash of the token that opens it: `remedis-device token FILE` makes one.
+    pub token: PathBuf,
+    /// Names other than the address by which browsers reach it.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Whether a proxy before it speaks TLS with browsers.
+    #[serde(default)]
+    pub is_behind_tls: bool,
+    /// What the pages are written in: english or german.
+    #[serde(default)]
+    pub language: Language,
+}
+
+fn default_width() -> u32 {
+    800
+}
+fn default_height() -> u32 {
+    480
+}
+fn default_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8470))
+}
+
+impl ScreenConfig {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if !(320..=4096).contains(&self.width) {
+            return value("screen.width", self.width, "320 to 4096");
+        }
+        if !(240..=4096).contains(&self.height) {
+            return value("screen.height", self.height, "240 to 4096");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        self.png.iter_mut().chain(&mut self.framebuffer).chain(&mut self.input)
+    }
+
+    pub(crate) fn explain(&self, lines: &mut Explain) {
+        let png = format!("the current page, {} x {}", self.width, self.height);
+        lines.optional_path("png", self.png.as_deref(), &png);
+        lines.optional_path("framebuffer", self.framebuffer.as_deref(), "the panel; its size as the kernel says");
+        lines.optional_path("input", self.input.as_deref(), "keys or touch that turn pages");
+        lines.value("language", self.language.name(), "of the pages");
+    }
+}
+
+impl WebConfig {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    pub(crate) fn explain(&self, lines: &mut Explain) {
+        let reach = if self.address.ip().is_loopback() {
+            "only this machine can reach it"
+        } else {
+            "others can reach it, unencrypted: put a TLS proxy before it"
+        };
+        lines.value("address", self.address, reach);
+        lines.path("token", &self.token, "the hash of the token that opens it");
+        let hosts = if self.hosts.is_empty() { "none".to_owned() } else { self.hosts.join(", ") };
+        lines.value("hosts", hosts, "other names by which browsers reach it");
+        lines.value("is_behind_tls", self.is_behind_tls, "whether a proxy before it speaks TLS with browsers");
+        lines.value("language", self.language.name(), "of the pages");
+    }
+}
+
+impl Language {
+    /// As the settings call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::English => "english",
+            Self::German => "german",
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What is worth a line of the audit log.
+
+use serde::{Deserialize, Serialize};
+
+/// When something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds since 1970-01-01 UTC by the device's own clock.
+    pub unix_ms: u64,
+    /// Which start of the device: [`Opened::boot`](crate::Opened::boot).
+    pub boot: u64,
+}
+
+/// Something that changes what the device does. Holds no patient data, no token and no key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The device's program started.
+    Started {
+        /// Its version.
+        version: String,
+    },
+    /// It ended by itself.
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+    /// A configuration is in force.
+    Configuration {
+        /// SHA-256 of the file in hexadecimal.
+        digest: String,
+        /// Settings that differ from the one before.
+        changed: Vec<String>,
+    },
+    /// A bundle was put on the device.
+    BundleInstalled {
+        /// SHA-256 of the bundle in hexadecimal.
+        digest: String,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+    },
+    /// A bundle answers from now on.
+    BundleActivated {
+        /// SHA-256 of the bundle in hexadecimal.
+        digest: String,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+    },
+    /// The device went back to this bundle.
+    BundleRolledBack {
+        /// SHA-256 of the bundle in hexadecimal.
+        digest: String,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Why.
+        reason: String,
+    },
+    /// A bundle was not accepted. What it says of itself may be a lie.
+    BundleRefused {
+        /// SHA-256 of the bundle in hexadecimal.
+        digest: String,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+        /// Why.
+        reason: String,
+    },
+    /// The clock was set.
+    ClockJumped {
+        /// By how much, in milliseconds.
+        by_ms: i64,
+    },
+    /// Bundles are checked with another key.
+    KeyChanged {
+        /// The key's fingerprint.
+        fingerprint: String,
+    },
+    /// Somebody logged in, or tried to.
+    OperatorLogin {
+        /// Whether it was the right token.
+        ok: bool,
+    },
+    /// Somebody who was logged in did something.
+    OperatorAction {
+        /// What.
+        what: String,
+    },
+    /// Answers cannot be kept.
+    StoreFault {
+        /// Why.
+        what: String,
+    },
+    /// Answers are kept again.
+    StoreRecovered,
+    /// The line that should be here was never finished.
+    ChainRestarted {
+        /// How much of it there was.
+        torn_bytes: u64,
+        /// The file beside the log that keeps it.
+        kept_in: String,
+    },
+}

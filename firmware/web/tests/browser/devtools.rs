@@ -1,0 +1,152 @@
+//! A headless Chromium, driven over a pipe by its DevTools protocol: what people will look at the pages with.
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use tempfile::TempDir;
+
+const CHROMIUM: &str = "/usr/bin/chromium";
+/// Without them Chromium asks machines of its maker for news.
+const FLAGS: [&str; 10] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+];
+
+/// One browser with one page open.
+pub(crate) struct Browser {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+    n_calls: u64,
+    session: Option<String>,
+    events: VecDeque<Value>,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// A new browser with an empty profile; none where there is no Chromium.
+    pub(crate) fn start() -> Option<Self> {
+        if !Path::new(CHROMIUM).exists() {
+            return None;
+        }
+        let profile = TempDir::new().unwrap();
+        // Chromium listens on descriptor 3 and answers on 4; the shell moves our pipes there.
+        let mut child = Command::new("sh")
+            .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#, CHROMIUM])
+            .args(FLAGS)
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut browser =
+            Self { child, to, from, n_calls: 0, session: None, events: VecDeque::new(), _profile: profile };
+        let target = browser.call("Target.createTarget", json!({"url": "about:blank"}))["targetId"].clone();
+        let attached = browser.call("Target.attachToTarget", json!({"targetId": target, "flatten": true}));
+        browser.session = attached["sessionId"].as_str().map(String::from);
+        for domain in ["Page", "Network", "Log", "Runtime"] {
+            browser.call(&format!("{domain}.enable"), json!({}));
+        }
+        Some(browser)
+    }
+
+    /// Calls a method and waits for its result; what happens meanwhile is kept.
+    pub(crate) fn call(&mut self, method: &str, parameters: Value) -> Value {
+        self.n_calls += 1;
+        let mut message = json!({"id": self.n_calls, "method": method, "params": parameters});
+        if let Some(session) = &self.session {
+            message["sessionId"] = json!(session);
+        }
+        self.to.write_all(format!("{message}\0").as_bytes()).unwrap();
+        loop {
+            let mut answer = self.read();
+            if answer["id"] == self.n_calls {
+                assert!(answer["error"].is_null(), "{method}: {answer}");
+                return answer["result"].take();
+            }
+            self.events.push_back(answer);
+        }
+    }
+
+    fn read(&mut self) -> Value {
+        let mut message = Vec::new();
+        self.from.read_until(0, &mut message).unwrap();
+        assert_eq!(message.pop(), Some(0), "Chromium ended");
+        serde_json::from_slice(&message).unwrap()
+    }
+
+    /// Everything of a kind that happened since the last look.
+    pub(crate) fn take_events(&mut self, method: &str) -> Vec<Value> {
+        let (wanted, rest): (Vec<_>, Vec<_>) = self.events.drain(..).partition(|event| event["method"] == method);
+        self.events = VecDeque::from(rest);
+        wanted
+    }
+
+    fn wait_for_load(&mut self) {
+        while self.take_events("Page.loadEventFired").is_empty() {
+            let event = self.read();
+            self.events.push_back(event);
+        }
+    }
+
+    pub(crate) fn go_to(&mut self, url: &str) {
+        self.take_events("Page.loadEventFired");
+        let gone = self.call("Page.navigate", json!({"url": url}));
+        assert!(gone["errorText"].is_null(), "{url}: {gone}");
+        self.wait_for_load();
+    }
+
+    /// Types where the page put the cursor, and confirms.
+    pub(crate) fn type_and_enter(&mut self, text: &str) {
+        self.take_events("Page.loadEventFired");
+        self.call("Input.insertText", json!({"text": text}));
+        let key =
+            json!({"type": "keyDown", "key": "Enter", "code": "Enter", "text": "\r", "windowsVirtualKeyCode": 13});
+        self.call("Input.dispatchKeyEvent", key);
+        self.wait_for_load();
+    }
+
+    /// The value of an expression in the page.
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
+        let mut answer = self.call("Runtime.evaluate", json!({"expression": expression, "returnByValue": true}));
+        assert!(answer["exceptionDetails"].is_null(), "{answer}");
+        answer["result"]["value"].take()
+    }
+
+    /// Makes the window so wide and high, for a reader who prefers dark pages or light ones.
+    pub(crate) fn resize(&mut self, width: u32, height: u32, is_dark: bool) {
+        let window = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", window);
+        let scheme = if is_dark { "dark" } else { "light" };
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        self.call("Emulation.setEmulatedMedia", json!({"features": features}));
+    }
+
+    /// The whole page, also what is below the window, as a PNG file.
+    pub(crate) fn screenshot(&mut self) -> Vec<u8> {
+        let size = self.call("Page.getLayoutMetrics", json!({}))["cssContentSize"].take();
+        let clip = json!({"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1});
+        let asked = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
+        let answer = self.call("Page.captureScreenshot", asked);
+        base64::engine::general_purpose::STANDARD.decode(answer["data"].as_str().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _already_gone = self.child.wait();
+    }
+}

@@ -1,0 +1,199 @@
+//! The pages as Chromium shows them: nothing sticks out, overlaps or is too faint at any width, nothing comes from
+//! elsewhere, and whole pages look as they did when somebody last looked at them.
+//!
+//! `REMEDIS_RENEW_PICTURES=1 cargo test -p remedis-web --test browser` renews the pictures; look at each before committing
+//! it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+
+#[path = "../device/mod.rs"]
+mod device;
+mod devtools;
+
+use device::{Device, TOKEN, settings};
+use devtools::Browser;
+use image::RgbImage;
+use remedis_web::{Event, Language, Running, Settings, serve};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const LAYOUT: &str = include_str!("layout.js");
+const WIDTHS: [u32; 5] = [360, 480, 800, 1024, 1280];
+const PAGES: [&str; 7] =
+    ["/", "/results?before=1245", "/results/1284", "/results/1283", "/results/1281", "/trend", "/nothing"];
+
+struct Visitor {
+    browser: Browser,
+    running: Running,
+    device: Arc<Device>,
+}
+
+impl Visitor {
+    /// Somebody with a browser; none where there is no Chromium, which is said.
+    fn new(language: Language) -> Option<Self> {
+        let Some(browser) = Browser::start() else {
+            eprintln!("skipped: no Chromium in /usr/bin");
+            return None;
+        };
+        let device = Arc::new(Device::default());
+        // A page that reloads in the middle of a picture would spoil it.
+        let settings = Settings { refresh_s: 0, language: Some(language), ..settings() };
+        let running = serve(settings, device.clone()).unwrap();
+        Some(Self { browser, running, device })
+    }
+
+    fn go_to(&mut self, path: &str) {
+        self.browser.go_to(&format!("http://{}{path}", self.running.address()));
+    }
+
+    /// As people do it: by typing.
+    fn log_in(&mut self) {
+        self.go_to("/login");
+        self.browser.type_and_enter(TOKEN);
+        assert_eq!(self.browser.evaluate("location.pathname"), "/", "logged in");
+    }
+
+    fn assert_reads_well(&mut self, what: &str) {
+        let faults = self.browser.evaluate(LAYOUT);
+        assert_eq!(faults.as_array().map(Vec::len), Some(0), "{what}: {faults:#}");
+    }
+
+    /// Every request went to the device, and nothing offended against the pages' own policy.
+    fn assert_kept_to_the_device(&mut self) {
+        let own = format!("http://{}/", self.running.address());
+        let requests = self.browser.take_events("Network.requestWillBeSent");
+        assert!(!requests.is_empty());
+        for request in requests {
+            assert!(request["params"]["request"]["url"].as_str().unwrap().starts_with(&own), "{request}");
+        }
+        for entry in self.browser.take_events("Log.entryAdded") {
+            let entry = &entry["params"]["entry"];
+            let is_expected =
+                entry["url"].as_str().is_some_and(|url| url.ends_with("/nothing") || url.ends_with("/login"));
+            assert!(entry["level"] != "error" || is_expected, "{entry}");
+        }
+    }
+}
+
+#[test]
+fn every_page_reads_well_at_every_width_in_both_languages_light_and_dark() {
+    for language in [Language::English, Language::German] {
+        let Some(mut visitor) = Visitor::new(language) else { return };
+        visitor.browser.resize(360, 800, false);
+        visitor.go_to("/login");
+        visitor.assert_reads_well("login");
+        visitor.log_in();
+        for path in PAGES {
+            visitor.go_to(path);
+            for width in WIDTHS {
+                visitor.browser.resize(width, 800, false);
+                visitor.assert_reads_well(&format!("{path} {language:?} {width}"));
+            }
+            visitor.browser.resize(800, 480, true);
+            visitor.assert_reads_well(&format!("{path} {language:?}, dark"));
+        }
+        visitor.assert_kept_to_the_device();
+    }
+}
+
+#[test]
+fn a_browser_logs_in_and_out_and_a_wrong_token_stays_outside() {
+    let Some(mut visitor) = Visitor::new(Language::English) else { return };
+    visitor.go_to("/results");
+    assert_eq!(visitor.browser.evaluate("location.pathname"), "/login");
+    visitor.browser.type_and_enter("not-the-token");
+    assert!(visitor.browser.evaluate("document.body.innerText").as_str().unwrap().contains("This token is not right."));
+    visitor.log_in();
+    assert_eq!(visitor.browser.evaluate("document.cookie"), "", "no script could read the session");
+    visitor.browser.evaluate("document.querySelector('.tools button').focus()");
+    visitor.browser.type_and_enter("");
+    assert_eq!(visitor.browser.evaluate("location.pathname"), "/login");
+    visitor.go_to("/");
+    assert_eq!(visitor.browser.evaluate("location.pathname"), "/login", "the session is over");
+    visitor.device.logged(|event| matches!(event, Event::LoggedOut { .. }));
+    visitor.assert_kept_to_the_device();
+}
+
+/// One picture: its name, the page, the window, the language, and whether it is dark.
+type View = (&'static str, &'static str, (u32, u32), Language, bool);
+
+use Language::{English, German};
+const PICTURES: [View; 11] = [
+    ("login-390x844", "/login", (390, 844), English, false),
+    ("status-1280x800", "/", (1280, 800), English, false),
+    ("status-de-dark-800x480", "/", (800, 480), German, true),
+    ("status-390x844", "/", (390, 844), English, false),
+    ("results-dark-1280x800", "/results?before=1245", (1280, 800), English, true),
+    ("results-de-390x844", "/results?before=1245", (390, 844), German, false),
+    ("result-800x480", "/results/1284", (800, 480), English, false),
+    ("cannot-say-de-dark-390x844", "/results/1283", (390, 844), German, true),
+    ("trend-1280x800", "/trend", (1280, 800), English, false),
+    ("trend-de-dark-390x844", "/trend", (390, 844), German, true),
+    ("nothing-800x480", "/nothing", (800, 480), English, false),
+];
+
+/// Pixels that may differ before a page counts as changed.
+///
+/// Another Chromium or another rasteriser of letters draws their edges otherwise: few pixels, by little. Text covers a
+/// twelfth of these pages or less, so that a paragraph that moved, or a card that is missing, is beyond 3 %, and
+/// `the_tolerance_tells_pages_apart` holds it against all pairs of pictures there are.
+const MOST_DIFFERING: f64 = 0.03;
+/// A difference of one channel that the eye sees as another colour.
+const FAINT: u8 = 64;
+/// Lines of letters may differ in height by fractions of a pixel, which add up down a page.
+const MOST_HIGHER: u32 = 40;
+
+/// The share of pixels that differ; all of them when the sizes do.
+fn differing(a: &RgbImage, b: &RgbImage) -> f64 {
+    if a.width() != b.width() || a.height().abs_diff(b.height()) > MOST_HIGHER {
+        return 1.0;
+    }
+    let n = a.pixels().zip(b.pixels()).filter(|(a, b)| (0..3).any(|c| a.0[c].abs_diff(b.0[c]) > FAINT)).count();
+    n as f64 / f64::from(a.width() * a.height().min(b.height()))
+}
+
+fn stored(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures").join(format!("{name}.png"))
+}
+
+#[test]
+fn pages_look_as_when_somebody_last_looked_at_them() {
+    for language in [English, German] {
+        let Some(mut visitor) = Visitor::new(language) else { return };
+        let ours = PICTURES.into_iter().filter(|view| view.3 == language);
+        let (outside, inside): (Vec<View>, Vec<View>) = ours.partition(|view| view.1 == "/login");
+        outside.into_iter().for_each(|view| check_picture(&mut visitor, view));
+        visitor.log_in();
+        inside.into_iter().for_each(|view| check_picture(&mut visitor, view));
+    }
+}
+
+fn check_picture(visitor: &mut Visitor, (name, path, (width, height), _, is_dark): View) {
+    visitor.browser.resize(width, height, is_dark);
+    visitor.go_to(path);
+    visitor.assert_reads_well(name);
+    // The cursor blinks.
+    visitor.browser.evaluate("document.activeElement.blur()");
+    let picture = visitor.browser.screenshot();
+    if std::env::var_os("REMEDIS_RENEW_PICTURES").is_some() {
+        std::fs::write(stored(name), &picture).unwrap();
+    }
+    let (now, before) =
+        (image::load_from_memory(&picture).unwrap().into_rgb8(), image::open(stored(name)).unwrap().into_rgb8());
+    let share = differing(&now, &before);
+    assert!(share <= MOST_DIFFERING, "{name}: {:.1} % of the pixels differ", share * 100.0);
+}
+
+#[test]
+fn the_tolerance_tells_pages_apart() {
+    let pictures = PICTURES.map(|(name, ..)| (name, image::open(stored(name)).unwrap().into_rgb8()));
+    for (i, (name, picture)) in pictures.iter().enumerate() {
+        assert_eq!(differing(picture, picture), 0.0);
+        for (other_name, other) in &pictures[i + 1..] {
+            assert!(differing(picture, other) > MOST_DIFFERING, "{name} passes for {other_name}");
+        }
+        // A line of text's height further down, as when something above it grew.
+        let mut moved = picture.clone();
+        image::imageops::replace(&mut moved, picture, 0, 26);
+        assert!(differing(picture, &moved) > MOST_DIFFERING || picture.height() < 900, "{name} passes when moved");
+    }
+}

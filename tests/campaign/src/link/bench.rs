@@ -1,0 +1,270 @@
+//! Hardware, line and device in simulated time: what happens next is looked up, and the clock put there.
+
+use std::collections::BTreeMap;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use remedis_link::{
+    Decision, Format, FrameHeader, Heard, Identity, Known, Outcome, Packet, Received, Receiver, ReceiverCounters,
+    Sender, SenderCounters, Timing,
+};
+
+use crate::fault::Fault;
+
+const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// A line of 8N1, the same in both directions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) baud: u32,
+    /// From the last bit on the line to the program behind the port, each way.
+    pub(super) latency_ms: u64,
+}
+
+impl Line {
+    /// Ten bits a byte.
+    fn duration_ns(self, n_bytes: usize) -> u64 {
+        n_bytes as u64 * 10 * NS_PER_S / u64::from(self.baud)
+    }
+}
+
+/// Errors of these kinds, one in so many packets.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    pub(super) faults: Vec<Fault>,
+    pub(super) one_in: u32,
+}
+
+/// One direction of the line.
+struct Lane {
+    /// When the last packet given is out.
+    free_ns: u64,
+    /// By arrival; the number keeps packets that arrive together apart.
+    under_way: BTreeMap<(u64, u64), Parcel>,
+    n_sent: u64,
+    n_damaged: u64,
+}
+
+struct Parcel {
+    bytes: Vec<u8>,
+    is_whole: bool,
+}
+
+impl Lane {
+    fn new() -> Self {
+        Lane { free_ns: 0, under_way: BTreeMap::new(), n_sent: 0, n_damaged: 0 }
+    }
+
+    fn send(&mut self, now_ns: u64, bytes: &[u8], line: Line, trouble: &Trouble, rng: &mut ChaCha8Rng) {
+        let duration_ns = line.duration_ns(bytes.len());
+        self.free_ns = now_ns + duration_ns;
+        let mut arrival_ns = self.free_ns + line.latency_ms * NS_PER_MS;
+        let mut bytes = bytes.to_vec();
+        let is_hit = !trouble.faults.is_empty() && rng.random_ratio(1, trouble.one_in);
+        let fault = is_hit.then(|| trouble.faults[rng.random_range(0..trouble.faults.len())]);
+        let whole = bytes.clone();
+        match fault {
+            Some(Fault::PacketDropped) => bytes.clear(),
+            Some(Fault::PacketRepeated) => self.put(arrival_ns, bytes.clone(), true),
+            Some(Fault::PacketOvertaken) => arrival_ns += rng.random_range(1..=4) * duration_ns,
+            Some(fault) => fault.damage(&mut bytes, rng),
+            None => {}
+        }
+        let is_whole = bytes == whole;
+        self.n_damaged += u64::from(fault.is_some());
+        self.put(arrival_ns, bytes, is_whole);
+    }
+
+    fn put(&mut self, arrival_ns: u64, bytes: Vec<u8>, is_whole: bool) {
+        self.n_sent += 1;
+        if !bytes.is_empty() {
+            self.under_way.insert((arrival_ns, self.n_sent), Parcel { bytes, is_whole });
+        }
+    }
+
+    fn arrived(&mut self, now_ns: u64) -> Option<Parcel> {
+        let first = self.under_way.first_entry().filter(|first| first.key().0 <= now_ns)?;
+        Some(first.remove())
+    }
+
+    fn next_ns(&self) -> Option<u64> {
+        self.under_way.first_key_value().map(|((arrival_ns, _), _)| *arrival_ns)
+    }
+}
+
+/// What was seen from outside.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) n_frames: u64,
+    pub(super) n_answered: u64,
+    /// Images that the device took and that were not what was sent.
+    pub(super) n_wrong: u64,
+    pub(super) n_computed_again: u64,
+    pub(super) n_packets: u64,
+    pub(super) n_hit: u64,
+    /// Packets that arrived whole and were not taken, because of what came before them.
+    pub(super) n_collateral: u64,
+    pub(super) worst_resync_bytes: u64,
+    pub(super) sender: SenderCounters,
+    pub(super) receiver: ReceiverCounters,
+}
+
+/// Hardware and device on a line.
+pub(super) struct Bench {
+    now_ns: u64,
+    line: Line,
+    trouble: Trouble,
+    rng: ChaCha8Rng,
+    down: Lane,
+    up: Lane,
+    sender: Sender<Vec<u8>>,
+    receiver: Receiver<Vec<u8>>,
+    /// The frame under way, how often the device has computed it, and its answer.
+    frame: Vec<u8>,
+    frame_id: u64,
+    n_computed: u64,
+    journal: Option<Outcome>,
+    seen: Seen,
+}
+
+impl Bench {
+    pub(super) fn new(line: Line, trouble: Trouble, largest_image: usize, seed: u64) -> Self {
+        let packets_ms = 2 * line.duration_ns(remedis_link::MAX_WIRE).div_ceil(NS_PER_MS);
+        let ack_ms = packets_ms + 2 * line.latency_ms + 10;
+        let timing = Timing { ack_ms, result_ms: 2 * ack_ms, keepalive_ms: 1000, retries: 8 };
+        Bench {
+            now_ns: 0,
+            line,
+            trouble,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            down: Lane::new(),
+            up: Lane::new(),
+            sender: Sender::new(seed as u32, timing),
+            receiver: Receiver::new(vec![0; largest_image], Identity { device_id: 1, result_retry_ms: ack_ms }),
+            frame: vec![],
+            frame_id: 0,
+            n_computed: 0,
+            journal: None,
+            seen: Seen::default(),
+        }
+    }
+
+    pub(super) fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    pub(super) fn rng(&mut self) -> &mut ChaCha8Rng {
+        &mut self.rng
+    }
+
+    /// Greets the device.
+    pub(super) fn connect(&mut self) {
+        while !self.sender.is_connected() {
+            self.step();
+        }
+    }
+
+    /// Sends one frame until it is answered; whether that was within `limit_s` simulated seconds.
+    pub(super) fn deliver(&mut self, image: Vec<u8>, limit_s: u64) -> bool {
+        self.frame_id += 1;
+        (self.n_computed, self.journal) = (0, None);
+        self.seen.n_frames += 1;
+        let end_ns = self.now_ns + limit_s * NS_PER_S;
+        let header = FrameHeader::new(self.frame_id, Format::Png, 0, 0, &image).expect("images here are small");
+        self.frame.clone_from(&image);
+        let given = self.sender.send(self.now_ms(), header, image);
+        assert_eq!(given, Ok(()), "the last frame was answered");
+        while !self.sender.is_free() && self.now_ns < end_ns {
+            self.step();
+        }
+        self.seen.n_computed_again += self.n_computed.saturating_sub(1);
+        self.sender.is_free()
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        let receiver = self.receiver.counters();
+        Seen {
+            n_packets: self.down.n_sent + self.up.n_sent,
+            n_hit: self.down.n_damaged + self.up.n_damaged,
+            worst_resync_bytes: receiver.worst_resync_bytes.max(self.sender.counters().worst_resync_bytes),
+            sender: self.sender.counters(),
+            receiver,
+            ..self.seen
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.now_ns / NS_PER_MS
+    }
+
+    /// Everything that happens now, and then the clock goes to the next event.
+    fn step(&mut self) {
+        while let Some(parcel) = self.down.arrived(self.now_ns) {
+            self.serve(&parcel);
+        }
+        while let Some(parcel) = self.up.arrived(self.now_ns) {
+            self.listen(&parcel);
+        }
+        let (now_ms, mut packet) = (self.now_ms(), Packet::new());
+        if self.down.free_ns <= self.now_ns && self.sender.poll(now_ms, &mut packet) {
+            self.down.send(self.now_ns, packet.as_bytes(), self.line, &self.trouble, &mut self.rng);
+        }
+        if self.up.free_ns <= self.now_ns && self.receiver.poll(now_ms, &mut packet) {
+            self.up.send(self.now_ns, packet.as_bytes(), self.line, &self.trouble, &mut self.rng);
+        }
+        self.now_ns = self.next_ns();
+    }
+
+    fn next_ns(&self) -> u64 {
+        // A side whose port is busy acts when that is free; else when it says.
+        let hardware_ns = (self.sender.due_ms() * NS_PER_MS).max(self.down.free_ns);
+        let device_ns = self.receiver.due_ms().map(|due_ms| (due_ms * NS_PER_MS).max(self.up.free_ns));
+        let events = [Some(hardware_ns), device_ns, self.down.next_ns(), self.up.next_ns()];
+        events.into_iter().flatten().min().unwrap_or(0).max(self.now_ns + 1)
+    }
+
+    fn serve(&mut self, parcel: &Parcel) {
+        let n_good = self.receiver.counters().packets;
+        let mut rest = &parcel.bytes[..];
+        loop {
+            let (now_ms, journal) = (self.now_ms(), self.journal);
+            let known = |header: &FrameHeader| match journal {
+                Some(outcome) if outcome.frame_id == header.id => Known::Answered(outcome),
+                _ => Known::New,
+            };
+            match self.receiver.receive(now_ms, &mut rest, known) {
+                Received::Nothing => break,
+                Received::Complete(header) => self.answer(header),
+                _ => {}
+            }
+        }
+        let is_lost = parcel.is_whole && self.receiver.counters().packets == n_good;
+        self.seen.n_collateral += u64::from(is_lost);
+    }
+
+    fn answer(&mut self, header: FrameHeader) {
+        let (_, image) = self.receiver.image().expect("a complete frame has an image");
+        self.seen.n_wrong += u64::from(header.id != self.frame_id || image != self.frame);
+        self.n_computed += 1;
+        let (decision, class, model) = (Decision::Class, image[0].into(), [1; 8]);
+        let outcome = Outcome { frame_id: header.id, decision, class, confidence: 9000, model };
+        self.journal = Some(outcome);
+        let is_taken = self.receiver.answer(self.now_ms(), outcome);
+        assert!(is_taken, "the receiver holds frame {} until it is answered", header.id);
+    }
+
+    fn listen(&mut self, parcel: &Parcel) {
+        let mut rest = &parcel.bytes[..];
+        loop {
+            match self.sender.receive(self.now_ms(), &mut rest) {
+                Heard::Nothing => return,
+                Heard::Answered(outcome) => {
+                    let is_right = outcome.frame_id == self.frame_id && outcome.class == u16::from(self.frame[0]);
+                    self.seen.n_answered += u64::from(is_right);
+                }
+                _ => {}
+            }
+        }
+    }
+}

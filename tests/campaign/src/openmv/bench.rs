@@ -1,0 +1,270 @@
+//! Camera, line and host in simulated time: what happens next is looked up, and the clock put there.
+
+use std::collections::BTreeMap;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use remedis_openmv::{Camera, CameraSettings, Counters, Frame, Heard, Host, Settings, Stats};
+
+use crate::fault::Fault;
+
+pub(super) const NS_PER_MS: u64 = 1_000_000;
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// Bytes that a port hands over at a time.
+const AT_A_TIME: usize = 64;
+
+/// A line of 8N1, the same in both directions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line {
+    pub(super) baud: u32,
+    /// From the last bit on the line to the program behind the port, each way.
+    pub(super) latency_ns: u64,
+}
+
+impl Line {
+    /// Ten bits a byte.
+    fn duration_ns(self, n_bytes: usize) -> u64 {
+        n_bytes as u64 * 10 * NS_PER_S / u64::from(self.baud)
+    }
+}
+
+/// Errors of these kinds, one in so many packets.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    pub(super) faults: Vec<Fault>,
+    pub(super) one_in: u32,
+}
+
+struct Parcel {
+    bytes: Vec<u8>,
+    is_whole: bool,
+}
+
+/// One direction of the line.
+#[derive(Default)]
+struct Lane {
+    /// When the last packet given is out.
+    free_ns: u64,
+    /// By arrival; the number keeps packets that arrive together apart.
+    under_way: BTreeMap<(u64, u64), Parcel>,
+    n_sent: u64,
+    n_hit: u64,
+    /// Whole bytes that arrived since a packet was accepted.
+    lag: u64,
+    worst_lag: u64,
+}
+
+impl Lane {
+    fn send(&mut self, now_ns: u64, bytes: Vec<u8>, line: Line, trouble: &Trouble, rng: &mut ChaCha8Rng) {
+        self.free_ns = self.free_ns.max(now_ns);
+        if trouble.faults.is_empty() {
+            return self.send_whole(&bytes, line);
+        }
+        self.send_hit(bytes, line, trouble, rng);
+    }
+
+    /// As a port hands them over, a few at a time: a packet takes longer on a slow line than silence is borne.
+    fn send_whole(&mut self, bytes: &[u8], line: Line) {
+        for bytes in bytes.chunks(AT_A_TIME) {
+            self.free_ns += line.duration_ns(bytes.len());
+            self.put(self.free_ns + line.latency_ns, bytes.to_vec(), true);
+        }
+    }
+
+    fn send_hit(&mut self, mut bytes: Vec<u8>, line: Line, trouble: &Trouble, rng: &mut ChaCha8Rng) {
+        let duration_ns = line.duration_ns(bytes.len());
+        self.free_ns += duration_ns;
+        let mut arrival_ns = self.free_ns + line.latency_ns;
+        let is_hit = rng.random_ratio(1, trouble.one_in);
+        let fault = is_hit.then(|| trouble.faults[rng.random_range(0..trouble.faults.len())]);
+        let whole = bytes.clone();
+        match fault {
+            Some(Fault::PacketDropped) => bytes.clear(),
+            Some(Fault::PacketRepeated) => self.put(arrival_ns, bytes.clone(), true),
+            Some(Fault::PacketOvertaken) => arrival_ns += rng.random_range(1..=4) * duration_ns,
+            Some(fault) => fault.damage(&mut bytes, rng),
+            None => {}
+        }
+        let is_whole = bytes == whole;
+        self.n_hit += u64::from(fault.is_some());
+        self.put(arrival_ns, bytes, is_whole);
+    }
+
+    fn put(&mut self, arrival_ns: u64, bytes: Vec<u8>, is_whole: bool) {
+        self.n_sent += 1;
+        if !bytes.is_empty() {
+            self.under_way.insert((arrival_ns, self.n_sent), Parcel { bytes, is_whole });
+        }
+    }
+
+    fn arrived(&mut self, now_ns: u64) -> Option<Parcel> {
+        let first = self.under_way.first_entry().filter(|first| first.key().0 <= now_ns)?;
+        Some(first.remove())
+    }
+
+    fn next_ns(&self) -> Option<u64> {
+        self.under_way.first_key_value().map(|((arrival_ns, _), _)| *arrival_ns)
+    }
+
+    /// How far behind the reader of a parcel is.
+    fn note(&mut self, parcel: &Parcel, has_accepted: bool) {
+        self.lag = if has_accepted { 0 } else { self.lag + parcel.bytes.len() as u64 * u64::from(parcel.is_whole) };
+        self.worst_lag = self.worst_lag.max(self.lag);
+    }
+}
+
+/// What was seen from outside.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// Frames that arrived as they were shown.
+    pub(super) n_delivered: u64,
+    /// That were not what the camera showed.
+    pub(super) n_wrong: u64,
+    /// That had been delivered before.
+    pub(super) n_twice: u64,
+    /// That the camera locked for the host.
+    pub(super) n_locked: u64,
+    pub(super) n_packets: u64,
+    pub(super) n_hit: u64,
+    /// Longest wait for a frame, between the one before and it.
+    pub(super) worst_gap_ms: u64,
+    pub(super) worst_resync_bytes: u64,
+    pub(super) host: Counters,
+    pub(super) camera: Stats,
+}
+
+/// A camera and a host on a line.
+pub(super) struct Bench {
+    now_ns: u64,
+    line: Line,
+    trouble: Trouble,
+    rng: ChaCha8Rng,
+    to_camera: Lane,
+    to_host: Lane,
+    host: Host,
+    camera: Camera,
+    /// What the camera shows, until it was delivered.
+    shown: Option<Frame>,
+    delivered_ns: u64,
+    seen: Seen,
+}
+
+impl Bench {
+    pub(super) fn new(line: Line, trouble: Trouble, max_payload: usize, seed: u64) -> Self {
+        Bench {
+            now_ns: 0,
+            line,
+            trouble,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            to_camera: Lane::default(),
+            to_host: Lane::default(),
+            // Long enough for every payload: requests that are cut swallow what comes after them.
+            host: Host::new(Settings { script: Some("csi0.snapshot()\n".repeat(400)), ..Settings::default() }),
+            camera: Camera::new(CameraSettings { max_payload, ..CameraSettings::default() }),
+            shown: None,
+            delivered_ns: 0,
+            seen: Seen::default(),
+        }
+    }
+
+    pub(super) fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// Until `n` frames have been delivered, of those that `next` makes; whether each came within `limit_s` simulated seconds.
+    pub(super) fn run(&mut self, n: u64, limit_s: u64, mut next: impl FnMut(&mut ChaCha8Rng) -> Frame) -> bool {
+        self.delivered_ns = self.now_ns;
+        let n = self.seen.n_delivered + n;
+        while self.seen.n_delivered < n && self.now_ns < self.delivered_ns + limit_s * NS_PER_S {
+            if self.camera.is_free() {
+                let frame = next(&mut self.rng);
+                assert!(self.camera.offer(&frame), "a camera that is free shows a frame");
+                self.shown = Some(frame);
+            }
+            self.step();
+        }
+        self.seen.n_delivered == n
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        Seen {
+            n_locked: self.camera.locks(),
+            n_packets: self.to_camera.n_sent + self.to_host.n_sent,
+            n_hit: self.to_camera.n_hit + self.to_host.n_hit,
+            worst_resync_bytes: self.to_camera.worst_lag.max(self.to_host.worst_lag),
+            host: self.host.counters(),
+            camera: self.camera.stats(),
+            ..self.seen
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.now_ns / NS_PER_MS
+    }
+
+    /// Everything that happens now, and then the clock goes to the next event.
+    fn step(&mut self) {
+        while let Some(parcel) = self.to_camera.arrived(self.now_ns) {
+            let n_packets = self.camera.parser_counters().packets;
+            self.camera.receive(self.now_ms(), &parcel.bytes);
+            self.to_camera.note(&parcel, self.camera.parser_counters().packets > n_packets);
+        }
+        while let Some(parcel) = self.to_host.arrived(self.now_ns) {
+            self.listen(&parcel);
+        }
+        let (now_ms, n_packets) = (self.now_ms(), self.host.counters().packets);
+        self.camera.poll(now_ms);
+        for packet in packets(&self.camera.take_output()) {
+            self.to_host.send(self.now_ns, packet, self.line, &self.trouble, &mut self.rng);
+        }
+        let mut packet = Vec::new();
+        while self.host.poll(now_ms, &mut packet) {
+            self.to_camera.send(self.now_ns, packet.clone(), self.line, &self.trouble, &mut self.rng);
+        }
+        if self.host.counters().packets > n_packets {
+            // Out of a packet that was given up.
+            self.to_host.lag = 0;
+        }
+        self.take();
+        self.now_ns = self.next_ns();
+    }
+
+    fn next_ns(&self) -> u64 {
+        let due_ns = [Some(self.host.due_ms()), self.camera.due_ms()].map(|due_ms| due_ms.map(|ms| ms * NS_PER_MS));
+        let events = due_ns.into_iter().chain([self.to_camera.next_ns(), self.to_host.next_ns()]);
+        events.flatten().min().unwrap_or(0).max(self.now_ns + 1)
+    }
+
+    fn listen(&mut self, parcel: &Parcel) {
+        let n_packets = self.host.counters().packets;
+        let mut rest = &parcel.bytes[..];
+        while self.host.receive(self.now_ms(), &mut rest) == Heard::Frame {
+            self.take();
+        }
+        self.to_host.note(parcel, self.host.counters().packets > n_packets);
+    }
+
+    fn take(&mut self) {
+        let Some(frame) = self.host.take_frame() else { return };
+        match self.shown.take() {
+            Some(shown) if shown == frame => self.seen.n_delivered += 1,
+            Some(_) => self.seen.n_wrong += 1,
+            None => self.seen.n_twice += 1,
+        }
+        self.seen.worst_gap_ms = self.seen.worst_gap_ms.max((self.now_ns - self.delivered_ns) / NS_PER_MS);
+        self.delivered_ns = self.now_ns;
+    }
+}
+
+/// What a camera wrote, packet by packet.
+fn packets(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut packets = vec![];
+    while !bytes.is_empty() {
+        let length = usize::from(u16::from_le_bytes([bytes[6], bytes[7]]));
+        let (packet, rest) = bytes.split_at(10 + length + 4 * usize::from(length > 0));
+        packets.push(packet.to_vec());
+        bytes = rest;
+    }
+    packets
+}

@@ -1,0 +1,191 @@
+//! Frames over a line with errors: none is wrong, and each that was granted is delivered.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rand::{Rng, RngExt};
+use rand_chacha::ChaCha8Rng;
+use remedis_openmv::{Frame, PixelFormat};
+
+use super::bench::{Bench, Line, NS_PER_MS, Seen, Trouble};
+use crate::fault::Fault;
+use crate::{Scale, Table};
+
+const LINE: Line = Line { baud: 921_600, latency_ns: NS_PER_MS };
+
+/// One packet in so many is hit, in either direction, where every granted frame is to be delivered; and where that may take greetings.
+const ONE_IN: u32 = 100;
+const ONE_IN_HARSH: u32 = 8;
+
+/// Frames on one line before a new one is set up; a unit of work for a thread.
+const FRAMES_A_LINE: u64 = 250;
+
+/// Largest payloads of the cameras: small ones, so that small frames come in parts.
+const MAX_PAYLOADS: [usize; 4] = [50, 200, 1000, remedis_openmv::MAX_PAYLOAD];
+
+/// Frames have from 4 to 64 pixels a side.
+const SIDES: std::ops::RangeInclusive<u32> = 4..=64;
+
+/// No frame takes as long, whatever happens.
+const LIMIT_S: u64 = 120;
+
+/// A packet at its largest, with header and CRCs.
+const LARGEST_PACKET: u64 = remedis_openmv::MAX_PAYLOAD as u64 + 14;
+
+/// A kind of error, alone or with all others.
+struct Row {
+    name: &'static str,
+    faults: Vec<Fault>,
+    one_in: u32,
+    n_frames: u64,
+}
+
+fn rows(n_frames: u64) -> Vec<Row> {
+    let alone = Fault::ALL.map(|fault| Row {
+        name: fault.name(),
+        faults: vec![fault],
+        one_in: ONE_IN,
+        n_frames: n_frames / 20,
+    });
+    let all = |name, one_in| Row { name, faults: Fault::ALL.to_vec(), one_in, n_frames: n_frames / 4 };
+    alone.into_iter().chain([all("all of these", ONE_IN), all("all, one packet in 8", ONE_IN_HARSH)]).collect()
+}
+
+/// The table, and the promises broken.
+pub(super) fn run(scale: Scale, seed: u64) -> (Table, Vec<String>) {
+    let n_frames = match scale {
+        Scale::Small => 2_000,
+        Scale::Full => 100_000,
+    };
+    let rows = rows(n_frames);
+    let seen = measure(&rows, seed);
+    let title = format!("openmv: {n_frames} frames of 4 to 64 pixels a side, one packet in {ONE_IN} hit; seed {seed}");
+    let columns = [
+        "error",
+        "delivered",
+        "wrong",
+        "twice",
+        "granted, lost",
+        "grant unheard",
+        "packets",
+        "hit",
+        "asked again",
+        "sent again",
+        "greetings",
+        "worst gap, ms",
+        "worst resync, bytes",
+    ];
+    let mut table = Table::new(title, &columns);
+    let mut broken = vec![];
+    for (row, seen) in rows.iter().zip(&seen) {
+        table.row(&[
+            &row.name,
+            &seen.n_delivered,
+            &seen.n_wrong,
+            &seen.n_twice,
+            &seen.host.abandoned_frames,
+            &unheard(seen),
+            &seen.n_packets,
+            &seen.n_hit,
+            &seen.host.repeats,
+            &seen.camera.retransmissions,
+            &seen.host.resyncs,
+            &seen.worst_gap_ms,
+            &seen.worst_resync_bytes,
+        ]);
+        broken.extend(check(row, seen).into_iter().map(|promise| format!("openmv, {}: {promise}", row.name)));
+    }
+    (table, broken)
+}
+
+/// Frames that the camera locked without the host's hearing of it, and that were therefore released unread: there is no request that
+/// tells whether a lock is held.
+fn unheard(seen: &Seen) -> u64 {
+    seen.n_locked.saturating_sub(seen.n_delivered + seen.host.abandoned_frames)
+}
+
+fn check(row: &Row, seen: &Seen) -> Vec<String> {
+    let lost = seen.host.abandoned_frames;
+    // Up to five flipped bits in header or payload never pass. Of heavier damage, a payload passes its CRC-32 once in 2^32 and a header
+    // its CRC-16 once in 2^16, and then must still name the number, request and length that are awaited.
+    [
+        (seen.n_wrong > 0, format!("{} wrong frames were taken, the bound is 2^-32 a hit packet", seen.n_wrong)),
+        (seen.n_twice > 0, format!("{} frames delivered twice", seen.n_twice)),
+        (seen.n_delivered != row.n_frames, format!("{} of {} frames delivered", seen.n_delivered, row.n_frames)),
+        (row.one_in == ONE_IN && lost > 0, format!("{lost} frames that were granted were not delivered")),
+        (lost > seen.host.resyncs, format!("{lost} frames lost at {} greetings", seen.host.resyncs)),
+        (seen.host.bad_frames > 0, format!("{} frames contradict themselves", seen.host.bad_frames)),
+        (unheard(seen) > seen.n_hit, format!("{} frames released unread for {} hits", unheard(seen), seen.n_hit)),
+        (
+            seen.worst_resync_bytes > LARGEST_PACKET,
+            format!("{} whole bytes until the next packet, promised are {LARGEST_PACKET}", seen.worst_resync_bytes),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(is_broken, promise)| is_broken.then_some(promise))
+    .collect()
+}
+
+/// Every row, in pieces that any number of threads may take; what they saw adds up to the same.
+fn measure(rows: &[Row], seed: u64) -> Vec<Seen> {
+    let pieces: Vec<(usize, u64)> = rows
+        .iter()
+        .enumerate()
+        .flat_map(|(row, Row { n_frames, .. })| (0..n_frames.div_ceil(FRAMES_A_LINE)).map(move |piece| (row, piece)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut sums = vec![Seen::default(); rows.len()];
+        while let Some(&(row, piece)) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let n_frames = FRAMES_A_LINE.min(rows[row].n_frames - piece * FRAMES_A_LINE);
+            add(&mut sums[row], &one_line(&rows[row], n_frames, piece, seed ^ (row as u64) << 48 ^ piece << 16));
+        }
+        sums
+    };
+    let mut total = vec![Seen::default(); rows.len()];
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..n_threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            let sums = worker.join().expect("a broken assertion ends the campaign");
+            total.iter_mut().zip(&sums).for_each(|(total, sum)| add(total, sum));
+        }
+    });
+    total
+}
+
+fn one_line(row: &Row, n_frames: u64, piece: u64, seed: u64) -> Seen {
+    let trouble = Trouble { faults: row.faults.clone(), one_in: row.one_in };
+    let max_payload = MAX_PAYLOADS[piece as usize % MAX_PAYLOADS.len()];
+    let mut bench = Bench::new(LINE, trouble, max_payload, seed);
+    bench.run(n_frames, LIMIT_S, frame);
+    bench.seen()
+}
+
+/// Random bytes in every format; a JPEG file of them is one for whoever carries it.
+fn frame(rng: &mut ChaCha8Rng) -> Frame {
+    let (width, height) = (rng.random_range(SIDES), rng.random_range(SIDES));
+    let pixels = (width * height) as usize;
+    let format = [PixelFormat::Grey, PixelFormat::Rgb565, PixelFormat::Jpeg][rng.random_range(0..3)];
+    let mut bytes = vec![0; if format == PixelFormat::Rgb565 { 2 * pixels } else { pixels }];
+    rng.fill_bytes(&mut bytes);
+    if format == PixelFormat::Jpeg {
+        bytes = [&[0xff, 0xd8][..], &bytes, &[0xff, 0xd9]].concat();
+    }
+    Frame { width, height, format, bytes }
+}
+
+fn add(sum: &mut Seen, seen: &Seen) {
+    sum.n_delivered += seen.n_delivered;
+    sum.n_wrong += seen.n_wrong;
+    sum.n_twice += seen.n_twice;
+    sum.n_locked += seen.n_locked;
+    sum.n_packets += seen.n_packets;
+    sum.n_hit += seen.n_hit;
+    sum.worst_gap_ms = sum.worst_gap_ms.max(seen.worst_gap_ms);
+    sum.worst_resync_bytes = sum.worst_resync_bytes.max(seen.worst_resync_bytes);
+    sum.host.abandoned_frames += seen.host.abandoned_frames;
+    sum.host.bad_frames += seen.host.bad_frames;
+    sum.host.repeats += seen.host.repeats;
+    sum.host.resyncs += seen.host.resyncs;
+    sum.camera.retransmissions += seen.camera.retransmissions;
+}
