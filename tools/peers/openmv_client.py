@@ -32,7 +32,7 @@ image._convert_jpeg = lambda data, width, height: (bytes(data), "JPEG")
 
 FORMATS = [0x08020001, 0x0C030002, 0x06060000]
 SCRIPT = "while True: csi0.snapshot()  # " + "x" * 5000
-LIMIT_S = 120
+LIMIT_S = 300
 
 
 def shown(number, size):

@@ -1,6 +1,6 @@
 //! From an image that a source hands in to an answer that is durable, told and shown.
 //!
-//! Sources hand in [`Job`]s at their [`Desk`]; one [judge](judge) takes them in turn, and its order is the promise: an answer is
+//! Sources hand in [`Job`]s at their [`Desk`]; one [judge] takes them in turn, and its order is the promise: an answer is
 //! durable in the journal, then the source hears it, then people see it. Nothing here decides about an image; that is the bundle's
 //! model, behind [`Predictor`].
 

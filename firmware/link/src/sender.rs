@@ -7,6 +7,7 @@
 mod desk;
 mod flight;
 mod ladder;
+mod replies;
 
 use crate::{
     DecodeError, Deframer, ErrorCode, FrameHeader, MAX_REPLY_WIRE, NakReason, Outcome, Packet, Rates, Step, decode,

@@ -10,7 +10,7 @@ pub(crate) const HEADER_LEN: usize = 10;
 pub(crate) const CRC_LEN: usize = 4;
 
 /// Hamming distance 6 up to 114 bits; a header has 64.
-pub(crate) const HEADER_CRC: Crc<u16> = Crc::<u16>::new(&Algorithm {
+pub(crate) static HEADER_CRC: Crc<u16> = Crc::<u16>::new(&Algorithm {
     width: 16,
     poly: 0xF94F,
     init: 0xFFFF,
@@ -22,7 +22,7 @@ pub(crate) const HEADER_CRC: Crc<u16> = Crc::<u16>::new(&Algorithm {
 });
 
 /// Hamming distance 6 up to 32,738 bits.
-pub(crate) const PAYLOAD_CRC: Crc<u32> = Crc::<u32>::new(&Algorithm {
+pub(crate) static PAYLOAD_CRC: Crc<u32> = Crc::<u32>::new(&Algorithm {
     width: 32,
     poly: 0xFA56_7D89,
     init: 0xFFFF_FFFF,

@@ -28,7 +28,7 @@ fn camera() -> PathBuf {
 }
 
 /// So many frames arrive while the client drops so much of what it hears, and of its acknowledgements. The script judges each frame, its
-/// order and the time, and fails in two minutes at the latest.
+/// order and the time, and fails in five minutes at the latest.
 fn check(n_frames: u32, drop_rate: &str) {
     let Some(python) = peer_python() else { return };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/peers/openmv_client.py");
@@ -51,10 +51,10 @@ fn on_a_clean_line_it_gets_every_frame_in_order() {
 
 #[test]
 fn with_two_packets_of_a_hundred_dropped_it_gets_every_frame_it_asks_for() {
-    check(20, "0.02");
+    check(15, "0.02");
 }
 
 #[test]
 fn with_ten_packets_of_a_hundred_dropped_it_gets_every_frame_it_asks_for() {
-    check(8, "0.1");
+    check(6, "0.1");
 }

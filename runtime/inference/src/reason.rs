@@ -170,7 +170,7 @@ mod tests {
         check(white, "saturated", "saturated: 31.0 % of the picture is white, expected at most 10.0 %");
         let black = most(Gate::Black, 0.31, 0.1);
         check(black, "saturated", "saturated: 31.0 % of the picture is black, expected at most 10.0 %");
-        let soft = least(Gate::Sharpness, 3.14, 20.0);
+        let soft = least(Gate::Sharpness, 3.1, 20.0);
         check(soft, "blurred", "blurred: sharpness 3.1, expected at least 20.0");
         let appearance = most(Gate::Appearance, 9.25, 4.0);
         let words =

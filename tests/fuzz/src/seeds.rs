@@ -237,8 +237,11 @@ pub fn sessions() -> impl Iterator<Item = Vec<u8>> {
 pub fn cameras() -> impl Iterator<Item = Vec<u8>> {
     let piece = |bytes: &[u8]| [&[bytes.len() as u8], bytes].concat();
     let talk = |damage: u8| piece(&[3, damage]);
-    let clean = [piece(&[5, 0]), talk(0)].concat().repeat(150);
-    let hurt = [piece(&[5, 1]), talk(0).repeat(6), talk(7), piece(&[4, 40])].concat().repeat(30);
+    // A script that ran before is given half a second to end.
+    let connected = [talk(0).repeat(20), piece(&[4, 40]), talk(0).repeat(20)].concat();
+    let clean = [connected.clone(), [piece(&[5, 0]), talk(0), piece(&[5, 1]), talk(0)].concat().repeat(70)].concat();
+    let hurt = [piece(&[5, 2]), talk(0).repeat(6), talk(77), piece(&[4, 20])].concat().repeat(30);
+    let hurt = [connected, hurt].concat();
     let restarted = [clean.clone(), piece(&[6]), piece(&[4, 255]), clean.clone()].concat();
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../firmware/openmv/tests/captures"));
     let mut capture = &std::fs::read(folder.join("clean.bin")).unwrap()[..];

@@ -57,8 +57,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     })?;
     steps.step("tidy", || tidy::run().map(|()| Outcome::Passed))?;
     steps.step("no_std crates alone", || {
+        let vendor = ["check", "-q", "-p", "remedis-link", "--example", "vendor", "--features", "bare-metal"];
         must(cargo(&["check", "-q", "-p", "remedis-link"]))?
-            .then(|| must(cargo(&["check", "-q", "-p", "remedis-screen"])))
+            .then(|| must(cargo(&["check", "-q", "-p", "remedis-screen"])))?
+            .then(|| must(cargo(&vendor)))
     })?;
     steps.step("clippy", || must(cargo(&["clippy", "-q", "--workspace", "--all-targets", "--", "-D", "warnings"])))?;
     steps.step("devices of the trainer", devices)?;

@@ -144,6 +144,7 @@ impl Spread {
 }
 
 /// Mean of `appearances` and the inverse of their covariance's Cholesky factor, as [`InDistribution`] holds it.
+#[expect(clippy::needless_range_loop, reason = "a row of the triangle is made of the rows before it")]
 fn whitened(appearances: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
     let (n, size) = (appearances.len() as f64, appearances[0].len());
     let mean: Vec<f64> = (0..size).map(|at| appearances.iter().map(|one| one[at]).sum::<f64>() / n).collect();

@@ -172,10 +172,10 @@ fn pieces(values: &[Option<f64>], top: f64) -> Vec<String> {
     .collect()
 }
 
-/// The next of 1, 2, 5, 10, 20, 50 and so on; at least 1.
+/// The next of 1, 2, 4, 5, 10, 20, 40, 50 and so on; at least 1.
 fn nice(highest: f64) -> f64 {
     let power = 10f64.powf(highest.max(1.0).log10().floor());
-    [1.0, 2.0, 5.0, 10.0].map(|step| step * power).into_iter().find(|top| *top >= highest).unwrap_or(highest)
+    [1.0, 2.0, 4.0, 5.0, 10.0].map(|step| step * power).into_iter().find(|top| *top >= highest).unwrap_or(highest)
 }
 
 fn round(units: f64) -> f64 {
@@ -192,8 +192,11 @@ mod tests {
     use super::*;
     use crate::Language;
 
-    fn trend(classes: usize, buckets: &[(&[u32], u32, u32, Option<f32>)]) -> Trend {
-        let bucket = |(i, (by_class, cannot_say, unreadable, ms)): (usize, &(&[u32], u32, u32, Option<f32>))| Bucket {
+    /// Images by class, cannot say, unreadable, and the median of their times.
+    type Counted<'a> = (&'a [u32], u32, u32, Option<f32>);
+
+    fn trend(classes: usize, buckets: &[Counted<'_>]) -> Trend {
+        let bucket = |(i, (by_class, cannot_say, unreadable, ms)): (usize, &Counted<'_>)| Bucket {
             start_unix_ms: i as u64 * 3_600_000,
             by_class: by_class.to_vec(),
             cannot_say: *cannot_say,
@@ -256,7 +259,7 @@ mod tests {
 
     #[test]
     fn tops_are_round_numbers() {
-        assert_eq!([0.0, 1.0, 1.5, 3.0, 10.0, 11.0, 501.0].map(nice), [1.0, 1.0, 2.0, 5.0, 10.0, 20.0, 1000.0]);
+        assert_eq!([0.0, 1.0, 1.5, 3.0, 10.0, 11.0, 501.0].map(nice), [1.0, 1.0, 2.0, 4.0, 10.0, 20.0, 1000.0]);
     }
 
     #[test]

@@ -92,19 +92,21 @@ impl Locale {
         }
     }
 
-    /// A length of time in its two largest units.
+    /// A length of time in its two largest units, the second only when there is some of it.
     pub(super) fn duration(self, seconds: u64) -> String {
         let day = match self.language {
             Language::English => "d",
             Language::German => "T",
         };
         let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-        match (days, hours, minutes) {
-            (0, 0, 0) => format!("{seconds} s"),
-            (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
-            (0, ..) => format!("{hours} h {minutes} min"),
-            _ => format!("{} {day} {hours} h", self.count(days)),
-        }
+        let ((large, large_unit), (small, small_unit)) = match (days, hours, minutes) {
+            (0, 0, 0) => ((seconds, "s"), (0, "")),
+            (0, 0, _) => ((minutes, "min"), (seconds % 60, "s")),
+            (0, ..) => ((hours, "h"), (minutes, "min")),
+            _ => ((days, day), (hours, "h")),
+        };
+        let large = format!("{} {large_unit}", self.count(large));
+        if small == 0 { large } else { format!("{large} {small} {small_unit}") }
     }
 
     pub(super) fn percent(self, share: f64) -> String {
@@ -186,8 +188,8 @@ mod tests {
         );
         assert_eq!(GERMAN(0).ago(2_000, 1_000), "vor 0 s", "a clock that was set back makes nothing negative");
         assert_eq!(
-            [59, 61, 3_700, 90_000].map(|s| ENGLISH(0).duration(s)),
-            ["59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
+            [59, 61, 3_600, 3_700, 90_000].map(|s| ENGLISH(0).duration(s)),
+            ["59 s", "1 min 1 s", "1 h", "1 h 1 min", "1 d 1 h"]
         );
     }
 

@@ -116,7 +116,7 @@ async fn show(shared: &Arc<Shared>, route: Route, visit: &Visit, query: &str) ->
         let (view, pages, language) = (&shared.view, &shared.pages, seen.language);
         let found = |rendered| page(shared, StatusCode::OK, rendered);
         Ok(match route {
-            Route::Status => Some(pages.status(&seen, &view.status(language)?)).map(found),
+            Route::Status => Some(found(pages.status(&seen, &view.status(language)?))),
             Route::Results => {
                 let results = view.results(before, RESULTS_PER_PAGE + 1, language)?;
                 Some(found(pages.results(&seen, &view.status(language)?, &results, before)))

@@ -53,6 +53,7 @@ fn manifest(name: &str, version: &str) -> Manifest {
     };
     let golden = GoldenVector { input: "golden/0.png".to_owned(), logits: vec![1.0, -1.0], decision: "no".to_owned() };
     Manifest {
+        gates: None,
         format_version: 1,
         name: name.to_owned(),
         version: version.to_owned(),
