@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -23,11 +25,14 @@ const FLAGS: [&str; 10] = [
     "--remote-debugging-pipe",
 ];
 
+/// Against hanging only: Chromium may starve on a busy machine.
+const SILENCE: Duration = Duration::from_secs(120);
+
 /// One browser with one page open.
 pub(crate) struct Browser {
     child: Child,
     to: ChildStdin,
-    from: BufReader<ChildStdout>,
+    from: Receiver<Value>,
     n_calls: u64,
     session: Option<String>,
     events: VecDeque<Value>,
@@ -45,13 +50,12 @@ impl Browser {
         let mut child = Command::new("sh")
             .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#, CHROMIUM])
             .args(FLAGS)
-            .args(std::env::var("XFLAG").ok())
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (to, from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let (to, from) = (child.stdin.take().unwrap(), messages(child.stdout.take().unwrap()));
         let mut browser =
             Self { child, to, from, n_calls: 0, session: None, events: VecDeque::new(), _profile: profile };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}))["targetId"].clone();
@@ -82,10 +86,7 @@ impl Browser {
     }
 
     fn read(&mut self) -> Value {
-        let mut message = Vec::new();
-        self.from.read_until(0, &mut message).unwrap();
-        assert_eq!(message.pop(), Some(0), "Chromium ended");
-        serde_json::from_slice(&message).unwrap()
+        self.from.recv_timeout(SILENCE).expect("Chromium ended, or said nothing for two minutes")
     }
 
     /// Everything of a kind that happened since the last look.
@@ -109,9 +110,10 @@ impl Browser {
         self.wait_for_load();
     }
 
-    /// Types where the page put the cursor, and confirms.
-    pub(crate) fn type_and_enter(&mut self, text: &str) {
+    /// Types into an element, and confirms.
+    pub(crate) fn type_and_enter(&mut self, selector: &str, text: &str) {
         self.take_events("Page.loadEventFired");
+        self.evaluate(&format!("document.querySelector({selector:?}).focus()"));
         self.call("Input.insertText", json!({"text": text}));
         let key =
             json!({"type": "keyDown", "key": "Enter", "code": "Enter", "text": "\r", "windowsVirtualKeyCode": 13});
@@ -143,6 +145,20 @@ impl Browser {
         let answer = self.call("Page.captureScreenshot", asked);
         base64::engine::general_purpose::STANDARD.decode(answer["data"].as_str().unwrap()).unwrap()
     }
+}
+
+/// What Chromium says, until it ends.
+fn messages(pipe: ChildStdout) -> Receiver<Value> {
+    let (sender, messages) = sync_channel(1024);
+    std::thread::spawn(move || {
+        for message in BufReader::new(pipe).split(0) {
+            let message = serde_json::from_slice(&message.unwrap()).unwrap();
+            if sender.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    messages
 }
 
 impl Drop for Browser {

@@ -49,7 +49,7 @@ impl Visitor {
     /// As people do it: by typing.
     fn log_in(&mut self) {
         self.go_to("/login");
-        self.browser.type_and_enter(TOKEN);
+        self.browser.type_and_enter("#token", TOKEN);
         assert_eq!(self.browser.evaluate("location.pathname"), "/", "logged in");
     }
 
@@ -101,12 +101,11 @@ fn a_browser_logs_in_and_out_and_a_wrong_token_stays_outside() {
     let Some(mut visitor) = Visitor::new(Language::English) else { return };
     visitor.go_to("/results");
     assert_eq!(visitor.browser.evaluate("location.pathname"), "/login");
-    visitor.browser.type_and_enter("not-the-token");
+    visitor.browser.type_and_enter("#token", "not-the-token");
     assert!(visitor.browser.evaluate("document.body.innerText").as_str().unwrap().contains("This token is not right."));
     visitor.log_in();
     assert_eq!(visitor.browser.evaluate("document.cookie"), "", "no script could read the session");
-    visitor.browser.evaluate("document.querySelector('.tools button').focus()");
-    visitor.browser.type_and_enter("");
+    visitor.browser.type_and_enter(".tools button", "");
     assert_eq!(visitor.browser.evaluate("location.pathname"), "/login");
     visitor.go_to("/");
     assert_eq!(visitor.browser.evaluate("location.pathname"), "/login", "the session is over");
@@ -134,10 +133,10 @@ const PICTURES: [View; 11] = [
 
 /// The most that may differ before a page counts as changed, as a share of the edges that there are to see.
 ///
-/// Another Chromium draws the edges of letters otherwise: with its hinting of letters switched off it differs by up to
-/// XX of them. `the_tolerance_tells_pages_apart` holds the bound against every pair of pages, and against each page moved
-/// by a line of text.
-const MOST_DIFFERING: f64 = 0.5;
+/// Another Chromium may draw letters otherwise: with letters on whole pixels only (`--disable-font-subpixel-positioning`)
+/// these pages measured 0.25 to 0.84, in three ways of hinting 0. A page that moved by a line of text measures 2.0 to 5.5.
+/// `the_tolerance_tells_pages_apart` holds the bound against that, and against every pair of pages.
+const MOST_DIFFERING: f64 = 1.0;
 /// A difference of one channel that the eye sees as another colour.
 const FAINT: u8 = 64;
 /// Lines of letters may differ in height by fractions of a pixel, which add up down a page.
@@ -188,7 +187,6 @@ fn check_picture(visitor: &mut Visitor, (name, path, (width, height), _, is_dark
     }
     let before = image::open(stored(name)).unwrap().into_rgb8();
     let share = differing(&now, &before);
-    eprintln!("MEASURED {name} {share}");
     assert!(share <= MOST_DIFFERING, "{name}: {share:.2} of its edges look otherwise");
 }
 
@@ -203,7 +201,6 @@ fn the_tolerance_tells_pages_apart() {
         // A line of text's height further down, as when something above it grew.
         let mut moved = picture.clone();
         image::imageops::replace(&mut moved, picture, 0, 26);
-        eprintln!("MOVED {name} {}", differing(&moved, picture));
         assert!(differing(&moved, picture) > MOST_DIFFERING, "{name} passes when moved");
     }
 }
