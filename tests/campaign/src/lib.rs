@@ -4,8 +4,10 @@
 //! deterministic by its seed wherever it simulates, fails when a promise is broken, and prints the table either way.
 
 mod fault;
+mod line;
 pub mod link;
 pub mod openmv;
+mod pieces;
 mod table;
 
 pub use table::Table;

@@ -1,97 +1,13 @@
 //! Hardware, line and device in simulated time: what happens next is looked up, and the clock put there.
 
-use std::collections::BTreeMap;
-
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use remedis_link::{
     Decision, Format, FrameHeader, Heard, Identity, Known, Outcome, Packet, Received, Receiver, ReceiverCounters,
     Sender, SenderCounters, Timing,
 };
 
-use crate::fault::Fault;
-
-const NS_PER_MS: u64 = 1_000_000;
-const NS_PER_S: u64 = 1_000_000_000;
-
-/// A line of 8N1, the same in both directions.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    pub(super) baud: u32,
-    /// From the last bit on the line to the program behind the port, each way.
-    pub(super) latency_ms: u64,
-}
-
-impl Line {
-    /// Ten bits a byte.
-    fn duration_ns(self, n_bytes: usize) -> u64 {
-        n_bytes as u64 * 10 * NS_PER_S / u64::from(self.baud)
-    }
-}
-
-/// Errors of these kinds, one in so many packets.
-#[derive(Clone, Debug)]
-pub(super) struct Trouble {
-    pub(super) faults: Vec<Fault>,
-    pub(super) one_in: u32,
-}
-
-/// One direction of the line.
-struct Lane {
-    /// When the last packet given is out.
-    free_ns: u64,
-    /// By arrival; the number keeps packets that arrive together apart.
-    under_way: BTreeMap<(u64, u64), Parcel>,
-    n_sent: u64,
-    n_damaged: u64,
-}
-
-struct Parcel {
-    bytes: Vec<u8>,
-    is_whole: bool,
-}
-
-impl Lane {
-    fn new() -> Self {
-        Lane { free_ns: 0, under_way: BTreeMap::new(), n_sent: 0, n_damaged: 0 }
-    }
-
-    fn send(&mut self, now_ns: u64, bytes: &[u8], line: Line, trouble: &Trouble, rng: &mut ChaCha8Rng) {
-        let duration_ns = line.duration_ns(bytes.len());
-        self.free_ns = now_ns + duration_ns;
-        let mut arrival_ns = self.free_ns + line.latency_ms * NS_PER_MS;
-        let mut bytes = bytes.to_vec();
-        let is_hit = !trouble.faults.is_empty() && rng.random_ratio(1, trouble.one_in);
-        let fault = is_hit.then(|| trouble.faults[rng.random_range(0..trouble.faults.len())]);
-        let whole = bytes.clone();
-        match fault {
-            Some(Fault::PacketDropped) => bytes.clear(),
-            Some(Fault::PacketRepeated) => self.put(arrival_ns, bytes.clone(), true),
-            Some(Fault::PacketOvertaken) => arrival_ns += rng.random_range(1..=4) * duration_ns,
-            Some(fault) => fault.damage(&mut bytes, rng),
-            None => {}
-        }
-        let is_whole = bytes == whole;
-        self.n_damaged += u64::from(fault.is_some());
-        self.put(arrival_ns, bytes, is_whole);
-    }
-
-    fn put(&mut self, arrival_ns: u64, bytes: Vec<u8>, is_whole: bool) {
-        self.n_sent += 1;
-        if !bytes.is_empty() {
-            self.under_way.insert((arrival_ns, self.n_sent), Parcel { bytes, is_whole });
-        }
-    }
-
-    fn arrived(&mut self, now_ns: u64) -> Option<Parcel> {
-        let first = self.under_way.first_entry().filter(|first| first.key().0 <= now_ns)?;
-        Some(first.remove())
-    }
-
-    fn next_ns(&self) -> Option<u64> {
-        self.under_way.first_key_value().map(|((arrival_ns, _), _)| *arrival_ns)
-    }
-}
+use crate::line::{Lane, Line, NS_PER_MS, NS_PER_S, Parcel, Trouble};
 
 /// What was seen from outside.
 #[derive(Clone, Copy, Debug, Default)]
@@ -131,15 +47,15 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(line: Line, trouble: Trouble, largest_image: usize, seed: u64) -> Self {
         let packets_ms = 2 * line.duration_ns(remedis_link::MAX_WIRE).div_ceil(NS_PER_MS);
-        let ack_ms = packets_ms + 2 * line.latency_ms + 10;
+        let ack_ms = packets_ms + 2 * line.latency_ns / NS_PER_MS + 10;
         let timing = Timing { ack_ms, result_ms: 2 * ack_ms, keepalive_ms: 1000, retries: 8 };
         Bench {
             now_ns: 0,
             line,
             trouble,
             rng: ChaCha8Rng::seed_from_u64(seed),
-            down: Lane::new(),
-            up: Lane::new(),
+            down: Lane::default(),
+            up: Lane::default(),
             sender: Sender::new(seed as u32, timing),
             receiver: Receiver::new(vec![0; largest_image], Identity { device_id: 1, result_retry_ms: ack_ms }),
             frame: vec![],
@@ -186,7 +102,7 @@ impl Bench {
         let receiver = self.receiver.counters();
         Seen {
             n_packets: self.down.n_sent + self.up.n_sent,
-            n_hit: self.down.n_damaged + self.up.n_damaged,
+            n_hit: self.down.n_hit + self.up.n_hit,
             worst_resync_bytes: receiver.worst_resync_bytes.max(self.sender.counters().worst_resync_bytes),
             sender: self.sender.counters(),
             receiver,

@@ -1,14 +1,14 @@
 //! Frames over a line with errors: each is delivered, once, and as it was.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use rand::{Rng, RngExt};
 
-use super::bench::{Bench, Line, Seen, Trouble};
+use super::bench::{Bench, Seen};
 use crate::fault::Fault;
+use crate::line::{Line, NS_PER_MS, Trouble};
+use crate::pieces::{Piece, measure};
 use crate::{Scale, Table};
 
-const LINE: Line = Line { baud: 921_600, latency_ms: 1 };
+const LINE: Line = Line { baud: 921_600, latency_ns: NS_PER_MS };
 
 /// One packet in so many is hit, in either direction.
 const ONE_IN: u32 = 8;
@@ -43,7 +43,8 @@ pub(super) fn run(scale: Scale, seed: u64) -> (Table, Vec<String>) {
         Scale::Full => 1_000_000,
     };
     let rows = rows(n_frames);
-    let seen = measure(&rows, seed);
+    let sizes: Vec<u64> = rows.iter().map(|row| row.n_frames).collect();
+    let seen = measure(&sizes, FRAMES_A_LINE, |piece| one_line(&rows[piece.row], piece, seed), add);
     let title = format!(
         "link: {n_frames} frames of {SMALLEST_IMAGE} to {LARGEST_IMAGE} bytes, one packet in {ONE_IN} hit; seed {seed}"
     );
@@ -96,45 +97,17 @@ fn check(seen: &Seen) -> Vec<String> {
     .collect()
 }
 
-/// Every row, in pieces that any number of threads may take; what they saw adds up to the same.
-fn measure(rows: &[Row], seed: u64) -> Vec<Seen> {
-    let pieces: Vec<(usize, u64)> = rows
-        .iter()
-        .enumerate()
-        .flat_map(|(row, Row { n_frames, .. })| (0..n_frames.div_ceil(FRAMES_A_LINE)).map(move |piece| (row, piece)))
-        .collect();
-    let next = AtomicUsize::new(0);
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let work = || {
-        let mut sums = vec![Seen::default(); rows.len()];
-        while let Some(&(row, piece)) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let n_frames = FRAMES_A_LINE.min(rows[row].n_frames - piece * FRAMES_A_LINE);
-            add(&mut sums[row], &one_line(&rows[row], n_frames, seed ^ ((row as u64) << 48) ^ (piece << 16)));
-        }
-        sums
-    };
-    let mut total = vec![Seen::default(); rows.len()];
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..n_threads).map(|_| scope.spawn(work)).collect();
-        for worker in workers {
-            let sums = worker.join().expect("a broken assertion ends the campaign");
-            total.iter_mut().zip(&sums).for_each(|(total, sum)| add(total, sum));
-        }
-    });
-    total
-}
-
-fn one_line(row: &Row, n_frames: u64, seed: u64) -> Seen {
+fn one_line(row: &Row, piece: Piece, seed: u64) -> Seen {
     let trouble = Trouble { faults: row.faults.clone(), one_in: ONE_IN };
-    let mut bench = Bench::new(LINE, trouble, LARGEST_IMAGE, seed);
-    for _ in 0..n_frames {
+    let mut bench = Bench::new(LINE, trouble, LARGEST_IMAGE, piece.seed(seed));
+    for _ in 0..piece.n_frames {
         let image = image(&mut bench);
         if !bench.deliver(image, LIMIT_S) {
             break;
         }
     }
     let seen = bench.seen();
-    Seen { n_frames, ..seen }
+    Seen { n_frames: piece.n_frames, ..seen }
 }
 
 /// Random bytes, one time in four of few values: runs of zeros are what COBS is about.

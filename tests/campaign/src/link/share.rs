@@ -2,7 +2,8 @@
 
 use rand::Rng;
 
-use super::bench::{Bench, Line, Trouble};
+use super::bench::Bench;
+use crate::line::{Line, NS_PER_MS, Trouble};
 use crate::{Scale, Table};
 
 const IMAGE_BYTES: usize = 224 * 224;
@@ -22,7 +23,8 @@ pub(super) fn run(scale: Scale) -> (Table, Vec<String>) {
     let mut table = Table::new(title, &["baud, 8N1", "1 ms each way", "4 ms each way", "16 ms each way"]);
     let mut broken = vec![];
     for baud in RATES {
-        let percent = LATENCIES_MS.map(|latency_ms| percent(Line { baud, latency_ms }, n_frames));
+        let percent =
+            LATENCIES_MS.map(|latency_ms| percent(Line { baud, latency_ns: latency_ms * NS_PER_MS }, n_frames));
         if percent[0] < PROMISED_PERCENT {
             broken
                 .push(format!("link: {:.1} % of {baud} baud is image, promised are {PROMISED_PERCENT} %", percent[0]));
@@ -34,7 +36,7 @@ pub(super) fn run(scale: Scale) -> (Table, Vec<String>) {
 }
 
 fn percent(line: Line, n_frames: u32) -> f64 {
-    let mut bench = Bench::new(line, Trouble { faults: vec![], one_in: 1 }, IMAGE_BYTES, 1);
+    let mut bench = Bench::new(line, Trouble::none(), IMAGE_BYTES, 1);
     bench.connect();
     let start_ns = bench.now_ns();
     for _ in 0..n_frames {

@@ -1,116 +1,27 @@
 //! Camera, line and host in simulated time: what happens next is looked up, and the clock put there.
 
-use std::collections::BTreeMap;
-
-use rand::{RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use remedis_openmv::{Camera, CameraSettings, Counters, Frame, Heard, Host, Settings, Stats};
 
-use crate::fault::Fault;
-
-pub(super) const NS_PER_MS: u64 = 1_000_000;
-const NS_PER_S: u64 = 1_000_000_000;
+use crate::line::{Lane, Line, NS_PER_MS, NS_PER_S, Parcel, Trouble};
 
 /// Bytes that a port hands over at a time.
 const AT_A_TIME: usize = 64;
 
-/// A line of 8N1, the same in both directions.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    pub(super) baud: u32,
-    /// From the last bit on the line to the program behind the port, each way.
-    pub(super) latency_ns: u64,
-}
-
-impl Line {
-    /// Ten bits a byte.
-    fn duration_ns(self, n_bytes: usize) -> u64 {
-        n_bytes as u64 * 10 * NS_PER_S / u64::from(self.baud)
-    }
-}
-
-/// Errors of these kinds, one in so many packets.
-#[derive(Clone, Debug)]
-pub(super) struct Trouble {
-    pub(super) faults: Vec<Fault>,
-    pub(super) one_in: u32,
-}
-
-struct Parcel {
-    bytes: Vec<u8>,
-    is_whole: bool,
-}
-
-/// One direction of the line.
+/// How far behind the reader of a direction is.
 #[derive(Default)]
-struct Lane {
-    /// When the last packet given is out.
-    free_ns: u64,
-    /// By arrival; the number keeps packets that arrive together apart.
-    under_way: BTreeMap<(u64, u64), Parcel>,
-    n_sent: u64,
-    n_hit: u64,
+struct Lag {
     /// Whole bytes that arrived since a packet was accepted.
-    lag: u64,
-    worst_lag: u64,
+    n_bytes: u64,
+    worst: u64,
 }
 
-impl Lane {
-    fn send(&mut self, now_ns: u64, bytes: Vec<u8>, line: Line, trouble: &Trouble, rng: &mut ChaCha8Rng) {
-        self.free_ns = self.free_ns.max(now_ns);
-        if trouble.faults.is_empty() {
-            return self.send_whole(&bytes, line);
-        }
-        self.send_hit(bytes, line, trouble, rng);
-    }
-
-    /// As a port hands them over, a few at a time: a packet takes longer on a slow line than silence is borne.
-    fn send_whole(&mut self, bytes: &[u8], line: Line) {
-        for bytes in bytes.chunks(AT_A_TIME) {
-            self.free_ns += line.duration_ns(bytes.len());
-            self.put(self.free_ns + line.latency_ns, bytes.to_vec(), true);
-        }
-    }
-
-    fn send_hit(&mut self, mut bytes: Vec<u8>, line: Line, trouble: &Trouble, rng: &mut ChaCha8Rng) {
-        let duration_ns = line.duration_ns(bytes.len());
-        self.free_ns += duration_ns;
-        let mut arrival_ns = self.free_ns + line.latency_ns;
-        let is_hit = rng.random_ratio(1, trouble.one_in);
-        let fault = is_hit.then(|| trouble.faults[rng.random_range(0..trouble.faults.len())]);
-        let whole = bytes.clone();
-        match fault {
-            Some(Fault::PacketDropped) => bytes.clear(),
-            Some(Fault::PacketRepeated) => self.put(arrival_ns, bytes.clone(), true),
-            Some(Fault::PacketOvertaken) => arrival_ns += rng.random_range(1..=4) * duration_ns,
-            Some(fault) => fault.damage(&mut bytes, rng),
-            None => {}
-        }
-        let is_whole = bytes == whole;
-        self.n_hit += u64::from(fault.is_some());
-        self.put(arrival_ns, bytes, is_whole);
-    }
-
-    fn put(&mut self, arrival_ns: u64, bytes: Vec<u8>, is_whole: bool) {
-        self.n_sent += 1;
-        if !bytes.is_empty() {
-            self.under_way.insert((arrival_ns, self.n_sent), Parcel { bytes, is_whole });
-        }
-    }
-
-    fn arrived(&mut self, now_ns: u64) -> Option<Parcel> {
-        let first = self.under_way.first_entry().filter(|first| first.key().0 <= now_ns)?;
-        Some(first.remove())
-    }
-
-    fn next_ns(&self) -> Option<u64> {
-        self.under_way.first_key_value().map(|((arrival_ns, _), _)| *arrival_ns)
-    }
-
-    /// How far behind the reader of a parcel is.
+impl Lag {
     fn note(&mut self, parcel: &Parcel, has_accepted: bool) {
-        self.lag = if has_accepted { 0 } else { self.lag + parcel.bytes.len() as u64 * u64::from(parcel.is_whole) };
-        self.worst_lag = self.worst_lag.max(self.lag);
+        let n_more = parcel.bytes.len() as u64 * u64::from(parcel.is_whole);
+        self.n_bytes = if has_accepted { 0 } else { self.n_bytes + n_more };
+        self.worst = self.worst.max(self.n_bytes);
     }
 }
 
@@ -134,6 +45,13 @@ pub(super) struct Seen {
     pub(super) camera: Stats,
 }
 
+/// An end of the line.
+#[derive(Clone, Copy)]
+enum Side {
+    Host,
+    Camera,
+}
+
 /// A camera and a host on a line.
 pub(super) struct Bench {
     now_ns: u64,
@@ -142,6 +60,8 @@ pub(super) struct Bench {
     rng: ChaCha8Rng,
     to_camera: Lane,
     to_host: Lane,
+    camera_lag: Lag,
+    host_lag: Lag,
     host: Host,
     camera: Camera,
     /// What the camera shows, until it was delivered.
@@ -159,6 +79,8 @@ impl Bench {
             rng: ChaCha8Rng::seed_from_u64(seed),
             to_camera: Lane::default(),
             to_host: Lane::default(),
+            camera_lag: Lag::default(),
+            host_lag: Lag::default(),
             // Long enough for every payload: requests that are cut swallow what comes after them.
             host: Host::new(Settings { script: Some("csi0.snapshot()\n".repeat(400)), ..Settings::default() }),
             camera: Camera::new(CameraSettings { max_payload, ..CameraSettings::default() }),
@@ -192,7 +114,7 @@ impl Bench {
             n_locked: self.camera.locks(),
             n_packets: self.to_camera.n_sent + self.to_host.n_sent,
             n_hit: self.to_camera.n_hit + self.to_host.n_hit,
-            worst_resync_bytes: self.to_camera.worst_lag.max(self.to_host.worst_lag),
+            worst_resync_bytes: self.camera_lag.worst.max(self.host_lag.worst),
             host: self.host.counters(),
             camera: self.camera.stats(),
             ..self.seen
@@ -208,7 +130,7 @@ impl Bench {
         while let Some(parcel) = self.to_camera.arrived(self.now_ns) {
             let n_packets = self.camera.parser_counters().packets;
             self.camera.receive(self.now_ms(), &parcel.bytes);
-            self.to_camera.note(&parcel, self.camera.parser_counters().packets > n_packets);
+            self.camera_lag.note(&parcel, self.camera.parser_counters().packets > n_packets);
         }
         while let Some(parcel) = self.to_host.arrived(self.now_ns) {
             self.listen(&parcel);
@@ -216,18 +138,30 @@ impl Bench {
         let (now_ms, n_packets) = (self.now_ms(), self.host.counters().packets);
         self.camera.poll(now_ms);
         for packet in packets(&self.camera.take_output()) {
-            self.to_host.send(self.now_ns, packet, self.line, &self.trouble, &mut self.rng);
+            self.send(Side::Host, &packet);
         }
         let mut packet = Vec::new();
         while self.host.poll(now_ms, &mut packet) {
-            self.to_camera.send(self.now_ns, packet.clone(), self.line, &self.trouble, &mut self.rng);
+            self.send(Side::Camera, &packet);
         }
         if self.host.counters().packets > n_packets {
             // Out of a packet that was given up.
-            self.to_host.lag = 0;
+            self.host_lag.n_bytes = 0;
         }
         self.take();
         self.now_ns = self.next_ns();
+    }
+
+    /// Without errors as a port hands bytes over, a few at a time: a packet takes longer on a slow line than silence is borne.
+    fn send(&mut self, to: Side, packet: &[u8]) {
+        let lane = match to {
+            Side::Host => &mut self.to_host,
+            Side::Camera => &mut self.to_camera,
+        };
+        match self.trouble.faults.is_empty() {
+            true => lane.send_in_pieces(self.now_ns, packet, self.line, AT_A_TIME),
+            false => lane.send(self.now_ns, packet, self.line, &self.trouble, &mut self.rng),
+        }
     }
 
     fn next_ns(&self) -> u64 {
@@ -242,7 +176,7 @@ impl Bench {
         while self.host.receive(self.now_ms(), &mut rest) == Heard::Frame {
             self.take();
         }
-        self.to_host.note(parcel, self.host.counters().packets > n_packets);
+        self.host_lag.note(parcel, self.host.counters().packets > n_packets);
     }
 
     fn take(&mut self) {

@@ -1,13 +1,13 @@
 //! Frames over a line with errors: none is wrong, and each that was granted is delivered.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 use remedis_openmv::{Frame, PixelFormat};
 
-use super::bench::{Bench, Line, NS_PER_MS, Seen, Trouble};
+use super::bench::{Bench, Seen};
 use crate::fault::Fault;
+use crate::line::{Line, NS_PER_MS, Trouble};
+use crate::pieces::{Piece, measure};
 use crate::{Scale, Table};
 
 const LINE: Line = Line { baud: 921_600, latency_ns: NS_PER_MS };
@@ -57,7 +57,8 @@ pub(super) fn run(scale: Scale, seed: u64) -> (Table, Vec<String>) {
         Scale::Full => 100_000,
     };
     let rows = rows(n_frames);
-    let seen = measure(&rows, seed);
+    let sizes: Vec<u64> = rows.iter().map(|row| row.n_frames).collect();
+    let seen = measure(&sizes, FRAMES_A_LINE, |piece| one_line(&rows[piece.row], piece, seed), add);
     let title = format!("openmv: {n_frames} frames of 4 to 64 pixels a side, one packet in {ONE_IN} hit; seed {seed}");
     let columns = [
         "error",
@@ -125,39 +126,11 @@ fn check(row: &Row, seen: &Seen) -> Vec<String> {
     .collect()
 }
 
-/// Every row, in pieces that any number of threads may take; what they saw adds up to the same.
-fn measure(rows: &[Row], seed: u64) -> Vec<Seen> {
-    let pieces: Vec<(usize, u64)> = rows
-        .iter()
-        .enumerate()
-        .flat_map(|(row, Row { n_frames, .. })| (0..n_frames.div_ceil(FRAMES_A_LINE)).map(move |piece| (row, piece)))
-        .collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut sums = vec![Seen::default(); rows.len()];
-        while let Some(&(row, piece)) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let n_frames = FRAMES_A_LINE.min(rows[row].n_frames - piece * FRAMES_A_LINE);
-            add(&mut sums[row], &one_line(&rows[row], n_frames, piece, seed ^ (row as u64) << 48 ^ piece << 16));
-        }
-        sums
-    };
-    let mut total = vec![Seen::default(); rows.len()];
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..n_threads).map(|_| scope.spawn(work)).collect();
-        for worker in workers {
-            let sums = worker.join().expect("a broken assertion ends the campaign");
-            total.iter_mut().zip(&sums).for_each(|(total, sum)| add(total, sum));
-        }
-    });
-    total
-}
-
-fn one_line(row: &Row, n_frames: u64, piece: u64, seed: u64) -> Seen {
+fn one_line(row: &Row, piece: Piece, seed: u64) -> Seen {
     let trouble = Trouble { faults: row.faults.clone(), one_in: row.one_in };
-    let max_payload = MAX_PAYLOADS[piece as usize % MAX_PAYLOADS.len()];
-    let mut bench = Bench::new(LINE, trouble, max_payload, seed);
-    bench.run(n_frames, LIMIT_S, frame);
+    let max_payload = MAX_PAYLOADS[piece.number as usize % MAX_PAYLOADS.len()];
+    let mut bench = Bench::new(LINE, trouble, max_payload, piece.seed(seed));
+    bench.run(piece.n_frames, LIMIT_S, frame);
     bench.seen()
 }
 

@@ -3,7 +3,8 @@
 use rand::Rng;
 use remedis_openmv::{Frame, MAX_PAYLOAD, PixelFormat};
 
-use super::bench::{Bench, Line, NS_PER_MS, Trouble};
+use super::bench::Bench;
+use crate::line::{Line, NS_PER_MS, Trouble};
 use crate::{Scale, Table};
 
 const SIDE: u32 = 224;
@@ -45,7 +46,7 @@ pub(super) fn run(scale: Scale) -> (Table, Vec<String>) {
 
 fn percent(baud: u32, turn_around_ns: u64, n_frames: u64) -> f64 {
     let line = Line { baud, latency_ns: turn_around_ns / 2 };
-    let mut bench = Bench::new(line, Trouble { faults: vec![], one_in: 1 }, MAX_PAYLOAD, 1);
+    let mut bench = Bench::new(line, Trouble::none(), MAX_PAYLOAD, 1);
     let frame = |rng: &mut rand_chacha::ChaCha8Rng| {
         let mut bytes = vec![0; IMAGE_BYTES];
         rng.fill_bytes(&mut bytes);
