@@ -15,7 +15,7 @@ use crate::telemetry::Telemetry;
 use crate::web::{self, DeviceView};
 use remedis_settings::Config;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use remedis_store::Event;
 use sd_notify::NotifyState;
 use sha2::{Digest, Sha256};
@@ -151,9 +151,11 @@ impl Device {
         self.log.note(&Note::Started { model: &label, bundle: &name.digest, answers });
         tell(&[NotifyState::Ready]);
 
-        let outcome = self.obey(inbox, &tell_models, judge, &stop);
+        obey(inbox, &tell_models);
+        tell(&[NotifyState::Stopping]);
         stop.set();
         self.queue.close();
+        let outcome = judge.join().unwrap_or_else(|_panic| bail!("the thread that judges images has ended by a fault"));
         sources.into_iter().for_each(Running::join);
         drop(web);
         self.board.close();
@@ -165,30 +167,6 @@ impl Device {
         }
         self.note_stop(&outcome);
         outcome
-    }
-
-    /// Passes orders on until the end is ordered or the judge is gone; then the judge has ended.
-    fn obey(
-        &self,
-        inbox: &Receiver<Order>,
-        models: &Sender<Tell>,
-        judge: JoinHandle<anyhow::Result<()>>,
-        stop: &Stop,
-    ) -> anyhow::Result<()> {
-        loop {
-            match inbox.recv() {
-                // A keeper that has ended has nothing to look at.
-                Ok(Order::Look) => drop(models.send(Tell::Look)),
-                Ok(Order::End) | Err(_) => {
-                    tell(&[NotifyState::Stopping]);
-                    stop.set();
-                    self.queue.close();
-                    break;
-                }
-                Ok(Order::JudgeGone) => break,
-            }
-        }
-        judge.join().unwrap_or_else(|_panic| Err(anyhow::anyhow!("the thread that judges images has ended by a fault")))
     }
 
     fn note_stop(&self, outcome: &anyhow::Result<()>) {
@@ -247,6 +225,14 @@ impl Device {
             stale_after_ms: config.health.stale_after_s.saturating_mul(1000),
             log: self.log.clone(),
         }
+    }
+}
+
+/// Passes orders on until the end is ordered or the judge is gone.
+fn obey(inbox: &Receiver<Order>, models: &Sender<Tell>) {
+    while let Ok(Order::Look) = inbox.recv() {
+        // A keeper that has ended has nothing to look at.
+        let _ended = models.send(Tell::Look);
     }
 }
 

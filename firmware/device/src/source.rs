@@ -32,20 +32,18 @@ pub trait Source: Send + 'static {
     /// How many of its images may wait for the judge; `None` for a live source, whose newest image wins.
     const PLACES: Option<usize>;
     /// What wakes it: answers, the end, and whatever its own threads tell it.
-    type Event: From<End> + Send + 'static;
+    type Event: Send + 'static;
+    /// It is time to end.
+    const END: Self::Event;
 
     /// What it makes of an answer; a live source asks for none.
     fn hears(_answered: Answered) -> Option<Self::Event> {
         None
     }
 
-    /// Hands in images at the desk until [`End`] comes. Never gives up before: what is not there is waited for.
+    /// Hands in images at the desk until [`END`](Self::END) comes. Never gives up before: what is not there is waited for.
     fn run(self, room: Room<Self::Event>);
 }
-
-/// It is time to end.
-#[derive(Clone, Copy, Debug)]
-pub struct End;
 
 /// What a source has around it.
 pub struct Room<E> {
@@ -92,7 +90,7 @@ pub fn start<S: Source>(source: S, desks: &mut Desks, pulses: &Pulses, stop: &Ar
         }
     };
     let ends = events.clone();
-    let end = move || drop(ends.send(End.into()));
+    let end = move || drop(ends.send(S::END));
     let pulse = pulses.part(S::NAME, LONGEST_SILENCE_MS);
     let room = Room { desk, inbox, events, pulse, stop: Arc::clone(stop) };
     let thread = std::thread::Builder::new().name(S::NAME.into()).spawn(move || source.run(room))?;

@@ -100,11 +100,6 @@ impl Desk {
         self.queue.replace(self.lane, job);
     }
 
-    /// Images of this source that wait.
-    pub fn depth(&self) -> usize {
-        self.queue.depth(self.lane)
-    }
-
     /// Whoever asked has the answer.
     pub fn delivered(&self, sequence: u64) {
         if let Err(cause) = self.ledger.delivered(sequence) {

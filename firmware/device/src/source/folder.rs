@@ -8,7 +8,7 @@ mod batch;
 mod hand_back;
 mod look;
 
-use super::{BEAT_EVERY, End, Room, Source};
+use super::{BEAT_EVERY, Room, Source};
 use crate::board::SourceState;
 use crate::log::Note;
 use crate::operation::clock::up_ms;
@@ -44,16 +44,11 @@ pub enum Event {
     End,
 }
 
-impl From<End> for Event {
-    fn from(_: End) -> Self {
-        Self::End
-    }
-}
-
 impl Source for FolderSource {
     const NAME: &'static str = "folder";
     const PLACES: Option<usize> = Some(2);
     type Event = Event;
+    const END: Event = Event::End;
 
     fn hears(answered: Answered) -> Option<Event> {
         Some(Event::Answered(Box::new(answered)))

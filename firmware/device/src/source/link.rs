@@ -1,7 +1,7 @@
 //! Imaging hardware on our own link ([WIRE.md](../../../link/WIRE.md)): requests, each answered for good.
 
 use super::port::{self, PortEvent, is_passing};
-use super::{BEAT_EVERY, End, Room, Source};
+use super::{BEAT_EVERY, Room, Source};
 use crate::board::SourceState;
 use crate::log::Note;
 use crate::operation::clock::up_ms;
@@ -41,22 +41,11 @@ pub enum Event {
     End,
 }
 
-impl From<PortEvent> for Event {
-    fn from(event: PortEvent) -> Self {
-        Self::Port(event)
-    }
-}
-
-impl From<End> for Event {
-    fn from(_: End) -> Self {
-        Self::End
-    }
-}
-
 impl Source for LinkSource {
     const NAME: &'static str = "link";
     const PLACES: Option<usize> = Some(1);
     type Event = Event;
+    const END: Event = Event::End;
 
     fn hears(answered: Answered) -> Option<Event> {
         Some(Event::Answered(Box::new(answered)))
@@ -64,7 +53,7 @@ impl Source for LinkSource {
 
     fn run(self, room: Room<Event>) {
         let Room { desk, inbox, events, pulse, stop } = room;
-        if let Err(cause) = port::spawn(self.config.port.clone(), self.config.baud, events, stop) {
+        if let Err(cause) = port::spawn(self.config.port.clone(), self.config.baud, Event::Port, events, stop) {
             desk.lost(&format!("no thread for the port: {cause}"));
         }
         let mut line = Line::new(self.config, desk);

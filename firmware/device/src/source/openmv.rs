@@ -1,7 +1,7 @@
 //! A camera that speaks OpenMV's protocol: a live source, whose newest frame is the one that counts.
 
 use super::port::{self, PortEvent, is_passing};
-use super::{BEAT_EVERY, End, Room, Source};
+use super::{BEAT_EVERY, Room, Source};
 use crate::board::SourceState;
 use crate::log::Note;
 use crate::operation::clock::up_ms;
@@ -39,26 +39,15 @@ pub enum Event {
     End,
 }
 
-impl From<PortEvent> for Event {
-    fn from(event: PortEvent) -> Self {
-        Self::Port(event)
-    }
-}
-
-impl From<End> for Event {
-    fn from(_: End) -> Self {
-        Self::End
-    }
-}
-
 impl Source for OpenMvSource {
     const NAME: &'static str = "openmv";
     const PLACES: Option<usize> = None;
     type Event = Event;
+    const END: Event = Event::End;
 
     fn run(self, room: Room<Event>) {
         let Room { desk, inbox, events, pulse, stop } = room;
-        if let Err(cause) = port::spawn(self.config.port.clone(), self.config.baud, events, stop) {
+        if let Err(cause) = port::spawn(self.config.port.clone(), self.config.baud, Event::Port, events, stop) {
             desk.lost(&format!("no thread for the port: {cause}"));
         }
         let mut line = Line::new(self.config, self.script, desk);

@@ -29,18 +29,19 @@ pub enum PortEvent {
     Lost(String),
 }
 
-/// Starts the thread that owns the port. It ends when `stop` is set or nobody listens any more.
+/// Starts the thread that owns the port, and tells what happens to it as its owner's event. It ends when `stop` is set or nobody listens any more.
 ///
 /// # Errors
 /// When the system has no room for a thread.
-pub(super) fn spawn<E: From<PortEvent> + Send + 'static>(
+pub(super) fn spawn<E: Send + 'static>(
     path: PathBuf,
     baud: u32,
+    as_event: fn(PortEvent) -> E,
     events: SyncSender<E>,
     stop: Arc<Stop>,
 ) -> std::io::Result<()> {
     std::thread::Builder::new().name("port".into()).spawn(move || {
-        let tell = |event: PortEvent| events.send(event.into()).map_err(|_unsent| ListenerGone);
+        let tell = |event: PortEvent| events.send(as_event(event)).map_err(|_unsent| ListenerGone);
         // A listener that has gone is the other reason to end, and needs no message.
         let _listener_gone = keep_open(&path, baud, &tell, &stop);
     })?;

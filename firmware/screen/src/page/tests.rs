@@ -126,20 +126,9 @@ fn words_of(page: &dyn Page, language: Language) -> String {
 
 #[test]
 fn every_reason_is_said_in_every_language() {
-    let reasons = [
-        Reason::LowConfidence,
-        Reason::Blurred,
-        Reason::TooDark,
-        Reason::TooBright,
-        Reason::Saturated,
-        Reason::WrongGeometry,
-        Reason::OutOfDistribution,
-        Reason::Unreadable,
-        Reason::ModelFault,
-    ];
     for language in Language::ALL {
         let mut seen = Vec::new();
-        for reason in reasons {
+        for reason in scenes::REASONS {
             let said = reason.said(language.texts()).unwrap();
             assert!(!seen.contains(&said.sentence), "{language:?} says {} twice", said.sentence);
             seen.push(said.sentence);

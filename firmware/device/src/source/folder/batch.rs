@@ -29,9 +29,10 @@ pub(super) struct Batch {
     /// Put back because all places were taken.
     next: VecDeque<Member>,
     n_asked: usize,
-    n_members: usize,
-    /// What each image is asked as: its position among the members, and its name there.
-    requests: BTreeMap<String, (usize, Option<String>)>,
+    /// What each image is asked as, and its name in a zip file.
+    members: Vec<(String, Option<String>)>,
+    /// Position among the members, by what they are asked as.
+    positions: BTreeMap<String, usize>,
     /// By position.
     told: BTreeMap<usize, Told>,
     refused: Option<String>,
@@ -74,8 +75,8 @@ impl Batch {
         }
         let of_file = Sha256::new_with_prefix(name.as_bytes()).chain_update([0]).chain_update(Sha256::digest(&bytes));
         if !bytes.starts_with(b"PK\x03\x04") {
-            let mut batch = Self::new(name.to_owned(), Images::One(Some(bytes)), 1);
-            batch.expect(0, &of_file.finalize(), None);
+            let mut batch = Self::new(name.to_owned(), Images::One(Some(bytes)));
+            batch.expect(&of_file.finalize(), None);
             return Ok(batch);
         }
         let zip =
@@ -84,26 +85,28 @@ impl Batch {
         // A name that is no text is no reason to leave the image unanswered.
         let members: Vec<String> =
             zip.file_names().map(|name| name.map_or_else(|_| String::new(), |name| name.into_owned())).collect();
-        let mut batch = Self::new(name.to_owned(), Images::Zip(Box::new(zip)), members.len());
+        let mut batch = Self::new(name.to_owned(), Images::Zip(Box::new(zip)));
         for (index, member) in members.into_iter().enumerate() {
             let of_member = of_file.clone().chain_update((index as u64).to_le_bytes());
-            batch.expect(index, &of_member.finalize(), Some(member));
+            batch.expect(&of_member.finalize(), Some(member));
         }
         Ok(batch)
     }
 
     /// A file that gets no answer.
     pub(super) fn refused(name: OsString, reason: String) -> Self {
-        Self { refused: Some(reason), ..Self::new(name, Images::One(None), 0) }
+        Self { refused: Some(reason), ..Self::new(name, Images::One(None)) }
     }
 
-    fn new(name: OsString, images: Images, n_members: usize) -> Self {
-        let (requests, told) = (BTreeMap::new(), BTreeMap::new());
-        Self { name, images, next: VecDeque::new(), n_asked: 0, n_members, requests, told, refused: None }
+    fn new(name: OsString, images: Images) -> Self {
+        let (positions, told) = (BTreeMap::new(), BTreeMap::new());
+        Self { name, images, next: VecDeque::new(), n_asked: 0, members: vec![], positions, told, refused: None }
     }
 
-    fn expect(&mut self, index: usize, hash: &[u8], member: Option<String>) {
-        self.requests.insert(hexadecimal(hash), (index, member));
+    fn expect(&mut self, hash: &[u8], member: Option<String>) {
+        let id = hexadecimal(hash);
+        self.positions.insert(id.clone(), self.members.len());
+        self.members.push((id, member));
     }
 
     pub(super) fn name(&self) -> &OsStr {
@@ -115,13 +118,16 @@ impl Batch {
         if let Some(member) = self.next.pop_front() {
             return Some(member);
         }
-        while self.n_asked < self.n_members {
+        while self.n_asked < self.members.len() {
             let index = self.n_asked;
             self.n_asked += 1;
             match self.unpack(index) {
-                Ok(bytes) => return self.member(index, bytes),
+                Ok(bytes) => {
+                    let (id, fingerprint) = (self.members[index].0.clone(), hexadecimal(&Sha256::digest(&bytes)));
+                    return Some(Member { request: Request { id, fingerprint }, bytes });
+                }
                 Err(reason) => {
-                    let member = self.requests.values().find(|(at, _)| *at == index).and_then(|(_, name)| name.clone());
+                    let member = self.members[index].1.clone();
                     self.told.insert(index, Told::Refused { member, reason });
                 }
             }
@@ -136,12 +142,6 @@ impl Batch {
         }
     }
 
-    fn member(&self, index: usize, bytes: Vec<u8>) -> Option<Member> {
-        let id = self.requests.iter().find(|(_, (at, _))| *at == index).map(|(id, _)| id.clone())?;
-        let fingerprint = hexadecimal(&Sha256::digest(&bytes));
-        Some(Member { request: Request { id, fingerprint }, bytes })
-    }
-
     /// Gives an image back that there was no place for.
     pub(super) fn put_back(&mut self, member: Member) {
         self.next.push_front(member);
@@ -149,15 +149,15 @@ impl Batch {
 
     /// Notes an answer, if it is to one of these images.
     pub(super) fn answer(&mut self, request: &str, sequence: u64, answer: Answer) {
-        if let Some((index, member)) = self.requests.get(request) {
-            let answer = Box::new(answer);
-            self.told.insert(*index, Told::Answer { sequence, member: member.clone(), answer });
+        if let Some(&index) = self.positions.get(request) {
+            let (member, answer) = (self.members[index].1.clone(), Box::new(answer));
+            self.told.insert(index, Told::Answer { sequence, member, answer });
         }
     }
 
     /// Whether there is something to say of every image.
     pub(super) fn is_done(&self) -> bool {
-        self.told.len() == self.n_members
+        self.told.len() == self.members.len()
     }
 
     /// What is handed back.

@@ -145,22 +145,24 @@ pub(super) fn for_every_page(names: &Names, check: impl FnMut(&str, &dyn Page)) 
     }
 }
 
+/// Every reason that has words of our own.
+pub(super) const REASONS: [Reason<'static>; 9] = [
+    Reason::LowConfidence,
+    Reason::Blurred,
+    Reason::TooDark,
+    Reason::TooBright,
+    Reason::Saturated,
+    Reason::WrongGeometry,
+    Reason::OutOfDistribution,
+    Reason::Unreadable,
+    Reason::ModelFault,
+];
+
 fn verdicts(names: &Names) -> Vec<Verdict<'_>> {
-    let reasons = [
-        Reason::LowConfidence,
-        Reason::Blurred,
-        Reason::TooDark,
-        Reason::TooBright,
-        Reason::Saturated,
-        Reason::WrongGeometry,
-        Reason::OutOfDistribution,
-        Reason::Unreadable,
-        Reason::ModelFault,
-        Reason::Other(&names.reason),
-    ];
+    let reasons = REASONS.into_iter().chain([Reason::Other(&names.reason)]);
     let best = Some((names.class.as_str(), 10_000));
     let own = [Verdict::None, Verdict::Working, Verdict::Class { name: &names.class, confidence_of_10000: 10_000 }];
-    let reasoned = reasons.into_iter().flat_map(|reason| {
+    let reasoned = reasons.flat_map(|reason| {
         [Verdict::CannotSay { reason, best }, Verdict::CannotSay { reason, best: None }, Verdict::Unreadable { reason }]
     });
     own.into_iter().chain(reasoned).collect()
