@@ -22,7 +22,7 @@ mod samples;
 
 pub use decode::{DecodeError, MAX_PIXELS, decode};
 pub use dicom::DicomError;
-pub use gate::{Gate, GateResult};
+pub use gate::{Gate, GateResult, energy};
 pub use image::{Image, encode_png};
 pub use prepare::{PrepareError, normalise, prepare, resize, scale, seen, standardise, unit};
 pub use quality::{ChannelStatistics, Quality, distance};

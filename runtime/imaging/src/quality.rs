@@ -98,6 +98,16 @@ impl Quality {
         (0..n_channels).map(mean).chain((0..n_channels).map(std)).collect()
     }
 
+    /// Every measured number beside its limit, and last the [`energy`](crate::energy) of the logits, in the order in which they decide.
+    ///
+    /// # Panics
+    /// As [`gates`](Self::gates).
+    #[must_use]
+    pub fn gates_with_energy(&self, energy: f64, preprocessing: &Preprocessing, gates: &Gates) -> Vec<GateResult> {
+        let energy = GateResult::at_most(Gate::Energy, energy, gates.in_distribution.max_energy);
+        self.gates(preprocessing, gates).into_iter().chain([energy]).collect()
+    }
+
     /// Every measured number beside its limit, in the order in which they decide.
     ///
     /// # Panics

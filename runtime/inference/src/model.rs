@@ -1,12 +1,11 @@
 //! A bundle's model, ready to run, that has proved itself.
 
 use remedis_bundle::{Bundle, Manifest};
-use remedis_imaging::{Gate, GateResult, Image, PrepareError, Quality, decode, normalise, resize, seen};
+use remedis_imaging::{Image, PrepareError, Quality, decode, energy, normalise, resize, seen};
 use remedis_plan::{Plan, probabilities};
 
 use crate::heat_map::{HeatMap, Occlusion};
 use crate::network::{Network, NetworkError};
-use crate::prediction::energy;
 use crate::{Decision, Prediction};
 
 /// Model formats that this runtime executes.
@@ -181,11 +180,7 @@ impl Model {
         let (manifest, logits) = (&self.manifest, self.logits(&prepared.input)?);
         let gates = match &manifest.gates {
             None => Vec::new(),
-            Some(gates) => {
-                let energy = GateResult::at_most(Gate::Energy, energy(&logits), gates.in_distribution.max_energy);
-                let of_picture = prepared.quality.gates(&manifest.preprocessing, gates);
-                of_picture.into_iter().chain([energy]).collect()
-            }
+            Some(gates) => prepared.quality.gates_with_energy(energy(&logits), &manifest.preprocessing, gates),
         };
         let temperature = manifest.probability_calibration.temperature;
         let threshold = manifest.operating_point.confidence_threshold;

@@ -87,15 +87,6 @@ impl Prediction {
     }
 }
 
-/// Energy of `logits` at temperature 1, `-ln Σ exp(logit)`, in nats: low for what the model knows.
-///
-/// Source: Liu et al. 2020, "Energy-based Out-of-distribution Detection", equation 4.
-pub(crate) fn energy(logits: &[f32]) -> f64 {
-    let highest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let sum: f64 = logits.iter().map(|&logit| libm::exp(f64::from(logit) - highest)).sum();
-    -(highest + libm::log(sum))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,15 +146,6 @@ mod tests {
     #[test]
     fn huge_logits_do_not_overflow() {
         assert_eq!(decide([1e30, -1e30, 0.0], 1.0, 0.5).probabilities, [1.0, 0.0, 0.0]);
-        assert_eq!(energy(&[1e30, -1e30, 0.0]), -f64::from(1e30_f32));
-    }
-
-    #[test]
-    fn energy_by_hand() {
-        assert_eq!(energy(&[0.0]), 0.0);
-        assert!((energy(&[1.0, 1.0]) + 1.0 + std::f64::consts::LN_2).abs() < 1e-15);
-        // ln(e^1 + e^2 + e^3) = 3 + ln(1 + e^-1 + e^-2)
-        assert!((energy(&[1.0, 2.0, 3.0]) + 3.407_605_964_444_38).abs() < 1e-12);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! median, so that a measure that varies among good images has the wider margin, but never less than a step that an eye would miss.
 
 use remedis_bundle::{Gates, InDistribution, QualityLimits};
-use remedis_imaging::{Gate, GateResult, Preprocessing, Quality, distance};
+use remedis_imaging::{GateResult, Preprocessing, Quality, distance, energy};
 
 /// Share of the images that a limit passes before its margin.
 pub const GATE_QUANTILE: f64 = 0.995;
@@ -46,8 +46,7 @@ impl Seen {
     /// If preprocessing or limits are for another number of channels.
     #[must_use]
     pub fn results(&self, preprocessing: &Preprocessing, gates: &Gates) -> Vec<GateResult> {
-        let energy = GateResult::at_most(Gate::Energy, self.energy, gates.in_distribution.max_energy);
-        self.quality.gates(preprocessing, gates).into_iter().chain([energy]).collect()
+        self.quality.gates_with_energy(self.energy, preprocessing, gates)
     }
 }
 
@@ -98,14 +97,6 @@ fn quality_limits(chosen_on: &[Seen]) -> QualityLimits {
         max_white_share: of(|quality| quality.white_share).above(LEAST_SHARE).min(1.0),
         min_sharpness: of(|quality| quality.sharpness).below_by_factor(LEAST_FACTOR),
     }
-}
-
-/// Energy of `logits` at temperature 1, `-ln Σ exp(logit)`, in nats: low for what a model knows. NaN when a logit is.
-///
-/// Source: Liu et al. 2020, "Energy-based Out-of-distribution Detection", equation 4. A device rounds the last bit its own way.
-pub(crate) fn energy(logits: &[f32]) -> f64 {
-    let highest = logits.iter().map(|&logit| f64::from(logit)).fold(f64::NEG_INFINITY, f64::max);
-    -(highest + logits.iter().map(|&logit| (f64::from(logit) - highest).exp()).sum::<f64>().ln())
 }
 
 /// How a measure is spread over images.
@@ -178,7 +169,7 @@ fn whitened(appearances: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
 
 #[cfg(test)]
 mod tests {
-    use remedis_imaging::{ChannelStatistics, Channels, Depth, Resize};
+    use remedis_imaging::{ChannelStatistics, Channels, Depth, Gate, Resize};
 
     use super::*;
 
@@ -292,15 +283,6 @@ mod tests {
             seen.results(&input(), &gates).iter().all(|result| result.passed)
         };
         assert!(nearly(0.004) && !nearly(0.1));
-    }
-
-    #[test]
-    fn energy_by_hand() {
-        assert_eq!(energy(&[0.0]), 0.0);
-        // ln(e^1 + e^2 + e^3) = 3 + ln(1 + e^-1 + e^-2)
-        close(energy(&[1.0, 2.0, 3.0]), -3.407_605_964_444_38);
-        assert_eq!(energy(&[1000.0, 0.0]), -1000.0);
-        assert!(energy(&[f32::NAN, 0.0]).is_nan());
     }
 
     #[test]
