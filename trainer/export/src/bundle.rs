@@ -441,7 +441,7 @@ mod tests {
         let graph = network(&description, &pictures);
         let mut gates = gates(&description, &graph, &pictures);
         let logits = [3.0, 0.0, 0.0, 0.0, 0.0];
-        gates.in_distribution.max_energy = crate::gates::energy(&logits) + 0.05;
+        gates.in_distribution.max_energy = remedis_imaging::energy(&logits) + 0.05;
         description.gates = Some(gates.clone());
         let quality = Quality::of(&pictures[0], &description.preprocessing).unwrap();
         let decide = |description: &Description, tolerance| decision(description, &quality, &logits, tolerance);
