@@ -126,10 +126,11 @@ impl Place {
         self.ranks.sum(own.clone()).iter().zip(own).all(|(sum, own)| *sum == own * count)
     }
 
-    /// The finished network: `fresh`, with the saved weights in it.
+    /// The finished network: `fresh`, with the saved weights in it. What was saved on the way goes, where a kill came between
+    /// [`finish`](Self::finish)'s writing and its clearing up.
     ///
     /// # Errors
-    /// If the file cannot be read or does not fit `fresh`.
+    /// If the file cannot be read or does not fit `fresh`, or another cannot be removed.
     pub fn finished<M: Module>(&self, fresh: M) -> Result<Finished<M>, CheckpointError> {
         let file = self.final_name();
         let Some((metadata, entries)) = read(&self.folder, &file, &self.ranks)? else { return Ok(Finished::No) };
@@ -138,7 +139,11 @@ impl Place {
         }
         let weights = weights::read(entries, "");
         let damaged = |found| CheckpointError::Damaged { file, found };
-        weights.apply(fresh).map(Finished::Yes).map_err(damaged)
+        let network = weights.apply(fresh).map_err(damaged)?;
+        if self.ranks.is_first() {
+            self.remove_partial()?;
+        }
+        Ok(Finished::Yes(network))
     }
 
     /// Saves the finished network, removes what was saved on the way and gives back the network as the file holds it, so

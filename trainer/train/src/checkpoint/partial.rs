@@ -156,6 +156,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Finished;
     use super::super::tests::network;
     use super::*;
     use crate::precision::Precision;
@@ -233,6 +234,22 @@ mod tests {
         save(&Place::new(folder.path(), "contrast.step-1", &["plan"]), &[7]);
         place.finish(network(&Device::flex())).unwrap();
         assert_eq!(files(folder.path()), ["contrast.safetensors", "contrast.step-1.step-7.partial"]);
+    }
+
+    #[test]
+    fn what_a_kill_before_the_clearing_up_leaves_goes_when_the_stage_is_found_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::new(folder.path(), "contrast", &["plan"]);
+        place.finish(network(&Device::flex())).unwrap();
+        save(&place, &[9]);
+        assert_eq!(files(folder.path()), ["contrast.safetensors", "contrast.step-9.partial"]);
+        assert!(matches!(place.finished(network(&Device::flex())).unwrap(), Finished::Yes(_)));
+        assert_eq!(files(folder.path()), ["contrast.safetensors"]);
+        // A stage of another plan is gone on with, and keeps what it has.
+        save(&place, &[9]);
+        let other = Place::new(folder.path(), "contrast", &["other plan"]);
+        assert!(matches!(other.finished(network(&Device::flex())).unwrap(), Finished::Stale));
+        assert_eq!(files(folder.path()), ["contrast.safetensors", "contrast.step-9.partial"]);
     }
 
     #[test]
