@@ -3,11 +3,13 @@
 //! `cargo xtask campaign --list` names them, `cargo xtask campaign NAME` runs one in full; their small forms are tests. A campaign is
 //! deterministic by its seed wherever it simulates, fails when a promise is broken, and prints the table either way.
 
+pub mod chaos;
 mod fault;
 mod line;
 pub mod link;
 pub mod openmv;
 mod pieces;
+pub mod soak;
 mod table;
 
 pub use table::Table;
@@ -40,6 +42,14 @@ pub struct Outcome {
     pub broken: Vec<String>,
 }
 
+impl Outcome {
+    /// Takes another part's outcome in.
+    fn and(&mut self, part: Self) {
+        self.tables.extend(part.tables);
+        self.broken.extend(part.broken);
+    }
+}
+
 /// All campaigns.
 pub const ALL: &[Campaign] = &[
     Campaign {
@@ -51,5 +61,15 @@ pub const ALL: &[Campaign] = &[
         name: "openmv",
         about: "OpenMV's protocol: 100,000 frames with errors of every kind, and the share of the line that is image",
         run: openmv::run,
+    },
+    Campaign {
+        name: "chaos",
+        about: "the device: a thousand SIGKILLs over all inputs, torn writes, a full and a read-only disk",
+        run: chaos::run,
+    },
+    Campaign {
+        name: "soak",
+        about: "the device: 50,000 images over link and folder at once; memory, latency by stage, age of what is shown",
+        run: soak::run,
     },
 ];

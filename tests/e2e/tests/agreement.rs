@@ -3,10 +3,10 @@
 
 use remedis_bundle::{Bundle, TrustedKeys};
 use remedis_data::{Index, Split};
-use remedis_e2e::{Tiny, peer_python, peer_says, program};
 use remedis_export::agreement::npy;
 use remedis_imaging::prepare;
 use remedis_inference::{Model, Network};
+use remedis_programs::{Tiny, peer_python, peer_says, program};
 
 /// Test images compared, of both sites.
 const N_IMAGES: usize = 60;

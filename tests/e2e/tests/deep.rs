@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use remedis_e2e::{program, say};
 use remedis_imaging::{Channels, Image, encode_png};
+use remedis_programs::{program, say};
 use serde_json::Value;
 
 /// 96 films of 40 x 40 pixels, brighter in the middle or about it by 150 of 65,535 levels; all one grey in 8 bits.

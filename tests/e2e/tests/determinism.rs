@@ -1,6 +1,6 @@
 //! The same seed gives the same numbers, whatever the number of threads.
 
-use remedis_e2e::{Tiny, program, say};
+use remedis_programs::{Tiny, program, say};
 
 #[test]
 fn one_thread_and_two_give_the_same_results() {

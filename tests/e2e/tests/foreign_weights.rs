@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use remedis_e2e::{peer_python, peer_says, program, say};
 use remedis_inference::{Arithmetic, Network};
 use remedis_plan::{Engine, Family, Plan, Shape, onnx};
+use remedis_programs::{peer_python, peer_says, program, say};
 
 /// Side of the input; small, to be quick.
 const SIZE: usize = 64;

@@ -8,11 +8,11 @@ use remedis_bundle::{
     Bundle, ClassOperatingPoint, Gates, Measured, OperatingPoint, Preprocessing, ProbabilityCalibration, Provenance,
     SigningKey, TrustedKeys,
 };
-use remedis_e2e::{Tiny, program, say};
 use remedis_export::graph::{FloatGraph, FloatWeights, Geometry, Node, Op, QuantGraph, Sides};
 use remedis_export::{Activation, Description, Seen, bundle, calibrate_images, fit_gates, quantise};
 use remedis_imaging::{Channels, Depth, Image, Quality, Resize, encode_png, prepare};
 use remedis_inference::{Decision, Gate, Model};
+use remedis_programs::{Tiny, program, say};
 use serde_json::Value;
 
 /// Side of the network's input and of the pictures.

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use prost::Message;
 use remedis_bundle::{Bundle, TrustedKeys};
-use remedis_e2e::{Tiny, program, say};
 use remedis_export::agreement::npy;
 use remedis_inference::Network;
 use remedis_onnx::{ATTRIBUTE_FLOAT, AttributeProto, GraphProto, ModelProto, NodeProto};
+use remedis_programs::{Tiny, program, say};
 
 struct Student {
     model: ModelProto,

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use remedis_e2e::{Tiny, program, say};
+use remedis_programs::{Tiny, program, say};
 
 fn only_file(folder: &Path) -> PathBuf {
     let files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

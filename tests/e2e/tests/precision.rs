@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use remedis_e2e::{Said, Tiny, program, say};
+use remedis_programs::{Said, Tiny, program, say};
 use serde_json::Value;
 
 fn train(program: &Path, verb: &str, tiny: &Tiny, device: &str, precision: &str, out: Option<&Path>) -> Said {

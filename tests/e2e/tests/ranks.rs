@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use remedis_e2e::{Tiny, say};
+use remedis_programs::{Tiny, say};
 use serde_json::Value;
 
 /// Contrastive steps that are compared.
@@ -131,13 +131,13 @@ fn on_devices(train: &Path, tiny: &Tiny, verb: &str, plan: &Path, out: &Path, ra
 
 #[test]
 fn devices_of_one_process_learn_what_one_device_learns() {
-    let (Some(tiny), Some(train)) = (Tiny::find(), remedis_e2e::program("remedis-train")) else { return };
+    let (Some(tiny), Some(train)) = (Tiny::find(), remedis_programs::program("remedis-train")) else { return };
     check_alike(&train, &tiny, &[2], |plan, out, ranks| on_devices(&train, &tiny, "contrast", plan, out, ranks));
 }
 
 #[test]
 fn devices_of_one_process_do_a_whole_run_and_a_batch_that_they_cannot_share_ends_it_with_a_word() {
-    let (Some(tiny), Some(train)) = (Tiny::find(), remedis_e2e::program("remedis-train")) else { return };
+    let (Some(tiny), Some(train)) = (Tiny::find(), remedis_programs::program("remedis-train")) else { return };
     let folder = tempfile::tempdir().unwrap();
     let (plan, out) = (plan(&train, folder.path()), folder.path().join("out"));
     let uneven = on_devices(&train, &tiny, "run", &plan, &out, 3).output().unwrap();
@@ -199,7 +199,7 @@ fn a_killed_rank_ends_the_run_with_a_word_and_the_run_goes_on_from_its_checkpoin
 
 #[test]
 fn a_program_without_mpi_refuses_to_be_one_of_several() {
-    let Some(train) = remedis_e2e::program("remedis-train") else { return };
+    let Some(train) = remedis_programs::program("remedis-train") else { return };
     let output = Command::new(train)
         .args(["run", "--data", "nowhere", "--shifted", "nowhere", "--out", "nowhere"])
         .env("OMPI_COMM_WORLD_SIZE", "2")

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use remedis_e2e::{Said, Tiny, program, say};
+use remedis_programs::{Said, Tiny, program, say};
 
 /// The program could not run, and its error holds every one of `words`.
 fn refuses(said: &Said, words: &[&str]) {

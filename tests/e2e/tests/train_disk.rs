@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use remedis_e2e::{Tiny, program};
+use remedis_programs::{Tiny, program};
 
 /// Runs `script` in a shell with the program and its arguments as `"$@"`.
 fn shell(script: &str, train: &Path, tiny: &Tiny, out: &Path) -> Output {

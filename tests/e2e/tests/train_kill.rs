@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use remedis_e2e::{Moments, Tiny, program};
+use remedis_programs::{Moments, Tiny, program};
 
 const N_KILLS: u32 = 50;
 

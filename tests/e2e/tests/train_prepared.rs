@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use remedis_e2e::{Said, Tiny, program, say};
+use remedis_programs::{Said, Tiny, program, say};
 
 const SETS: [(&str, &str); 3] = [("--data", "cells_a"), ("--shifted", "cells_b"), ("--natural", "natural")];
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use remedis_e2e::{Tiny, program, say};
+use remedis_programs::{Tiny, program, say};
 
 /// `EX_TEMPFAIL`: interrupted, saved, to be called again.
 const INTERRUPTED: Option<i32> = Some(75);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use remedis_e2e::{Said, Tiny, program, say};
+use remedis_programs::{Said, Tiny, program, say};
 use serde_json::Value;
 
 /// A verb on the tiny sets with seed 7, `data` standing in for those of the hospital.

@@ -38,7 +38,7 @@ enum Chore {
     Cross(cross::Args),
     /// Fuzz whatever reads foreign bytes, and say how much was tried and what was found
     Fuzz(fuzz::Args),
-    /// Run a long campaign against the links or the device, and print its table
+    /// Run a long campaign against the links or the device, and print its tables
     Campaign(campaign::Args),
     /// Run the tests of kernels and plans under AddressSanitizer
     Sanitize,
@@ -51,7 +51,7 @@ fn main() -> std::process::ExitCode {
         Chore::Tidy => tidy::run().map(|()| Outcome::Passed),
         Chore::Cross(args) => cross::run(&args),
         Chore::Fuzz(args) => fuzz::run(&args),
-        Chore::Campaign(args) => campaign::run(&args).map(|()| Outcome::Passed),
+        Chore::Campaign(args) => campaign::run(&args),
         Chore::Sanitize => sanitize::run(),
     };
     match result {

@@ -89,7 +89,8 @@ const DOORS: &[(&str, &[&str])] = &[
             "remedis-store",
         ],
     ),
-    ("remedis-campaign", &["remedis-link", "remedis-openmv"]),
+    ("remedis-campaign", &["remedis-link", "remedis-openmv", "remedis-programs", "remedis-screen", "remedis-store"]),
+    ("remedis-programs", &[]),
     ("xtask", &[]),
 ];
 
