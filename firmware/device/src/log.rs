@@ -73,6 +73,10 @@ pub enum Note<'a> {
         source: &'a str,
         reason: &'a str,
     },
+    LeftAlone {
+        source: &'a str,
+        things: &'a std::collections::BTreeMap<&'a str, u64>,
+    },
     Delivered {
         source: &'a str,
         answer: u64,
@@ -146,11 +150,8 @@ fn as_json(note: &Note<'_>) -> String {
 /// `event key=value key=value`, the fields in the order they are declared.
 fn as_text(note: &Note<'_>) -> String {
     let json = as_json(note);
-    json.trim_matches(['{', '}'])
-        .replacen("\"event\":", "", 1)
-        .replace(",\"", " \"")
-        .replace("\":", "=")
-        .replace(['"'], "")
+    let fields = json.strip_prefix('{').and_then(|json| json.strip_suffix('}')).unwrap_or(&json);
+    fields.replacen("\"event\":", "", 1).replace(",\"", " \"").replace("\":", "=").replace(['"'], "")
 }
 
 #[cfg(test)]
@@ -162,5 +163,7 @@ mod tests {
         let note = Note::FrameStarted { frame: 7, bytes: 1024 };
         assert_eq!(as_text(&note), "frame_started frame=7 bytes=1024");
         assert_eq!(as_json(&note), r#"{"event":"frame_started","frame":7,"bytes":1024}"#);
+        let note = Note::Web { what: &serde_json::json!({ "event": "stopped" }) };
+        assert_eq!(as_text(&note), "web what={event=stopped}");
     }
 }

@@ -21,7 +21,9 @@ pub enum OpenBundleError {
         limit: u64,
     },
     /// Something else than a bundle.
-    #[error("not a REMEDIS bundle: expected it to start with {expected:02x?}, found {found:02x?}")]
+    #[error(
+        "not a REMEDIS bundle: expected it to start with {expected:02x?}, found {found:02x?}; give the file that training wrote"
+    )]
     NotABundle {
         /// The magic number.
         expected: Vec<u8>,
@@ -61,7 +63,10 @@ pub enum OpenBundleError {
         reason: String,
     },
     /// Signed with a key that nobody here trusts.
-    #[error("the bundle was signed with key {found}, which is not trusted here; trusted: {trusted}")]
+    #[error(
+        "the bundle was signed with key {found}, which is not trusted here; trusted: {trusted}; have one of them sign it: \
+         `remedis bundle sign`"
+    )]
     UnknownKey {
         /// Identifier of the signing key.
         found: String,

@@ -13,6 +13,10 @@ use crate::{Image, Samples};
 /// The most pixels a picture may have; a larger one is refused before memory is taken for it.
 pub const MAX_PIXELS: u64 = 64 * 1024 * 1024;
 
+/// The most memory that [`decode`] takes beside the file, in bytes: enough for a PNG of [`MAX_PIXELS`] with colour and transparency of 16
+/// bits each.
+pub const MAX_MEMORY: u64 = 1 << 30;
+
 /// Why bytes are not a picture.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,6 +36,18 @@ pub enum DecodeError {
         width: u64,
         /// Rows as declared.
         height: u64,
+    },
+    /// A picture for which there is not enough memory.
+    #[error("a picture of {width} x {height} pixels takes {needed} bytes of memory to read, at most {limit} are taken")]
+    Memory {
+        /// Columns as declared.
+        width: u64,
+        /// Rows as declared.
+        height: u64,
+        /// Bytes that it takes at most at a time, beside its file.
+        needed: u64,
+        /// Bytes that may be taken.
+        limit: u64,
     },
     /// Damaged or unusual PNG.
     #[error("cannot read the PNG")]
@@ -57,19 +73,51 @@ pub enum DecodeError {
 /// depth. A transparency channel is dropped, palettes and CMYK-free JPEG become grey or red-green-blue. DICOM answers the first
 /// frame, rescaled, windowed and with MONOCHROME1 turned, as a reader would see it, black to white over the whole range of `depth`.
 ///
+/// It takes at most [`MAX_MEMORY`].
+///
 /// # Errors
 /// [`DecodeError`] for every file that is not such a picture or is damaged.
 pub fn decode(bytes: &[u8], depth: Depth) -> Result<Image, DecodeError> {
+    decode_within(bytes, depth, MAX_MEMORY)
+}
+
+/// As [`decode`], for who has only so many bytes of memory for it: a picture that takes more is refused before they are taken.
+///
+/// # Errors
+/// As [`decode`], and [`DecodeError::Memory`].
+pub fn decode_within(bytes: &[u8], depth: Depth, max_memory: u64) -> Result<Image, DecodeError> {
+    let room = Room { depth, max_memory };
     let image = if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        decode_png(bytes)
+        decode_png(bytes, room)
     } else if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
-        decode_jpeg(bytes)
+        decode_jpeg(bytes, room)
     } else if bytes.get(128..132) == Some(b"DICM") {
-        dicom::decode(bytes, depth)
+        dicom::decode(bytes, room)
     } else {
         Err(DecodeError::UnknownFormat { length: bytes.len(), start: bytes.iter().copied().take(8).collect() })
     }?;
     if image.samples.depth() == depth { Ok(image) } else { Ok(image.to_depth(depth).into_owned()) }
+}
+
+/// What a picture is decoded to, and how much memory there is for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) depth: Depth,
+    pub(crate) max_memory: u64,
+}
+
+impl Room {
+    /// Bytes of a sample at the depth asked for, where a picture with samples of `bits` has to be brought there; 0 where it is there.
+    pub(crate) fn converted(self, bits: u64) -> u64 {
+        let wanted = u64::from(self.depth.bits());
+        if wanted == bits { 0 } else { wanted / 8 }
+    }
+
+    /// Refuses a picture of this size that needs more memory than there is.
+    pub(crate) fn check(self, [width, height]: [u64; 2], needed: u64) -> Result<(), DecodeError> {
+        let limit = self.max_memory;
+        if needed <= limit { Ok(()) } else { Err(DecodeError::Memory { width, height, needed, limit }) }
+    }
 }
 
 /// Refuses a picture without pixels or with too many.
@@ -80,13 +128,16 @@ pub(crate) fn check_size(width: u64, height: u64) -> Result<(), DecodeError> {
     }
 }
 
-fn decode_png(bytes: &[u8]) -> Result<Image, DecodeError> {
+fn decode_png(bytes: &[u8], room: Room) -> Result<Image, DecodeError> {
     use image::{DynamicImage, ImageDecoder};
     let mut limits = image::Limits::no_limits();
-    limits.max_alloc = Some(MAX_PIXELS * 8 + (64 << 20));
+    // For two rows, and for what a file may say beside its pixels.
+    limits.max_alloc = Some(room.max_memory / 8);
     let decoder = image::codecs::png::PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(DecodeError::Png)?;
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into())?;
+    let needed = u64::from(width) * u64::from(height) * png_bytes_per_pixel(decoder.color_type(), room);
+    room.check([width.into(), height.into()], needed)?;
     let decoded = DynamicImage::from_decoder(decoder).map_err(DecodeError::Png)?;
     let (channels, samples): (_, Samples) = match decoded {
         DynamicImage::ImageLuma8(grey) => (Channels::Grey, grey.into_raw().into()),
@@ -101,12 +152,21 @@ fn decode_png(bytes: &[u8]) -> Result<Image, DecodeError> {
     Ok(Image::new(width, height, channels, samples))
 }
 
+/// Bytes that a pixel takes at most at a time: as it is in the file and without its transparency, or that and at another depth.
+fn png_bytes_per_pixel(colour: image::ColorType, room: Room) -> u64 {
+    let (in_file, n_channels) = (u64::from(colour.bytes_per_pixel()), u64::from(colour.channel_count()));
+    let n_kept = n_channels - u64::from(colour.has_alpha());
+    let bytes = in_file / n_channels;
+    let without_alpha = if colour.has_alpha() { n_kept * bytes } else { 0 };
+    (in_file + without_alpha).max(n_kept * (bytes + room.converted(8 * bytes)))
+}
+
 /// Grey without its transparency.
 fn every_first<S: Copy>(samples: &[S]) -> Vec<S> {
     samples.iter().step_by(2).copied().collect()
 }
 
-fn decode_jpeg(bytes: &[u8]) -> Result<Image, DecodeError> {
+fn decode_jpeg(bytes: &[u8], room: Room) -> Result<Image, DecodeError> {
     use zune_core::colorspace::ColorSpace;
     let refuse = |error: DecodeErrors| DecodeError::Jpeg(error.into());
     // Strict: a stream that ends early is damaged, not grey below. Sizes are for `check_size` to judge.
@@ -120,6 +180,10 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Image, DecodeError> {
         3 => (Channels::Rgb, ColorSpace::RGB),
         other => return Err(DecodeError::JpegComponents(other)),
     };
+    // Coefficients of two bytes wait beside the samples where not all of a pixel comes at once.
+    let while_decoding = if has_one_scan(bytes) { 1 } else { 3 };
+    let needed = u64::from(info.width) * u64::from(info.height) * u64::from(info.components);
+    room.check([info.width.into(), info.height.into()], needed * (1 + room.converted(8)).max(while_decoding))?;
     decoder.set_options(options.jpeg_set_out_colorspace(colours));
     let pixels = decoder.decode().map_err(refuse)?;
     let expected = usize::from(info.width) * usize::from(info.height) * usize::from(info.components);
@@ -127,6 +191,25 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Image, DecodeError> {
         return Err(DecodeError::Size { width: info.width.into(), height: info.height.into() });
     }
     Ok(Image::new(info.width.into(), info.height.into(), channels, pixels))
+}
+
+/// Whether the first scan of a JPEG stream has all of its components, and is not of the progressive kind. Where the segments before it
+/// are not plain to read it may be otherwise. Source: ITU-T T.81, B.2.
+fn has_one_scan(bytes: &[u8]) -> bool {
+    let (mut rest, mut n_components) = (bytes.get(2..).unwrap_or_default(), None);
+    loop {
+        let [0xff, marker, high, low, ..] = *rest else { return false };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let Some(segment) = rest.get(4..2 + length) else { return false };
+        match marker {
+            0xc0 | 0xc1 => n_components = segment.get(5),
+            0xc4 | 0xc8 | 0xcc => {}
+            0xc2..=0xcf => return false,
+            0xda => return n_components.is_some() && segment.first() == n_components,
+            _ => {}
+        }
+        rest = &rest[2 + length..];
+    }
 }
 
 /// What the JPEG stream of a DICOM file says of itself, lossless ones included; refused where it has too many pixels.
@@ -137,4 +220,48 @@ pub(crate) fn jpeg_header(bytes: &[u8]) -> Result<jpeg_decoder::ImageInfo, Decod
     let info = decoder.info().ok_or(DecodeError::Size { width: 0, height: 0 })?;
     check_size(info.width.into(), info.height.into())?;
     Ok(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::ColorType::{L8, L16, La8, Rgb8, Rgb16, Rgba8, Rgba16};
+
+    fn room(depth: Depth) -> Room {
+        Room { depth, max_memory: MAX_MEMORY }
+    }
+
+    #[test]
+    fn a_pixel_takes_what_it_has_in_the_file_and_what_it_becomes() {
+        // As it is, then dropping transparency or changing depth: the largest sum of two that are there at a time.
+        let bytes = [L8, L16, La8, Rgb8, Rgba8, Rgb16, Rgba16]
+            .map(|colour| [Depth::Eight, Depth::Sixteen].map(|depth| png_bytes_per_pixel(colour, room(depth))));
+        assert_eq!(bytes, [[1, 3], [3, 2], [3, 3], [3, 9], [7, 9], [9, 6], [14, 14]]);
+    }
+
+    #[test]
+    fn a_picture_is_refused_by_the_memory_that_it_would_take() {
+        let grey = crate::encode_png(&Image::new(100, 50, Channels::Grey, vec![7_u8; 5_000]));
+        let read = |max_memory| decode_within(&grey, Depth::Sixteen, max_memory);
+        assert!(read(15_000).is_ok());
+        let error = read(14_999).unwrap_err().to_string();
+        assert_eq!(error, "a picture of 100 x 50 pixels takes 15000 bytes of memory to read, at most 14999 are taken");
+    }
+
+    /// A JPEG stream up to its first scan: this kind of frame, of these components, and as many in the scan.
+    fn stream(frame: u8, n_components: u8, n_in_scan: u8) -> Vec<u8> {
+        let tables = [0xff, 0xc4, 0, 3, 0];
+        let frame = [0xff, frame, 0, 8, 8, 0, 16, 0, 16, n_components];
+        let scan = [0xff, 0xda, 0, 3, n_in_scan];
+        [[0xff, 0xd8].as_slice(), &tables, &frame, &scan, &[0x12, 0x34]].concat()
+    }
+
+    #[test]
+    fn only_a_stream_whose_first_scan_has_everything_is_read_row_by_row() {
+        assert!(has_one_scan(&stream(0xc0, 3, 3)) && has_one_scan(&stream(0xc1, 1, 1)));
+        assert!(!has_one_scan(&stream(0xc0, 3, 1)), "one component after the other");
+        assert!(!has_one_scan(&stream(0xc2, 3, 3)), "progressive");
+        assert!(!has_one_scan(&stream(0xc0, 3, 3)[..12]), "cut");
+        assert!(!has_one_scan(&[0xff, 0xd8, 0, 0, 0, 0]), "something between the segments");
+    }
 }

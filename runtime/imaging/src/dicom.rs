@@ -34,8 +34,9 @@ use attributes::{Attributes, Tag};
 use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry};
 use frame::Frame;
-use remedis_bundle::{Channels, Depth};
+use remedis_bundle::Channels;
 
+use crate::decode::Room;
 use crate::{DecodeError, Image, Samples};
 
 /// Why a DICOM file is not a picture.
@@ -57,6 +58,12 @@ pub enum DicomError {
     TooDeep {
         /// The deepest nesting that is read.
         limit: usize,
+    },
+    /// More elements or texts than any picture has.
+    #[error("the attributes take more than {limit} bytes of memory, pixels not counted")]
+    TooMuch {
+        /// The most bytes that are taken for them.
+        limit: u64,
     },
     /// A deflated data set that grows beyond all measure.
     #[error("the deflated data set is larger than {limit} bytes or damaged")]
@@ -169,28 +176,32 @@ fn transfer_syntax(uid: &str) -> Result<Syntax, DicomError> {
     Ok(Syntax { is_big_endian, is_deflated, pixels })
 }
 
-/// Reads the first frame: a grey one with samples of `depth`, one in colour with 8 bits.
-pub(crate) fn decode(bytes: &[u8], depth: Depth) -> Result<Image, DecodeError> {
+/// Reads the first frame: a grey one with samples of the depth asked for, one in colour with 8 bits.
+pub(crate) fn decode(bytes: &[u8], room: Room) -> Result<Image, DecodeError> {
     let (uid, start) = guard::file_meta(bytes)?;
     let syntax = transfer_syntax(&uid)?;
-    let object = open(&bytes[start..], &syntax, uid)?;
+    let (object, n_bytes) = open(&bytes[start..], &syntax, uid, room)?;
     let data = Attributes(&object);
     let geometry = frame::Geometry::read(data)?;
     let photometric = data.required_text(attributes::PHOTOMETRIC_INTERPRETATION)?;
+    let n_channels = if photometric == "PALETTE COLOR" { 3 } else { geometry.samples as u64 };
+    let of_pixels = geometry.memory(syntax.pixels, n_channels, room);
+    room.check([geometry.columns.into(), geometry.rows.into()], n_bytes + guard::MAX_MEMORY + of_pixels)?;
     let frame = Frame::first(&object, geometry, syntax.pixels, &photometric)?;
     let (channels, samples): (_, Samples) = match (geometry.samples, photometric.as_str()) {
         (1, "PALETTE COLOR") => (Channels::Rgb, colour::palette(data, &frame)?.into()),
-        (1, _) => (Channels::Grey, grey::grey(data, &frame, photometric == "MONOCHROME1", depth)),
+        (1, _) => (Channels::Grey, grey::grey(data, &frame, photometric == "MONOCHROME1", room.depth)),
         _ => (Channels::Rgb, colour::colour(&frame, &photometric)?.into()),
     };
     Ok(Image::new(geometry.columns, geometry.rows, channels, samples))
 }
 
-/// Builds the object, having checked that this is safe.
-fn open(body: &[u8], syntax: &Syntax, uid: String) -> Result<DefaultDicomObject, DicomError> {
+/// Builds the object, having checked that this is safe, and the bytes that it was built of.
+fn open(body: &[u8], syntax: &Syntax, uid: String, room: Room) -> Result<(DefaultDicomObject, u64), DicomError> {
     let inflated;
     let (body, uid) = if syntax.is_deflated {
-        inflated = inflate(body)?;
+        // It is there twice until the object is built.
+        inflated = inflate(body, room.max_memory / 4)?;
         (inflated.as_slice(), uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned())
     } else {
         (body, uid)
@@ -211,17 +222,15 @@ fn open(body: &[u8], syntax: &Syntax, uid: String) -> Result<DefaultDicomObject,
         .media_storage_sop_instance_uid("")
         .build()
         .expect("a transfer syntax is given");
-    Ok(object.with_exact_meta(meta))
+    Ok((object.with_exact_meta(meta), safe.len() as u64))
 }
 
-const MAX_INFLATED: u64 = 512 << 20;
-
-fn inflate(bytes: &[u8]) -> Result<Vec<u8>, DicomError> {
+fn inflate(bytes: &[u8], limit: u64) -> Result<Vec<u8>, DicomError> {
     use std::io::Read;
     let mut inflated = Vec::new();
-    let outcome = flate2::read::DeflateDecoder::new(bytes).take(MAX_INFLATED + 1).read_to_end(&mut inflated);
-    if outcome.is_err() || inflated.len() as u64 > MAX_INFLATED {
-        return Err(DicomError::Deflate { limit: MAX_INFLATED });
+    let outcome = flate2::read::DeflateDecoder::new(bytes).take(limit + 1).read_to_end(&mut inflated);
+    if outcome.is_err() || inflated.len() as u64 > limit {
+        return Err(DicomError::Deflate { limit });
     }
     Ok(inflated)
 }

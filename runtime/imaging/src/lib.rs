@@ -9,8 +9,8 @@
 //! [`Quality`] measures a resized picture: how well it was taken and how it looks, for the limits that a bundle sets.
 //!
 //! [`decode`] reads PNG, JPEG and DICOM and answers any other bytes, damaged ones included, with an error: it does not
-//! panic, does not recurse over its input and bounds the memory that it takes. It does *not* apply EXIF orientation,
-//! colour profiles or DICOM overlays, and of a film of many frames it reads the first.
+//! panic, does not recurse over its input and bounds the memory that it takes; [`decode_within`] keeps to any other bound. It does
+//! *not* apply EXIF orientation, colour profiles or DICOM overlays, and of a film of many frames it reads the first.
 
 mod decode;
 mod dicom;
@@ -20,7 +20,7 @@ mod prepare;
 mod quality;
 mod samples;
 
-pub use decode::{DecodeError, MAX_PIXELS, decode};
+pub use decode::{DecodeError, MAX_MEMORY, MAX_PIXELS, decode, decode_within};
 pub use dicom::DicomError;
 pub use gate::{Gate, GateResult, energy};
 pub use image::{Image, encode_png};

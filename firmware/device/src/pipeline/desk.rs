@@ -87,6 +87,11 @@ impl Desk {
         self.ledger.find(self.name, request)
     }
 
+    /// Whether there is a place for a request. Only the source takes places, so it is still there when one is handed in.
+    pub fn has_room(&self) -> bool {
+        self.queue.has_room(self.lane)
+    }
+
     /// Hands in a request.
     ///
     /// # Errors
@@ -125,11 +130,13 @@ impl Desk {
         }
     }
 
-    /// The source is not there, for this reason.
+    /// The source is not there, for this reason; said once as long as it is the same.
     pub fn lost(&self, reason: &str) {
         self.is(SourceState::Lost);
         self.board.change(|state| state.sources[self.lane].trouble = Some(reason.to_owned()));
-        self.board.raise(Alarm::SourceLost(self.name), reason);
+        if self.board.raise(Alarm::SourceLost(self.name), reason) {
+            self.log.note(&Note::SourceLost { source: self.name, reason });
+        }
     }
 
     /// Shows what the source's line has met so far, by kind.

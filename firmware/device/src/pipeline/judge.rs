@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// Without an image for this long, the judge shows that it is alive.
 const IDLE: Duration = Duration::from_secs(1);
+/// Memory for decoding an image, in bytes: half of what systemd lets the device have (remedis-device.service).
+const MAX_MEMORY: u64 = 256 << 20;
 /// A journal that takes no answer is tried again after this.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -260,9 +262,17 @@ fn predict(predictor: &mut Box<dyn Predictor>, image: &Image) -> Result<Opinion,
         .unwrap_or_else(|_panic| Err(PredictFault::Model { reason: "the model stopped in the middle".into() }))
 }
 
+/// An image that makes its decoder panic is unreadable like any other, and the device goes on.
 fn read(picture: Picture, depth: Depth) -> Result<Image, String> {
+    catch_unwind(AssertUnwindSafe(|| decode(picture, depth)))
+        .unwrap_or_else(|_panic| Err("its decoder stopped in the middle".into()))
+}
+
+fn decode(picture: Picture, depth: Depth) -> Result<Image, String> {
     match picture {
-        Picture::File(bytes) => remedis_imaging::decode(&bytes, depth).map_err(|cause| chain(&cause)),
+        Picture::File(bytes) => {
+            remedis_imaging::decode_within(&bytes, depth, MAX_MEMORY).map_err(|cause| chain(&cause))
+        }
         Picture::Raw { width, height, channels, samples } => {
             let expected = width as usize * height as usize * channels.count();
             if samples.len() != expected || expected == 0 {

@@ -56,6 +56,8 @@ pub struct ModelName {
     pub version: String,
     /// The bundle's SHA-256 digest in hexadecimal.
     pub digest: String,
+    /// The classes it can name, in the order of its probabilities.
+    pub classes: Vec<String>,
     /// Calibrated probability below which it cannot say, 0 to 1.
     pub confidence_threshold: f32,
     /// How an image becomes the model's input, in words.

@@ -97,6 +97,12 @@ impl Queue {
         waiting.lanes.len() - 1
     }
 
+    /// Whether a lane has a free place.
+    pub fn has_room(&self, lane: usize) -> bool {
+        let lane = &self.lock().lanes[lane];
+        lane.jobs.len() < lane.places
+    }
+
     /// Puts a request in its lane.
     ///
     /// # Errors

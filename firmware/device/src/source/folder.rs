@@ -17,7 +17,7 @@ use batch::{Batch, Member, ReadFault};
 use hand_back::{HandBack, Outcome, Told};
 use look::{Ready, Watch};
 use remedis_settings::FolderConfig;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -46,7 +46,8 @@ pub enum Event {
 
 impl Source for FolderSource {
     const NAME: &'static str = "folder";
-    const PLACES: Option<usize> = Some(2);
+    // Images of a zip file are unpacked one ahead of the judge, or several of the largest would be in memory at a time.
+    const PLACES: Option<usize> = Some(1);
     type Event = Event;
     const END: Event = Event::End;
 
@@ -57,12 +58,13 @@ impl Source for FolderSource {
     fn run(self, room: Room<Event>) {
         let Room { desk, inbox, events, pulse, stop } = room;
         let mut tray = Tray::new(self.config, desk);
-        let mut watch = Watch::new(&tray.config.path, events, stop);
+        let mut watch = Watch::new(events, stop);
         loop {
             pulse.beat();
             let found = watch.look(&tray.config, up_ms());
-            tray.take(found);
-            tray.work();
+            if tray.take(found) {
+                tray.work();
+            }
             match inbox.recv_timeout(BEAT_EVERY.min(Duration::from_secs(tray.config.look_every_s))) {
                 Ok(Event::Whole(name)) => watch.is_whole(name),
                 Ok(Event::Answered(answered)) => tray.answer(*answered),
@@ -83,6 +85,12 @@ struct Tray {
     known: BTreeSet<OsString>,
     /// The file whose images are at the judge.
     present: Option<Batch>,
+    /// Whether the folder is there and takes answers, as far as is known.
+    is_open: bool,
+    /// Whether the present file could not be handed back.
+    is_stuck: bool,
+    /// What is in the folder and no plain file.
+    things: BTreeMap<&'static str, u64>,
     n_files: u64,
     n_failed: u64,
     n_unwritable: u64,
@@ -90,27 +98,74 @@ struct Tray {
 
 impl Tray {
     fn new(config: FolderConfig, desk: Desk) -> Self {
-        let (waiting, known) = (VecDeque::new(), BTreeSet::new());
-        Self { config, desk, waiting, known, present: None, n_files: 0, n_failed: 0, n_unwritable: 0 }
+        Self {
+            config,
+            desk,
+            waiting: VecDeque::new(),
+            known: BTreeSet::new(),
+            present: None,
+            is_open: false,
+            is_stuck: false,
+            things: BTreeMap::new(),
+            n_files: 0,
+            n_failed: 0,
+            n_unwritable: 0,
+        }
     }
 
-    /// Takes over what was found, or says why there is no folder to look in.
-    fn take(&mut self, found: std::io::Result<Ready>) {
+    /// Takes over what was found, or says why there is no folder to look in. Whether it is there.
+    fn take(&mut self, found: std::io::Result<Ready>) -> bool {
+        let is_there = found.is_ok();
         match found {
-            Ok(ready) => {
-                for name in ready.names {
+            Ok(Ready { names, things }) => {
+                for name in names {
                     if self.known.insert(name.clone()) {
                         self.waiting.push_back(name);
                     }
                 }
-                if self.n_unwritable == 0 || self.present.is_none() {
-                    self.desk.is(SourceState::Connected);
+                if let Some(things) = things {
+                    self.looked(things);
                 }
             }
-            Err(cause) => self.desk.lost(&format!("cannot look into {}: {cause}", self.config.path.display())),
+            Err(cause) => self.lose(&format!("cannot look into {}: {cause}", self.config.path.display())),
         }
-        let counters = [("files", self.n_files), ("failed", self.n_failed), ("unwritable", self.n_unwritable)];
-        self.desk.count(&counters);
+        self.desk.count(&[
+            ("files", self.n_files),
+            ("failed", self.n_failed),
+            ("unwritable", self.n_unwritable),
+            ("left_alone", self.things.values().sum()),
+        ]);
+        is_there
+    }
+
+    /// The folder was looked through, and these things in it are no plain files.
+    fn looked(&mut self, things: BTreeMap<&'static str, u64>) {
+        match HandBack::of(&self.config.path).make() {
+            Err(cause) => self.cannot_hand_back(&cause),
+            Ok(()) if self.is_stuck => {}
+            Ok(()) => self.open(),
+        }
+        if self.things != things && !things.is_empty() {
+            self.desk.log().note(&Note::LeftAlone { source: FolderSource::NAME, things: &things });
+        }
+        self.things = things;
+    }
+
+    fn open(&mut self) {
+        if !self.is_open {
+            self.desk.log().note(&Note::SourceOpen { source: FolderSource::NAME });
+        }
+        self.is_open = true;
+        self.desk.is(SourceState::Connected);
+    }
+
+    fn lose(&mut self, reason: &str) {
+        self.is_open = false;
+        self.desk.lost(reason);
+    }
+
+    fn cannot_hand_back(&mut self, cause: &std::io::Error) {
+        self.lose(&format!("cannot hand back into {}: {cause}", self.config.path.display()));
     }
 
     /// Hands in what there is a place for, and hands back what is done.
@@ -144,18 +199,21 @@ impl Tray {
     fn finish(&mut self) -> bool {
         let Some(batch) = self.present.take() else { return true };
         let outcome = batch.outcome();
-        match HandBack::of(&self.config.path).put(batch.name(), &outcome) {
+        match HandBack::of(&self.config.path).put(batch.name(), batch.identity(), &outcome) {
             Ok(()) => {
                 self.n_files += 1;
                 self.n_failed += u64::from(!outcome.is_good());
                 batch.sequences().for_each(|sequence| self.desk.delivered(sequence));
                 self.known.remove(batch.name());
                 self.note(&outcome);
+                self.is_stuck = false;
+                self.open();
                 true
             }
             Err(cause) => {
                 self.n_unwritable += 1;
-                self.desk.lost(&format!("cannot hand back into {}: {cause}", self.config.path.display()));
+                self.is_stuck = true;
+                self.cannot_hand_back(&cause);
                 self.present = Some(batch);
                 false
             }
@@ -183,7 +241,10 @@ impl Tray {
 
 /// Hands in images until all places are taken. What was answered before is not judged again.
 fn hand_in(desk: &Desk, batch: &mut Batch) {
-    while let Some(Member { request, bytes }) = batch.next() {
+    // A place first: an image is unpacked when there is one for it.
+    while desk.has_room()
+        && let Some(Member { request, bytes }) = batch.next()
+    {
         match desk.find(&request.id) {
             Ok(Some(record)) => {
                 desk.log().note(&Note::AnsweredBefore { source: desk.name(), answer: record.sequence });

@@ -109,7 +109,6 @@ impl Line {
             }
             PortEvent::Bytes(bytes) => self.receive(&bytes),
             PortEvent::Lost(reason) => {
-                self.desk.log().note(&Note::SourceLost { source: LinkSource::NAME, reason: &reason });
                 self.desk.lost(&reason);
                 if self.port.take().is_some() {
                     self.note_counters();

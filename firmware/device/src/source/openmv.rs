@@ -100,7 +100,6 @@ impl Line {
                 }
             }
             PortEvent::Lost(reason) => {
-                self.desk.log().note(&Note::SourceLost { source: OpenMvSource::NAME, reason: &reason });
                 self.desk.lost(&reason);
                 self.port = None;
             }

@@ -9,7 +9,7 @@ use jpeg_decoder::PixelFormat;
 use super::attributes::{self, Attributes, Tag};
 use super::{DicomError, PixelCoding, guard};
 use crate::DecodeError;
-use crate::decode::{check_size, jpeg_header};
+use crate::decode::{Room, check_size, jpeg_header};
 
 /// What the attributes say of the pixels. Source: DICOM PS3.3 C.7.6.3.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,18 @@ impl Geometry {
 
     pub(super) fn pixels(&self) -> usize {
         self.columns as usize * self.rows as usize
+    }
+
+    /// Bytes that one frame takes at most at a time: as it is stored, with what its decoder needs, and as a picture of so many channels.
+    pub(super) fn memory(&self, coding: PixelCoding, n_channels: u64, room: Room) -> u64 {
+        let (n_pixels, n_samples) = (self.pixels() as u64, (self.pixels() * self.samples) as u64);
+        let stored = n_samples * u64::from(self.allocated.div_ceil(8));
+        // A JPEG decoder keeps coefficients of two bytes, and the samples of each component by themselves.
+        let coding = if coding == PixelCoding::Jpeg { 4 * n_samples } else { 0 };
+        // Grey has the depth asked for at once, colour has 8 bits before.
+        let (shown, converted) = if n_channels == 1 { (room.depth.bits() / 8, 0) } else { (1, room.converted(8)) };
+        let shown = n_pixels * n_channels * u64::from(shown);
+        (stored + coding.max(shown)).max(shown + n_pixels * n_channels * converted)
     }
 }
 

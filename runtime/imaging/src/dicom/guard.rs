@@ -2,7 +2,8 @@
 //!
 //! Building an object of a hostile file recurses once a nested sequence (63 kB of input overflow a 2 MiB stack) and takes
 //! memory for a length before a byte of it is seen. The library's own token reader does neither, so it runs first: the
-//! same tokens that the object will be built of, with nesting and lengths held against the bytes that are there.
+//! same tokens that the object will be built of, with nesting and lengths held against the bytes that are there, and counts against the
+//! memory that they will take: an element of eight bytes takes thirty times as many, and so does a text of separators.
 
 use std::cell::Cell;
 use std::io::Read;
@@ -15,6 +16,15 @@ use super::{DicomError, attributes, printable};
 
 /// Sequences inside sequences.
 pub(super) const MAX_DEPTH: usize = 32;
+
+/// Memory for everything but binary values, in bytes.
+pub(super) const MAX_MEMORY: u64 = 32 << 20;
+/// What an element or an item takes in memory, roughly, however little it holds.
+const ELEMENT_BYTES: u64 = 256;
+/// What each of the texts, numbers or dates that one value holds takes, beside its characters.
+const TEXT_BYTES: u64 = size_of::<String>() as u64;
+/// The longest value that is text.
+const MAX_TEXT: u32 = 1 << 20;
 
 const PIXEL_DATA: Number = Number(0x7fe0, 0x0010);
 
@@ -59,16 +69,18 @@ impl<'a> Rest<'a> {
 /// The data set up to the end of its pixel data, once it is known to be safe to build.
 ///
 /// # Errors
-/// If sequences are nested too deep, a length reaches beyond the bytes, the bytes are no data elements, or there is no
-/// pixel data.
+/// If sequences are nested too deep, a length reaches beyond the bytes, the elements are too many, the bytes are no data elements, or
+/// there is no pixel data.
 pub(super) fn safe_part<'a>(bytes: &'a [u8], syntax: &TransferSyntax) -> Result<&'a [u8], DicomError> {
     let read = Cell::new(0);
     let counted = Counted { bytes, read: &read };
     let reader = DataSetReader::new_with_ts(counted, syntax).map_err(|error| malformed(error, read.get()))?;
-    let (mut depth, mut is_pixel_data, mut is_encapsulated) = (0_usize, false, false);
+    let (mut depth, mut is_pixel_data, mut is_encapsulated, mut is_text) = (0_usize, false, false, false);
+    let mut memory = Memory(0);
     for token in reader {
         match token.map_err(|error| malformed(error, read.get()))? {
             DataToken::SequenceStart { len, .. } => {
+                memory.take(ELEMENT_BYTES)?;
                 depth += 1;
                 if depth > MAX_DEPTH {
                     return Err(DicomError::TooDeep { limit: MAX_DEPTH });
@@ -82,17 +94,38 @@ pub(super) fn safe_part<'a>(bytes: &'a [u8], syntax: &TransferSyntax) -> Result<
                 }
             }
             DataToken::SequenceEnd => depth = depth.saturating_sub(1),
-            DataToken::ItemStart { len } => fits(len.get(), "an item", bytes, &read)?,
+            DataToken::ItemStart { len } => {
+                memory.take(ELEMENT_BYTES)?;
+                fits(len.get(), "an item", bytes, &read)?;
+            }
             DataToken::PixelSequenceStart => is_encapsulated = true,
             DataToken::ElementHeader(header) => {
                 is_pixel_data = depth == 0 && header.tag == PIXEL_DATA;
                 fits(header.len.get(), if is_pixel_data { "the pixel data" } else { "a value" }, bytes, &read)?;
+                is_text = !matches!(
+                    &header.vr.to_bytes(),
+                    [b'O', _] | b"UN" | b"US" | b"SS" | b"UL" | b"SL" | b"FL" | b"FD" | b"AT"
+                );
+                // Refused before it is read: it is taken apart while it is.
+                let is_too_long = is_text && header.len.get().is_some_and(|length| length > MAX_TEXT);
+                memory.take(if is_too_long { MAX_MEMORY + 1 } else { ELEMENT_BYTES })?;
             }
             DataToken::PrimitiveValue(_) if is_pixel_data => return Ok(&bytes[..read.get()]),
+            DataToken::PrimitiveValue(texts) if is_text => memory.take(u64::from(texts.multiplicity()) * TEXT_BYTES)?,
             _ => {}
         }
     }
     Err(DicomError::Missing { tag: attributes::PIXEL_DATA })
+}
+
+/// Memory that the object will take, binary values not counted.
+struct Memory(u64);
+
+impl Memory {
+    fn take(&mut self, n_bytes: u64) -> Result<(), DicomError> {
+        self.0 += n_bytes;
+        if self.0 > MAX_MEMORY { Err(DicomError::TooMuch { limit: MAX_MEMORY }) } else { Ok(()) }
+    }
 }
 
 /// Before the reader takes memory for it.

@@ -1,4 +1,10 @@
 use super::*;
+use remedis_bundle::Depth;
+
+/// With memory for any picture.
+fn decode(bytes: &[u8], depth: Depth) -> Result<Image, DecodeError> {
+    super::decode(bytes, Room { depth, max_memory: crate::MAX_MEMORY })
+}
 
 /// Explicit little-endian data element with a short length.
 fn element(tag: (u16, u16), representation: &[u8; 2], value: &[u8]) -> Vec<u8> {
@@ -163,4 +169,19 @@ fn a_sequence_of_unknown_representation_is_refused_not_misread() {
     // Implicit inside (PS3.5 6.2.2 note 2), which the library's reader takes for explicit: no picture, rather than a wrong one.
     let error = decode(&file(EXPLICIT, &body), Depth::Eight).unwrap_err();
     assert!(matches!(error, DecodeError::Dicom(DicomError::Truncated { what: "a value", .. })), "{error:?}");
+}
+
+#[test]
+fn more_attributes_than_any_picture_has_are_refused_before_they_are_built() {
+    let numbered = |number: u32| element((0x0029, number as u16), b"LO", &[]);
+    let many: Vec<Vec<u8>> = (0..200_000).map(numbered).collect();
+    // Two million texts in a value of two million bytes, written with the length in four.
+    let separators =
+        [[8, 0, 0x19, 1].as_slice(), b"UC\0\0", &2_000_000_u32.to_le_bytes(), &[b'\\'; 2_000_000]].concat();
+    let few_each: Vec<Vec<u8>> = (0..100).map(|number| element((0x0029, number), b"LO", &[b'\\'; 60_000])).collect();
+    for body in [many, vec![separators], few_each] {
+        let body = [body, two_pixels(b"MONOCHROME2 "), vec![pixels([1, 2])]].concat();
+        let error = decode(&file(EXPLICIT, &body), Depth::Eight).unwrap_err();
+        assert!(matches!(error, DecodeError::Dicom(DicomError::TooMuch { .. })), "{error:?}");
+    }
 }

@@ -1,15 +1,18 @@
 //! The images of one file: one, or as many as a zip file holds.
 
-use super::hand_back::{Outcome, Told};
+use super::hand_back::{Identity, Outcome, Told};
 use crate::pipeline::judge::hexadecimal;
 use remedis_settings::FolderConfig;
 use remedis_store::{Answer, Request};
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufReader, Read, Seek};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 /// Images that a zip file may hold.
 const MAX_MEMBERS: usize = 10_000;
@@ -25,6 +28,8 @@ pub(super) struct Member {
 /// A file that is being answered.
 pub(super) struct Batch {
     name: OsString,
+    /// As it was when it was read.
+    identity: Option<Identity>,
     images: Images,
     /// Put back because all places were taken.
     next: VecDeque<Member>,
@@ -40,8 +45,15 @@ pub(super) struct Batch {
 
 enum Images {
     One(Option<Vec<u8>>),
-    Zip(Box<zip::ZipArchive<Cursor<Vec<u8>>>>),
+    Zip {
+        archive: Box<Archive>,
+        /// Larger images are not unpacked.
+        max_bytes: u64,
+    },
 }
+
+/// Read from its file again for each image: it may be as large as the images that wait.
+type Archive = zip::ZipArchive<BufReader<File>>;
 
 /// Why a file is not taken.
 pub(super) enum ReadFault {
@@ -67,25 +79,30 @@ impl Batch {
     /// Reads the file `name` of the folder.
     pub(super) fn read(config: &FolderConfig, name: &OsStr) -> Result<Self, ReadFault> {
         let refuse = |reason: String| ReadFault::Refused { reason };
-        let file = File::open(config.path.join(name))?;
+        let mut file = open(&config.path.join(name))?;
+        let identity = Identity::of(&file.metadata()?);
         let mut bytes = Vec::new();
-        file.take(config.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+        (&file).take(config.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > config.max_file_bytes {
             return Err(refuse(format!("the file is larger than {} bytes", config.max_file_bytes)));
         }
         let of_file = Sha256::new_with_prefix(name.as_bytes()).chain_update([0]).chain_update(Sha256::digest(&bytes));
         if !bytes.starts_with(b"PK\x03\x04") {
-            let mut batch = Self::new(name.to_owned(), Images::One(Some(bytes)));
+            let mut batch = Self::new(name.to_owned(), Some(identity), Images::One(Some(bytes)));
             batch.expect(&of_file.finalize(), None);
             return Ok(batch);
         }
-        let zip =
-            zip::ZipArchive::new(Cursor::new(bytes)).map_err(|cause| refuse(format!("no readable zip: {cause}")))?;
-        check_sizes(&zip, config).map_err(refuse)?;
+        check_directory(&bytes).map_err(refuse)?;
+        drop(bytes);
+        file.rewind()?;
+        let archive = Archive::new(BufReader::new(file));
+        let archive = archive.map_err(|cause| refuse(format!("no readable zip: {cause}")))?;
+        check_sizes(&archive, config).map_err(refuse)?;
         // A name that is no text is no reason to leave the image unanswered.
         let members: Vec<String> =
-            zip.file_names().map(|name| name.map_or_else(|_| String::new(), |name| name.into_owned())).collect();
-        let mut batch = Self::new(name.to_owned(), Images::Zip(Box::new(zip)));
+            archive.file_names().map(|name| name.map_or_else(|_| String::new(), |name| name.into_owned())).collect();
+        let images = Images::Zip { archive: Box::new(archive), max_bytes: config.max_file_bytes };
+        let mut batch = Self::new(name.to_owned(), Some(identity), images);
         for (index, member) in members.into_iter().enumerate() {
             let of_member = of_file.clone().chain_update((index as u64).to_le_bytes());
             batch.expect(&of_member.finalize(), Some(member));
@@ -95,12 +112,12 @@ impl Batch {
 
     /// A file that gets no answer.
     pub(super) fn refused(name: OsString, reason: String) -> Self {
-        Self { refused: Some(reason), ..Self::new(name, Images::One(None)) }
+        Self { refused: Some(reason), ..Self::new(name, None, Images::One(None)) }
     }
 
-    fn new(name: OsString, images: Images) -> Self {
-        let (positions, told) = (BTreeMap::new(), BTreeMap::new());
-        Self { name, images, next: VecDeque::new(), n_asked: 0, members: vec![], positions, told, refused: None }
+    fn new(name: OsString, identity: Option<Identity>, images: Images) -> Self {
+        let (next, positions, told) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
+        Self { name, identity, images, next, n_asked: 0, members: vec![], positions, told, refused: None }
     }
 
     fn expect(&mut self, hash: &[u8], member: Option<String>) {
@@ -111,6 +128,11 @@ impl Batch {
 
     pub(super) fn name(&self) -> &OsStr {
         &self.name
+    }
+
+    /// What tells the file from another of its name; none where it could not be read.
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// The next image to be asked about. One that cannot be unpacked is refused by itself.
@@ -138,7 +160,7 @@ impl Batch {
     fn unpack(&mut self, index: usize) -> Result<Vec<u8>, String> {
         match &mut self.images {
             Images::One(bytes) => Ok(bytes.take().unwrap_or_default()),
-            Images::Zip(zip) => unpack(zip, index),
+            Images::Zip { archive, max_bytes } => unpack(archive, index, *max_bytes),
         }
     }
 
@@ -174,8 +196,34 @@ impl Batch {
     }
 }
 
+/// Opens a plain file and nothing that took its place since it was seen: a pipe would be waited for, a link may lead anywhere.
+fn open(path: &Path) -> Result<File, ReadFault> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(ReadFault::Refused { reason: "it is no plain file".into() }),
+    }
+}
+
+/// Refuses a zip file of too many files before memory is taken for their list. A reader may go by any of the ends of a list that
+/// stand in the last 64 KiB, and by a second one where the first has no room for what it counts (zip64).
+fn check_directory(bytes: &[u8]) -> Result<(), String> {
+    const END: &[u8] = b"PK\x05\x06";
+    const END_BYTES: usize = 22;
+    let tail = &bytes[bytes.len().saturating_sub(END_BYTES + usize::from(u16::MAX))..];
+    let is_too_long = |end: &[u8]| {
+        let count = usize::from(u16::from_le_bytes([end[10], end[11]]));
+        end.starts_with(END) && (count > MAX_MEMBERS || end[12..20].chunks(4).any(|place| place == [0xff; 4]))
+    };
+    match tail.windows(END_BYTES).any(is_too_long) {
+        true => Err(format!("the zip file lists more than {MAX_MEMBERS} files, or says that it is larger than 4 GiB")),
+        false => Ok(()),
+    }
+}
+
 /// Sizes as the zip file tells them; what it really holds is bounded again when it is unpacked.
-fn check_sizes(zip: &zip::ZipArchive<Cursor<Vec<u8>>>, config: &FolderConfig) -> Result<(), String> {
+fn check_sizes(zip: &Archive, config: &FolderConfig) -> Result<(), String> {
     if zip.is_empty() || zip.len() > MAX_MEMBERS {
         return Err(format!("the zip file holds {} files, expected 1 to {MAX_MEMBERS}", zip.len()));
     }
@@ -187,14 +235,82 @@ fn check_sizes(zip: &zip::ZipArchive<Cursor<Vec<u8>>>, config: &FolderConfig) ->
     }
 }
 
-fn unpack(zip: &mut zip::ZipArchive<Cursor<Vec<u8>>>, index: usize) -> Result<Vec<u8>, String> {
+fn unpack(zip: &mut Archive, index: usize, max_bytes: u64) -> Result<Vec<u8>, String> {
     let describe = |cause: &dyn std::fmt::Display| format!("file {} of the zip cannot be unpacked: {cause}", index + 1);
     let file = zip.by_index(index).map_err(|cause| describe(&cause))?;
     let size = file.size();
+    if size > max_bytes {
+        return Err(describe(&format!("it is larger than {max_bytes} bytes")));
+    }
     let mut bytes = Vec::new();
     file.take(size.saturating_add(1)).read_to_end(&mut bytes).map_err(|cause| describe(&cause))?;
     if bytes.len() as u64 != size {
         return Err(describe(&format!("it says that it holds {size} bytes and does not")));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use std::fs;
+    use std::io::{Cursor, Write};
+
+    fn settings(folder: &Path) -> FolderConfig {
+        FolderConfig { path: folder.to_owned(), max_file_bytes: 10_000_000, look_every_s: 1 }
+    }
+
+    /// Why the file `name` is refused as a whole.
+    fn refusal(folder: &Path, name: &str) -> String {
+        match Batch::read(&settings(folder), OsStr::new(name)) {
+            Err(ReadFault::Refused { reason }) => reason,
+            Err(ReadFault::Gone) => panic!("{name} is not there"),
+            Ok(_) => panic!("{name} is taken"),
+        }
+    }
+
+    fn zip(members: impl Iterator<Item = (String, Vec<u8>)>) -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in members {
+            zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(&bytes).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn what_took_the_place_of_a_file_is_neither_waited_for_nor_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        mknodat(CWD, folder.path().join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", folder.path().join("link")).unwrap();
+        fs::create_dir(folder.path().join("folder")).unwrap();
+        assert_eq!(refusal(folder.path(), "pipe"), "it is no plain file");
+        assert_eq!(refusal(folder.path(), "folder"), "it is no plain file");
+        assert!(refusal(folder.path(), "link").starts_with("the file cannot be read: "));
+    }
+
+    #[test]
+    fn a_zip_of_too_many_files_is_refused_by_its_end_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let many = zip((0..=MAX_MEMBERS).map(|number| (number.to_string(), vec![])));
+        fs::write(folder.path().join("many.zip"), &many).unwrap();
+        assert!(refusal(folder.path(), "many.zip").starts_with("the zip file lists more than 10000 files"));
+    }
+
+    #[test]
+    fn an_image_of_a_zip_may_be_as_large_as_a_file_and_no_larger() {
+        let folder = tempfile::tempdir().unwrap();
+        let sizes = [10_000_000, 10_000_001, 1];
+        let members = sizes.map(|size| (size.to_string(), vec![0; size]));
+        fs::write(folder.path().join("large.zip"), zip(members.into_iter())).unwrap();
+        let Ok(mut batch) = Batch::read(&settings(folder.path()), OsStr::new("large.zip")) else {
+            panic!("it is taken")
+        };
+        let unpacked = std::iter::from_fn(|| batch.next().map(|member| member.bytes.len()));
+        assert_eq!(unpacked.collect::<Vec<_>>(), [10_000_000, 1]);
+        let Outcome::Answers(told) = batch.outcome() else { panic!("the others are answered") };
+        let [Told::Refused { reason, .. }] = told.as_slice() else { panic!("{told:?}") };
+        assert!(reason.contains("it is larger than 10000000 bytes"), "{reason}");
+    }
 }

@@ -4,9 +4,18 @@ use crate::pipeline::judge::chain;
 use remedis_store::{Answer, Verdict};
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// Where files are moved that were answered, below the watched folder.
+pub(super) const DONE: &str = "done";
+/// Where files are moved that could not be read.
+pub(super) const FAILED: &str = "failed";
+/// Bytes of the longest name that is kept: with a number and `.json.tmp` it is at most the 255 that file systems take.
+const LONGEST_NAME: usize = 240;
 
 /// What is said of an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -69,6 +78,22 @@ impl Outcome {
     }
 }
 
+/// What tells a file from another that took its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Identity {
+    pub(super) fn of(found: &Metadata) -> Self {
+        let modified = (found.mtime(), found.mtime_nsec());
+        Self { device: found.dev(), inode: found.ino(), length: found.len(), modified }
+    }
+}
+
 /// The folders below the watched one.
 pub(super) struct HandBack<'a> {
     folder: &'a Path,
@@ -79,17 +104,37 @@ impl<'a> HandBack<'a> {
         Self { folder }
     }
 
-    /// Writes what came of the file `name`, then moves it away.
-    pub(super) fn put(&self, name: &OsStr, outcome: &Outcome) -> io::Result<()> {
-        let to = self.folder.join(if outcome.is_good() { "done" } else { "failed" });
-        fs::create_dir_all(&to)?;
+    /// Makes them where they are not there, but not the watched one: what went away comes back by itself. A file that has such a name makes way, and is found again under its next one.
+    pub(super) fn make(&self) -> io::Result<()> {
+        for name in [DONE, FAILED] {
+            let to = self.folder.join(name);
+            if to.symlink_metadata().is_ok_and(|found| found.is_file()) {
+                fs::rename(&to, free_place(self.folder, OsStr::new(name), b"")?)?;
+            }
+            if !to.is_dir() {
+                fs::create_dir(&to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what came of the file `name`, then moves it away, if it is still the one that was `seen`.
+    pub(super) fn put(&self, name: &OsStr, seen: Option<&Identity>, outcome: &Outcome) -> io::Result<()> {
+        self.make()?;
+        let to = self.folder.join(if outcome.is_good() { DONE } else { FAILED });
         let text = serde_json::to_string_pretty(outcome).map_err(|cause| io::Error::other(chain(&cause)))?;
         let place = free_place(&to, name, text.as_bytes())?;
         write_synced(&answer_path(&place), text.as_bytes())?;
-        match fs::rename(self.folder.join(name), &place) {
-            // Whoever put it there took it away; the answer is there for them.
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
-            moved => moved?,
+        let from = self.folder.join(name);
+        let now = from.symlink_metadata().map(|found| Identity::of(&found));
+        // Another file under that name is another image, and has its answer yet to come.
+        let is_other = seen.is_some_and(|seen| now.is_ok_and(|now| now != *seen));
+        if !is_other {
+            match fs::rename(from, &place) {
+                // Whoever put it there took it away; the answer is there for them.
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+                moved => moved?,
+            }
         }
         File::open(&to)?.sync_all()?;
         File::open(self.folder)?.sync_all()
@@ -110,17 +155,30 @@ fn free_place(folder: &Path, name: &OsStr, answer: &[u8]) -> io::Result<PathBuf>
 }
 
 fn numbered(name: &OsStr, number: u32) -> OsString {
-    if number == 1 {
+    if number == 1 && name.len() <= LONGEST_NAME {
         return name.to_owned();
     }
     let path = Path::new(name);
-    let mut numbered = path.file_stem().unwrap_or(name).to_owned();
-    numbered.push(format!(".{number}"));
-    if let Some(ending) = path.extension() {
+    // An ending as long as a name is none.
+    let ending = path.extension().filter(|ending| ending.len() < LONGEST_NAME / 2);
+    let stem = if ending.is_some() { path.file_stem().unwrap_or(name) } else { name };
+    let mut numbered = shortened(stem, LONGEST_NAME - ending.map_or(0, |ending| ending.len() + 1));
+    if number > 1 {
+        numbered.push(format!(".{number}"));
+    }
+    if let Some(ending) = ending {
         numbered.push(".");
         numbered.push(ending);
     }
     numbered
+}
+
+/// At most so many bytes from the beginning, and no broken character.
+fn shortened(name: &OsStr, n_bytes: usize) -> OsString {
+    let bytes = name.as_bytes();
+    let is_within_a_character = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
+    let end = (0..=n_bytes.min(bytes.len())).rev().find(|&at| !bytes.get(at).is_some_and(is_within_a_character));
+    OsStr::from_bytes(&bytes[..end.unwrap_or(0)]).to_owned()
 }
 
 /// `scan.png` is answered in `scan.png.json`.
@@ -144,13 +202,20 @@ fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// Refuses the file `name` for this reason.
+    fn hand_back(folder: &Path, name: &OsStr, reason: &str) {
+        let hand_back = HandBack::of(folder);
+        hand_back.make().unwrap();
+        let seen = Identity::of(&folder.join(name).metadata().unwrap());
+        hand_back.put(name, Some(&seen), &Outcome::Refused { reason: reason.to_owned() }).unwrap();
+    }
+
     #[test]
     fn a_second_file_of_one_name_gets_a_number() {
         let folder = tempfile::tempdir().unwrap();
         for (text, expected) in [("a", "scan.png"), ("b", "scan.2.png"), ("c", "scan.3.png")] {
             fs::write(folder.path().join("scan.png"), text).unwrap();
-            let outcome = Outcome::Refused { reason: text.to_owned() };
-            HandBack::of(folder.path()).put(OsStr::new("scan.png"), &outcome).unwrap();
+            hand_back(folder.path(), OsStr::new("scan.png"), text);
             let failed = folder.path().join("failed");
             assert_eq!(fs::read_to_string(failed.join(expected)).unwrap(), text);
             assert!(fs::read_to_string(answer_path(&failed.join(expected))).unwrap().contains(text));
@@ -166,8 +231,48 @@ mod tests {
         fs::create_dir(folder.path().join("failed")).unwrap();
         let text = serde_json::to_string_pretty(&outcome).unwrap();
         write_synced(&folder.path().join("failed/scan.png.json"), text.as_bytes()).unwrap();
-        HandBack::of(folder.path()).put(OsStr::new("scan.png"), &outcome).unwrap();
+        hand_back(folder.path(), OsStr::new("scan.png"), "why");
         assert!(folder.path().join("failed/scan.png").exists());
         assert!(!folder.path().join("failed/scan.2.png").exists());
+    }
+
+    #[test]
+    fn an_image_that_took_the_name_of_the_answered_one_waits_for_its_own_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, hand_back) = (folder.path().join("scan.png"), HandBack::of(folder.path()));
+        hand_back.make().unwrap();
+        fs::write(&path, "one").unwrap();
+        let seen = Identity::of(&path.metadata().unwrap());
+        fs::write(folder.path().join("fresh"), "another").unwrap();
+        fs::rename(folder.path().join("fresh"), &path).unwrap();
+        hand_back.put(OsStr::new("scan.png"), Some(&seen), &Outcome::Refused { reason: "why".into() }).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "another", "it stays");
+        assert!(folder.path().join("failed/scan.png.json").exists(), "the answer is there for whoever asked");
+    }
+
+    #[test]
+    fn a_name_that_is_as_long_as_can_be_is_shortened_and_keeps_its_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [format!("{}.png", "a".repeat(251)), format!("x.{}", "b".repeat(253)), "ü".repeat(127)] {
+            for _ in 0..2 {
+                fs::write(folder.path().join(&name), "x").unwrap();
+                hand_back(folder.path(), OsStr::new(&name), &name);
+            }
+            assert!(!folder.path().join(&name).exists(), "{name}");
+        }
+        let names: Vec<_> =
+            fs::read_dir(folder.path().join("failed")).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 12, "three files twice, each with its answer: {names:?}");
+        assert!(names.iter().all(|name| name.to_str().is_some()), "no character is broken: {names:?}");
+        assert!(names.contains(&OsString::from(format!("{}.2.png", "a".repeat(236)))), "{names:?}");
+    }
+
+    #[test]
+    fn a_file_with_the_name_of_a_folder_makes_way() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("done"), "x").unwrap();
+        HandBack::of(folder.path()).make().unwrap();
+        assert!(folder.path().join("done").is_dir() && folder.path().join("failed").is_dir());
+        assert_eq!(fs::read_to_string(folder.path().join("done.2")).unwrap(), "x");
     }
 }
