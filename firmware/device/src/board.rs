@@ -9,7 +9,7 @@ pub use sources::{SourceState, SourceStatus};
 use crate::operation::alarm::{Alarm, Alarms};
 use crate::operation::clock::up_ms;
 use crate::pipeline::{HeatMap, ModelName};
-use crate::screen::Page;
+use remedis_settings::Page;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,11 +1,12 @@
 //! The two books of a device, open together: answers, and the audit log whose head the answers' book also knows.
 
+use crate::operation::alarm::Alarm;
 use crate::operation::clock::unix_ms;
 use anyhow::Context;
 use remedis_settings::JournalConfig;
 use remedis_store::{
-    Answer, Answers, AppendError, Audit, AuditError, AuditHead, Clock, Event, Moment, ReadError, Record, Retained,
-    Retention, Store,
+    Answer, Answers, AppendError, Audit, AuditError, AuditHead, Clock, Event, Moment, OpenAuditError, OpenStoreError,
+    ReadError, Record, Retained, Retention, Store,
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -30,6 +31,19 @@ pub enum AuditFault {
     /// The log has it; its head could not be noted beside the answers.
     #[error("the head of the audit log cannot be kept")]
     Anchor(#[from] AppendError),
+}
+
+/// The alarm to raise when the books cannot be opened or written because the disk takes nothing for now, which may pass.
+pub fn passing(cause: &anyhow::Error) -> Option<Alarm> {
+    let is_full = matches!(cause.downcast_ref(), Some(OpenStoreError::Full { .. }))
+        || matches!(cause.downcast_ref(), Some(OpenAuditError::Full { .. }))
+        || matches!(cause.downcast_ref(), Some(AuditFault::Log(AuditError::Full(_))))
+        || matches!(cause.downcast_ref(), Some(AuditFault::Anchor(AppendError::Full(_))));
+    let is_read_only = matches!(cause.downcast_ref(), Some(OpenStoreError::ReadOnly { .. }))
+        || matches!(cause.downcast_ref(), Some(OpenAuditError::ReadOnly { .. }))
+        || matches!(cause.downcast_ref(), Some(AuditFault::Log(AuditError::ReadOnly(_))))
+        || matches!(cause.downcast_ref(), Some(AuditFault::Anchor(AppendError::ReadOnly(_))));
+    is_full.then_some(Alarm::DiskFull).or(is_read_only.then_some(Alarm::JournalReadOnly))
 }
 
 /// Both books; every thread may use them.

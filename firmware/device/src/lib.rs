@@ -22,6 +22,7 @@ pub mod spool;
 pub mod stop;
 pub mod telemetry;
 pub mod time;
+mod waiting;
 pub mod web;
 mod words;
 

@@ -57,6 +57,7 @@ impl BundleModel {
             name: manifest.name.clone(),
             version: manifest.version.clone(),
             digest: bundle.digest().to_owned(),
+            classes: model.classes().to_vec(),
             confidence_threshold: manifest.operating_point.confidence_threshold,
             preprocessing: format!(
                 "{colour} {}x{} {resize}, {} bits",

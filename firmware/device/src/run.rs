@@ -7,11 +7,12 @@ use crate::models::{self, Models, Tell};
 use crate::operation::clock::up_ms;
 use crate::operation::pulse::Pulses;
 use crate::operation::watch::{Watch, tell};
-use crate::pipeline::{Around, Desks, Health, Judge, Predictor, Queue};
+use crate::pipeline::{Around, Desks, Health, Judge, ModelName, Predictor, Queue};
 use crate::screen::{self, Screen};
 use crate::source::{self, FolderSource, LinkSource, OpenMvSource, Running};
 use crate::stop::Stop;
 use crate::telemetry::Telemetry;
+use crate::waiting;
 use crate::web::{self, DeviceView};
 use remedis_settings::Config;
 
@@ -44,7 +45,7 @@ pub enum Order {
 /// Runs until SIGTERM or SIGINT; SIGHUP has it look at its models again.
 ///
 /// # Errors
-/// When the journals cannot be opened, no model can be used, or the system refuses threads or signals. A missing port, camera, folder or
+/// When the journals cannot be opened (a full or read-only disk is waited for), no model can be used, or the system refuses threads or signals. A missing port, camera, folder or
 /// display is no error: the device waits for it.
 pub fn until_signal(config: &Config, log: &Log) -> anyhow::Result<()> {
     let (orders, inbox) = channel();
@@ -59,7 +60,7 @@ pub fn until_signal(config: &Config, log: &Log) -> anyhow::Result<()> {
             }
         }
     })?;
-    let device = Device::open(config, log)?;
+    let Some(device) = waiting::open(config, log, &inbox)? else { return Ok(()) };
     let mut models = Models::open(config)?;
     let around = device.around_models(config);
     let model = models.start(&mut |change| around.write_down(change))?;
@@ -149,6 +150,8 @@ impl Device {
             self.log.note(&Note::Listening { address: &web.address().to_string() });
         }
         self.log.note(&Note::Started { model: &label, bundle: &name.digest, answers });
+        let ModelName { name, version, digest, .. } = name;
+        self.audit(&Event::BundleInUse { digest, name, version });
         tell(&[NotifyState::Ready]);
 
         obey(inbox, &tell_models);
@@ -174,10 +177,15 @@ impl Device {
             Ok(()) => "ordered to end".to_owned(),
             Err(cause) => format!("{cause:#}"),
         };
-        if let Err(cause) = self.ledger.audit(&Event::Stopped { reason }) {
+        self.audit(&Event::Stopped { reason });
+        self.log.note(&Note::Stopped { answers: self.board.look(|state| state.n_answers) });
+    }
+
+    /// Writes an event down; on a disk that takes nothing the log for people has it.
+    pub(crate) fn audit(&self, event: &Event) {
+        if let Err(cause) = self.ledger.audit(event) {
             self.log.note(&Note::AuditFault { reason: &cause.to_string() });
         }
-        self.log.note(&Note::Stopped { answers: self.board.look(|state| state.n_answers) });
     }
 
     fn keep(
@@ -196,8 +204,9 @@ impl Device {
         if let Some(input) = settings.input.clone() {
             screen::listen(input, Arc::clone(&self.board), Arc::clone(stop))?;
         }
+        self.board.change(|state| state.page = settings.page);
         let stale_after_ms = config.health.stale_after_s.saturating_mul(1000);
-        let (board, ledger) = (Arc::clone(&self.board), Arc::clone(&self.ledger));
+        let (board, ledger) = (Arc::clone(&self.board), Some(Arc::clone(&self.ledger)));
         let screen = Screen::new(settings, board, ledger, stale_after_ms, self.log.clone());
         let pulse = pulses.part("screen", SCREEN_SILENCE_MS);
         std::thread::Builder::new().name("screen".into()).spawn(move || screen.run(&pulse)).map(Some)

@@ -10,7 +10,7 @@ mod png;
 pub use canvas::Canvas;
 pub use framebuffer::{Framebuffer, FramebufferError, Geometry, PixelFormat};
 pub use keys::listen;
-pub use pages::{Page, Pages};
+pub use pages::Pages;
 
 use crate::board::{Board, State};
 use crate::ledger::Ledger;
@@ -41,8 +41,14 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// A screen of what `board` shows; results older than `stale_after_ms` are marked.
-    pub fn new(config: ScreenConfig, board: Arc<Board>, ledger: Arc<Ledger>, stale_after_ms: u64, log: Log) -> Self {
+    /// A screen of what `board` shows; results older than `stale_after_ms` are marked. Without a ledger there is no trend.
+    pub fn new(
+        config: ScreenConfig,
+        board: Arc<Board>,
+        ledger: Option<Arc<Ledger>>,
+        stale_after_ms: u64,
+        log: Log,
+    ) -> Self {
         let pages = Pages::new(config.language, stale_after_ms, ledger);
         Self { config, board, pages, log, is_well: true, on_png: None, on_panel: None }
     }

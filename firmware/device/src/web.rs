@@ -5,7 +5,7 @@ use crate::ledger::Ledger;
 use crate::log::{Log, Note};
 use crate::operation::alarm::Alarm;
 use crate::operation::clock::{unix_ms, up_ms};
-use crate::pipeline::{HeatMap, Queue};
+use crate::pipeline::{HeatMap, ModelName, Queue};
 use crate::telemetry::Telemetry;
 use crate::time;
 use anyhow::Context;
@@ -84,7 +84,7 @@ impl web::View for DeviceView {
             temperature_celsius: state.celsius.map(|celsius| celsius as f32),
             memory_bytes: resident_bytes(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            newest: state.recent.front().map(|shown| self.shown(shown, now_ms)),
+            newest: state.recent.front().map(|shown| self.shown(shown, &state.model, now_ms)),
         });
         Ok(status)
     }
@@ -169,17 +169,22 @@ impl DeviceView {
             .look(|state| state.recent.iter().find(|shown| shown.sequence == sequence).and_then(|shown| look(shown)))
     }
 
-    fn shown(&self, shown: &Shown, now_ms: u64) -> web::ResultSummary {
+    fn shown(&self, shown: &Shown, model: &ModelName, now_ms: u64) -> web::ResultSummary {
         let is_stale = shown.is_stale(now_ms, self.stale_after_ms);
         let (has_picture, has_heat_map) = (shown.image.is_some(), shown.heat_map.is_some());
-        web::ResultSummary { is_stale, has_picture, has_heat_map, ..summary(shown.sequence, &shown.answer) }
+        web::ResultSummary { is_stale, has_picture, has_heat_map, ..summary(shown.sequence, &shown.answer, model) }
     }
 
-    /// A result of the journal: whether it is old is told by its date, as its picture may be gone.
+    /// A result of the journal: without its picture in memory it is an old one.
     fn summary(&self, record: &Record) -> web::ResultSummary {
         let now_ms = up_ms();
-        self.of(record.sequence, |shown| Some(self.shown(shown, now_ms)))
-            .unwrap_or_else(|| web::ResultSummary { is_stale: true, ..summary(record.sequence, &record.answer) })
+        self.board.look(|state| {
+            let recent = state.recent.iter().find(|shown| shown.sequence == record.sequence);
+            recent.map_or_else(
+                || web::ResultSummary { is_stale: true, ..summary(record.sequence, &record.answer, &state.model) },
+                |shown| self.shown(shown, &state.model, now_ms),
+            )
+        })
     }
 }
 
@@ -187,7 +192,8 @@ fn unavailable(cause: ReadError) -> Unavailable {
     Unavailable { reason: cause.to_string() }
 }
 
-fn summary(sequence: u64, answer: &Answer) -> web::ResultSummary {
+/// `model` is the one that answers now: what its bundle says of classes and threshold holds for its own answers only.
+fn summary(sequence: u64, answer: &Answer, model: &ModelName) -> web::ResultSummary {
     let (verdict, confidence, reason) = match &answer.verdict {
         Verdict::Class { name, confidence, .. } => {
             (web::Verdict::Class { name: name.clone() }, Some(*confidence), None)
@@ -197,6 +203,9 @@ fn summary(sequence: u64, answer: &Answer) -> web::ResultSummary {
         }
         Verdict::Unreadable { reason } => (web::Verdict::Unreadable, None, Some(reason.clone())),
     };
+    let own = (answer.model.digest == model.digest).then_some(model);
+    let probability = |(class, &probability): (&String, &f32)| web::Probability { class: class.clone(), probability };
+    let probabilities = own.map(|model| model.classes.iter().zip(&answer.probabilities).map(probability).collect());
     let took: f64 = answer.trace.timings_ms.iter().map(|(_, ms)| ms).sum();
     web::ResultSummary {
         sequence,
@@ -204,8 +213,8 @@ fn summary(sequence: u64, answer: &Answer) -> web::ResultSummary {
         source: answer.source.clone(),
         verdict,
         confidence,
-        threshold: None,
-        probabilities: vec![],
+        threshold: own.map(|model| model.confidence_threshold),
+        probabilities: probabilities.unwrap_or_default(),
         reason,
         is_stale: false,
         has_picture: false,
@@ -290,14 +299,19 @@ fn overlaid(image: &Image, map: &HeatMap) -> Image {
     Image::new(rgb.width, rgb.height, Channels::Rgb, samples)
 }
 
-fn web_counters(counters: &web::Counters) -> [(&'static str, u64); 6] {
+fn web_counters(counters: &web::Counters) -> [(&'static str, u64); 11] {
     [
         ("connections", counters.connections),
+        ("connections_open", counters.connections_open),
         ("connections_refused", counters.connections_refused),
+        ("connections_evicted", counters.connections_evicted),
+        ("connections_dropped", counters.connections_dropped),
         ("requests", counters.requests),
         ("requests_refused", counters.requests_refused),
         ("logins", counters.logins),
         ("logins_refused", counters.logins_refused),
+        ("views_failed", counters.views_failed),
+        ("sessions", counters.sessions),
     ]
 }
 

@@ -111,3 +111,23 @@ fn a_folder_that_goes_and_comes_back_is_no_end() {
     handed_back(folder.path(), "done/b.png");
     assert_eq!(device.stop().len(), 2);
 }
+
+#[test]
+fn a_folder_that_came_back_is_listened_to_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (inbox, away) = (folder.path().join("inbox"), folder.path().join("away"));
+    fs::create_dir(&inbox).unwrap();
+    // Only looked through, a new file would be answered after three seconds at the earliest.
+    let device = Running::start(folder.path(), "[folder]\npath = 'inbox'\nlook_every_s = 3\n");
+    let is_lost = || device.board.look(|state| !state.alarms.is_empty());
+    wait_until("the first look", || inbox.join("done").exists());
+    fs::rename(&inbox, &away).unwrap();
+    wait_until("the loss of the folder", is_lost);
+    fs::rename(&away, &inbox).unwrap();
+    wait_until("its return", || !is_lost());
+    let start = std::time::Instant::now();
+    put(folder.path(), "a.png", &png(250));
+    handed_back(folder.path(), "done/a.png");
+    assert!(start.elapsed().as_secs() < 3, "answered after {:?}", start.elapsed());
+    device.stop();
+}

@@ -78,6 +78,8 @@ fn frames_are_answered_journalled_and_shown() {
     assert_eq!(kept[1].answer.verdict, Verdict::Class { index: 1, name: "bright".into(), confidence: 1.0 });
     let stages: Vec<&str> = kept[1].answer.trace.timings_ms.iter().map(|(stage, _)| stage.as_str()).collect();
     assert_eq!(stages, ["wait", "decode", "judge"]);
+    let audit = std::fs::read_to_string(folder.path().join("audit.log")).unwrap();
+    assert!(audit.contains(r#""event":"bundle_in_use","digest":"00112233"#), "{audit}");
     let page = image::open(folder.path().join("screen.png")).unwrap();
     assert_eq!((page.width(), page.height()), (320, 240));
 }

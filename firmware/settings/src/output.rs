@@ -17,6 +17,23 @@ pub enum Language {
     German,
 }
 
+/// A page of the screen.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Page {
+    /// The newest image and its answer.
+    #[default]
+    Live,
+    /// The last answers.
+    Results,
+    /// How answers were spread over the last hours.
+    Trend,
+    /// How the device does.
+    Status,
+    /// What is wrong.
+    Alarms,
+}
+
 /// The screen.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +44,9 @@ pub struct ScreenConfig {
     pub framebuffer: Option<PathBuf>,
     /// Keys or a touch panel that turn pages, such as `/dev/input/event0`.
     pub input: Option<PathBuf>,
+    /// The page at the beginning: live, results, trend, status or alarms.
+    #[serde(default)]
+    pub page: Page,
     /// Width of the PNG page in pixels, 320 to 4096.
     #[serde(default = "default_width")]
     pub width: u32,
@@ -88,7 +108,33 @@ impl ScreenConfig {
         lines.optional_path("png", self.png.as_deref(), &png);
         lines.optional_path("framebuffer", self.framebuffer.as_deref(), "the panel; its size as the kernel says");
         lines.optional_path("input", self.input.as_deref(), "keys or touch that turn pages");
+        lines.value("page", self.page.name(), "the page at the beginning");
         lines.value("language", self.language.name(), "of the pages");
+    }
+}
+
+impl Page {
+    /// As the settings call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Results => "results",
+            Self::Trend => "trend",
+            Self::Status => "status",
+            Self::Alarms => "alarms",
+        }
+    }
+
+    /// The next one, round and round.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Live => Self::Results,
+            Self::Results => Self::Trend,
+            Self::Trend => Self::Status,
+            Self::Status => Self::Alarms,
+            Self::Alarms => Self::Live,
+        }
     }
 }
 

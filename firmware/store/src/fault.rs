@@ -1,8 +1,9 @@
 //! Tells apart what a caller can act on: a full disk, a read-only one, a damaged file, and the rest.
 
-use crate::lock::folder_of;
+use crate::lock::{beside, folder_of};
 use rusqlite::ErrorCode;
 use rustix::fs::{StatVfsMountFlags, statvfs};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
@@ -45,7 +46,16 @@ impl Fault {
         match statvfs(folder_of(path)) {
             Ok(found) if found.f_flag.contains(StatVfsMountFlags::RDONLY) => Self::ReadOnly,
             Ok(found) if found.f_bavail.saturating_mul(found.f_frsize) < ROOM => Self::Full,
-            _ => Self::Other,
+            _ => Self::of_opening(path),
+        }
+    }
+
+    /// A file system that found itself damaged takes nothing and says nothing of it (ext4's `emergency_ro`); opening a file to write
+    /// tells. That of the lock: closing a handle of the store itself would drop SQLite's locks.
+    fn of_opening(path: &Path) -> Self {
+        match OpenOptions::new().write(true).open(beside(path, ".lock")) {
+            Err(cause) => Self::of_io(&cause),
+            Ok(_) => Self::Other,
         }
     }
 }

@@ -16,6 +16,9 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     /// The settings.
     config: PathBuf,
+    /// JSON instead of words: an object a model or a change.
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -23,11 +26,7 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 enum Verb {
     /// What is installed, which one answers, and which one it would return to.
-    List {
-        /// One JSON object a model.
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Take in a signed bundle; nothing uses it before it is activated.
     Install {
         /// The bundle.
@@ -85,13 +84,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut slots = Slots::open(&settings.folder, trusted)
         .with_context(|| format!("opening the models in {}", settings.folder.display()))?;
     let change = match &args.verb {
-        Verb::List { json } => return list(&slots, *json),
+        Verb::List => return list(&slots, args.json),
         Verb::Install { bundle, allow } => install(&mut slots, bundle, allow.allow(), &config),
         Verb::Activate { digest, allow } => activate(&mut slots, digest, allow.allow(), settings, &config),
         Verb::Rollback { reason } => Ok(slots.rollback(reason)?),
         Verb::Remove { digest } => Ok(slots.remove(digest)?),
     }?;
-    println!("{}", serde_json::to_string_pretty(&change)?);
+    match args.json {
+        true => println!("{}", serde_json::to_string(&change)?),
+        false => println!("{change}"),
+    }
     write_down(&config, &change)
 }
 

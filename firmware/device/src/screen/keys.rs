@@ -3,6 +3,7 @@
 use crate::board::Board;
 use crate::stop::Stop;
 use evdev::{Device, EventSummary, KeyCode};
+use remedis_settings::Page;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ fn hear(path: &Path, board: &Board) -> std::io::Result<()> {
         for event in device.fetch_events()? {
             if let EventSummary::Key(_, key, 1) = event.destructure() {
                 board.change(|state| {
-                    state.page = if key == KeyCode::KEY_HOME { super::Page::Live } else { state.page.next() };
+                    state.page = if key == KeyCode::KEY_HOME { Page::Live } else { state.page.next() };
                 });
             }
         }

@@ -11,39 +11,9 @@ use embedded_graphics::prelude::Size;
 use remedis_bundle::Channels;
 use remedis_imaging::Image;
 use remedis_screen as screen;
-use remedis_settings::Language;
+use remedis_settings::{Language, Page};
 use remedis_store::{Trend, Verdict};
 use std::sync::Arc;
-
-/// A page of the screen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Page {
-    /// The newest image and its answer.
-    #[default]
-    Live,
-    /// The last answers.
-    Results,
-    /// How answers were spread over the last hours.
-    Trend,
-    /// How the device does.
-    Status,
-    /// What is wrong.
-    Alarms,
-}
-
-impl Page {
-    /// The next one, round and round.
-    #[must_use]
-    pub fn next(self) -> Self {
-        match self {
-            Self::Live => Self::Results,
-            Self::Results => Self::Trend,
-            Self::Trend => Self::Status,
-            Self::Status => Self::Alarms,
-            Self::Alarms => Self::Live,
-        }
-    }
-}
 
 const HOUR_MS: u64 = 3_600_000;
 /// Hours of the trend.
@@ -57,7 +27,7 @@ const TREND_EVERY_MS: u64 = 30_000;
 pub struct Pages {
     language: screen::Language,
     stale_after_ms: u64,
-    ledger: Arc<Ledger>,
+    ledger: Option<Arc<Ledger>>,
     trend: Vec<Hour>,
     trend_ms: Option<u64>,
 }
@@ -70,8 +40,8 @@ struct Hour {
 }
 
 impl Pages {
-    /// Draws in `language`; results older than `stale_after_ms` are marked.
-    pub fn new(language: Language, stale_after_ms: u64, ledger: Arc<Ledger>) -> Self {
+    /// Draws in `language`; results older than `stale_after_ms` are marked, the trend is that of `ledger`.
+    pub fn new(language: Language, stale_after_ms: u64, ledger: Option<Arc<Ledger>>) -> Self {
         let language = match language {
             Language::English => screen::Language::English,
             Language::German => screen::Language::German,
@@ -160,7 +130,8 @@ impl Pages {
         let this_hour = unix_ms() / HOUR_MS * HOUR_MS;
         let from_unix_ms = this_hour.saturating_sub((N_HOURS as u64 - 1) * HOUR_MS);
         let trend = Trend { from_unix_ms, bucket_ms: HOUR_MS, n_buckets: N_HOURS };
-        let Ok(buckets) = self.ledger.read(|answers| answers.trend(&trend)) else { return };
+        let Some(ledger) = &self.ledger else { return };
+        let Ok(buckets) = ledger.read(|answers| answers.trend(&trend)) else { return };
         let few = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         self.trend = buckets
             .iter()

@@ -28,6 +28,7 @@ impl Predictor for MeanGrey {
             name: "mean grey".into(),
             version: "1.0.0".into(),
             digest: "00112233445566778899aabbccddeeff".repeat(2),
+            classes: vec!["dark".into(), "bright".into()],
             confidence_threshold: 0.6,
             preprocessing: "none".into(),
             plan: "a rule".into(),

@@ -1,4 +1,4 @@
-//! Chance for lines that are simulated, also those of `remedis-openmv`.
+//! Chance for lines that are simulated.
 
 /// A small generator with a printed seed: SplitMix64.
 pub(crate) struct Dice(pub(crate) u64);

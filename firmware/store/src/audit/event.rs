@@ -33,6 +33,15 @@ pub enum Event {
         /// Settings that differ from the one before.
         changed: Vec<String>,
     },
+    /// A bundle answers from the start on: said at every start, so that no move that a power cut kept out of the log goes unseen.
+    BundleInUse {
+        /// SHA-256 of the bundle in hexadecimal.
+        digest: String,
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: String,
+    },
     /// A bundle was put on the device.
     BundleInstalled {
         /// SHA-256 of the bundle in hexadecimal.
