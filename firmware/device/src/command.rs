@@ -20,7 +20,17 @@ pub(crate) fn open(config: &Path) -> anyhow::Result<Config> {
 pub(crate) fn run(config: &Path, json: bool) -> anyhow::Result<()> {
     let config = open(config)?;
     let log = Log::to_stderr(json);
+    note_panics(log.clone());
     run::until_signal(&config, &log).inspect_err(|cause| log.note(&Note::Failed { reason: &format!("{cause:#}") }))
+}
+
+/// A part that panics costs an answer or itself; where it happened is a line of the log like any other. What it was about is not said:
+/// it may hold a name.
+fn note_panics(log: Log) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        log.note(&Note::Panicked { part: std::thread::current().name().unwrap_or("unnamed"), at: &at });
+    }));
 }
 
 pub(crate) fn check(config: &Path, json: bool) -> anyhow::Result<()> {

@@ -88,6 +88,10 @@ pub enum Note<'a> {
     ModelChanged {
         what: &'a serde_json::Value,
     },
+    Panicked {
+        part: &'a str,
+        at: &'a str,
+    },
     ModelFault {
         reason: &'a str,
     },

@@ -3,6 +3,7 @@
 //! Times are kept in histograms of three significant digits, so that a p99.9 is a measured one. They hold the whole run.
 
 use crate::board::{Board, SourceState, State};
+use crate::operation::alarm::Alarm;
 use hdrhistogram::Histogram;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
@@ -190,7 +191,11 @@ fn register_board(registry: &mut Registry, state: &State) {
     }
     let alarms = family(registry, "alarm", "1 for each alarm that is on");
     for (alarm, _) in state.alarms.iter() {
-        alarms.get_or_create(&owned(vec![("alarm", alarm.code())])).set(1.0);
+        let mut labels = vec![("alarm", alarm.code())];
+        if let Alarm::SourceLost(source) = alarm {
+            labels.push(("source", source));
+        }
+        alarms.get_or_create(&owned(labels)).set(1.0);
     }
     let model = family(registry, "model_info", "1 for the model that answers");
     let name = &state.model;
@@ -211,7 +216,6 @@ fn register_board(registry: &mut Registry, state: &State) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::alarm::Alarm;
 
     #[test]
     fn quantiles_are_measured_values() {
@@ -232,12 +236,14 @@ mod tests {
         telemetry.observe(Stage::Decode, Duration::from_millis(4));
         telemetry.answered("link", &Verdict::Unreadable { reason: "no picture".into() }, Some("unreadable"), 9);
         board.raise(Alarm::Hot, "91 degrees");
+        board.raise(Alarm::SourceLost("link"), "unplugged");
         let text = telemetry.text(&board, &[("link", 2)], 7, &[("logins", 3)]);
         for line in [
             "remedis_stage_seconds{stage=\"decode\",quantile=\"0.5\"} 0.004",
             "remedis_answers{source=\"link\",decision=\"unreadable\",reason=\"unreadable\"} 1",
             "remedis_queue_depth{source=\"link\"} 2",
             "remedis_alarm{alarm=\"hot\"} 1",
+            "remedis_alarm{alarm=\"source_lost\",source=\"link\"} 1",
             "remedis_web{kind=\"logins\"} 3",
             "remedis_uptime_seconds 7",
             "# EOF",

@@ -8,7 +8,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::errors::DecodeErrors;
 
 use crate::dicom::{self, DicomError};
-use crate::{Image, Samples};
+use crate::{Image, Samples, jpeg};
 
 /// The most pixels a picture may have; a larger one is refused before memory is taken for it.
 pub const MAX_PIXELS: u64 = 64 * 1024 * 1024;
@@ -58,6 +58,14 @@ pub enum DecodeError {
     /// A JPEG file of neither one nor three components.
     #[error("the JPEG holds {0} components; expected 1 (grey) or 3 (colour)")]
     JpegComponents(u8),
+    /// A JPEG whose data end before its picture does.
+    #[error("the JPEG ends early: {found} of {expected} parts of its picture are there; take or send it again")]
+    JpegCut {
+        /// Blocks, or groups of them, that belong to the picture.
+        expected: u64,
+        /// Of these, how many are there.
+        found: u64,
+    },
     /// A JPEG stream whose samples are neither grey nor three colours.
     #[error("the JPEG holds {0:?} samples; expected 8-bit grey or colour")]
     JpegColour(jpeg_decoder::PixelFormat),
@@ -78,15 +86,22 @@ pub enum DecodeError {
 /// # Errors
 /// [`DecodeError`] for every file that is not such a picture or is damaged.
 pub fn decode(bytes: &[u8], depth: Depth) -> Result<Image, DecodeError> {
-    decode_within(bytes, depth, MAX_MEMORY)
+    read(bytes, Room { depth, max_memory: MAX_MEMORY, is_judged: false })
 }
 
-/// As [`decode`], for who has only so many bytes of memory for it: a picture that takes more is refused before they are taken.
+/// As [`decode`], for who is going to give an answer, and has only so many bytes of memory for it.
+///
+/// A picture that takes more is refused before they are taken. Of a JPEG that ends early, of which [`decode`] makes what there is of it,
+/// nothing is made: that costs a third of the time again, which training does without.
 ///
 /// # Errors
-/// As [`decode`], and [`DecodeError::Memory`].
+/// As [`decode`], and [`DecodeError::Memory`] and [`DecodeError::JpegCut`].
 pub fn decode_within(bytes: &[u8], depth: Depth, max_memory: u64) -> Result<Image, DecodeError> {
-    let room = Room { depth, max_memory };
+    read(bytes, Room { depth, max_memory, is_judged: true })
+}
+
+fn read(bytes: &[u8], room: Room) -> Result<Image, DecodeError> {
+    let depth = room.depth;
     let image = if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         decode_png(bytes, room)
     } else if bytes.starts_with(&[0xff, 0xd8, 0xff]) {
@@ -104,6 +119,8 @@ pub fn decode_within(bytes: &[u8], depth: Depth, max_memory: u64) -> Result<Imag
 pub(crate) struct Room {
     pub(crate) depth: Depth,
     pub(crate) max_memory: u64,
+    /// Whether an answer will be given to it.
+    pub(crate) is_judged: bool,
 }
 
 impl Room {
@@ -169,7 +186,7 @@ fn every_first<S: Copy>(samples: &[S]) -> Vec<S> {
 fn decode_jpeg(bytes: &[u8], room: Room) -> Result<Image, DecodeError> {
     use zune_core::colorspace::ColorSpace;
     let refuse = |error: DecodeErrors| DecodeError::Jpeg(error.into());
-    // Strict: a stream that ends early is damaged, not grey below. Sizes are for `check_size` to judge.
+    // Strict: damage is an error where the decoder notices it. Sizes are for `check_size` to judge.
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(1 << 16).set_max_height(1 << 16);
     let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(refuse)?;
@@ -184,6 +201,9 @@ fn decode_jpeg(bytes: &[u8], room: Room) -> Result<Image, DecodeError> {
     let while_decoding = if has_one_scan(bytes) { 1 } else { 3 };
     let needed = u64::from(info.width) * u64::from(info.height) * u64::from(info.components);
     room.check([info.width.into(), info.height.into()], needed * (1 + room.converted(8)).max(while_decoding))?;
+    if room.is_judged {
+        jpeg::check(bytes).map_err(|jpeg::Missing { expected, found }| DecodeError::JpegCut { expected, found })?;
+    }
     decoder.set_options(options.jpeg_set_out_colorspace(colours));
     let pixels = decoder.decode().map_err(refuse)?;
     let expected = usize::from(info.width) * usize::from(info.height) * usize::from(info.components);
@@ -228,7 +248,7 @@ mod tests {
     use image::ColorType::{L8, L16, La8, Rgb8, Rgb16, Rgba8, Rgba16};
 
     fn room(depth: Depth) -> Room {
-        Room { depth, max_memory: MAX_MEMORY }
+        Room { depth, max_memory: MAX_MEMORY, is_judged: false }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod decode;
 mod dicom;
 mod gate;
 mod image;
+mod jpeg;
 mod prepare;
 mod quality;
 mod samples;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use remedis_imaging::decode;
+use remedis_imaging::{MAX_MEMORY, decode_within};
 use remedis_inference::{Decision, GateResult, Model, Prediction, Reason};
 use serde::Serialize;
 
@@ -176,7 +176,7 @@ fn take<'a>(next: &AtomicUsize, files: &'a [PathBuf]) -> Option<(usize, &'a Path
 
 fn answer(model: &Model, file: &Path) -> Answer {
     let depth = model.manifest().preprocessing.depth_bits;
-    let predict = || anyhow::Ok(model.predict(&decode(&std::fs::read(file)?, depth)?)?);
+    let predict = || anyhow::Ok(model.predict(&decode_within(&std::fs::read(file)?, depth, MAX_MEMORY)?)?);
     // One bad file must not end the answers for the others.
     let prediction = catch_unwind(AssertUnwindSafe(predict))
         .unwrap_or_else(|_panic| Err(anyhow::anyhow!("the program failed on this file; please report it")));

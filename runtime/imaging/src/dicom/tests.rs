@@ -3,7 +3,7 @@ use remedis_bundle::Depth;
 
 /// With memory for any picture.
 fn decode(bytes: &[u8], depth: Depth) -> Result<Image, DecodeError> {
-    super::decode(bytes, Room { depth, max_memory: crate::MAX_MEMORY })
+    super::decode(bytes, Room { depth, max_memory: crate::MAX_MEMORY, is_judged: true })
 }
 
 /// Explicit little-endian data element with a short length.

@@ -40,8 +40,9 @@ fn images(place: &Place) -> Result<Vec<Lie>> {
     let (honest, photo) = (noise(64), fs::read(&place.yard.images("cells_a")?[0])?);
     let size = photo.windows(2).position(|pair| pair[0] == 0xff && (0xc0..=0xc2).contains(&pair[1]));
     let size = size.context("a JPEG tells its size")? + 5;
-    let mut wide = photo.clone();
+    let (mut wide, mut high) = (photo.clone(), photo.clone());
     wide[size..size + 4].copy_from_slice(&[0xff; 4]);
+    high[size] += 1;
     let scan = |rows, columns, n_bytes| Dicom { rows, columns, n_bytes };
     Ok(vec![
         ("empty.png", vec![], "it has 0 bytes"),
@@ -50,7 +51,9 @@ fn images(place: &Place) -> Result<Vec<Lie>> {
         ("too-little.png", png(4_000, 4_000, GREY, 0), "cannot read the PNG"),
         ("bomb.png", png(8_192, 8_192, DEEP_COLOUR, 512), "takes 939524096 bytes of memory"),
         ("line.png", png(1 << 26, 1, DEEP_COLOUR, 512), "Memory limit exceeded"),
-        ("cut.jpg", photo[..photo.len() / 2].to_vec(), "cannot read the JPEG"),
+        ("cut.jpg", photo[..photo.len() / 2].to_vec(), "the JPEG ends early"),
+        ("cut-and-closed.jpg", [&photo[..photo.len() / 2], &[0xff, 0xd9]].concat(), "the JPEG ends early"),
+        ("says-256-higher.jpg", high, "the JPEG ends early"),
         ("says-65535.jpg", wide, "a picture of 65535 x 65535 pixels"),
         ("cut.dcm", scan(64, 64, 8_192).file(&[0; 100]), "ends too early"),
         ("says-65535.dcm", scan(65_535, 65_535, 4).file(&[0; 4]), "a picture of 65535 x 65535 pixels"),

@@ -15,7 +15,7 @@ fn every_image_that_lies_is_unreadable_on_the_link_and_the_next_is_answered() ->
     let scan = |rows, columns, n_bytes| Dicom { rows, columns, n_bytes };
     let lies = [
         honest[..honest.len() / 2].to_vec(),
-        photo[..photo.len() / 2].to_vec(),
+        [&photo[..photo.len() / 2], &[0xff, 0xd9]].concat(),
         png(60_000, 60_000, GREY, 0),
         png(4_000, 4_000, GREY, 0),
         png(8_192, 8_192, DEEP_COLOUR, 512),

@@ -4,6 +4,9 @@ use crate::place::{Place, in_time, read};
 use anyhow::{Result, ensure};
 use std::fs;
 
+const LINK_LOST: &str = "remedis_alarm{alarm=\"source_lost\",source=\"link\"}";
+const FOLDER_LOST: &str = "remedis_alarm{alarm=\"source_lost\",source=\"folder\"}";
+
 #[test]
 fn hardware_that_vanishes_is_missed_and_answered_again_on_the_same_line() -> Result<()> {
     let Some(place) = Place::start()? else { return Ok(()) };
@@ -14,7 +17,7 @@ fn hardware_that_vanishes_is_missed_and_answered_again_on_the_same_line() -> Res
 
     hardware.kill()?;
     place.device.wait_for("source_lost source=link reason=")?;
-    in_time("the alarm", || place.metric(&visitor, "remedis_alarm{alarm=\"source_lost\"}").is_ok_and(|on| on == 1.0))?;
+    in_time("the alarm", || place.metric(&visitor, LINK_LOST).is_ok_and(|on| on == 1.0))?;
     ensure!(place.metric(&visitor, "remedis_source_up{source=\"link\"}")? == 0.0, "it is told which one is lost");
     ensure!(read(&visitor, "/")?.contains("A source of images is gone"), "people read it too");
     place.serves_folder("the loss of the hardware")?;
@@ -24,7 +27,7 @@ fn hardware_that_vanishes_is_missed_and_answered_again_on_the_same_line() -> Res
     place.device.wait_for("source_open source=link")?;
     place.device.wait_for("connected source=link")?;
     place.serves_everybody("its return")?;
-    ensure!(place.metric(&visitor, "remedis_alarm{alarm=\"source_lost\"}").is_err(), "the alarm is over");
+    ensure!(place.metric(&visitor, LINK_LOST).is_err(), "the alarm is over");
     ensure!(!read(&visitor, "/")?.contains("A source of images is gone"), "nobody is told any more");
     place.end()
 }
@@ -38,12 +41,12 @@ fn a_folder_that_vanishes_is_missed_and_answered_again() -> Result<()> {
     for round in ["once", "twice"] {
         fs::remove_dir_all(place.yard.at("inbox"))?;
         place.device.wait_for("source_lost source=folder reason=")?;
-        ensure!(place.metric(&visitor, "remedis_alarm{alarm=\"source_lost\"}")? == 1.0, "the alarm is on, {round}");
+        ensure!(place.metric(&visitor, FOLDER_LOST)? == 1.0, "the alarm is on, {round}");
         place.serves_hardware("the loss of the folder")?;
         fs::create_dir(place.yard.at("inbox"))?;
         place.device.wait_for("source_open source=folder")?;
         place.serves_everybody("its return")?;
-        ensure!(place.metric(&visitor, "remedis_alarm{alarm=\"source_lost\"}").is_err(), "the alarm is over, {round}");
+        ensure!(place.metric(&visitor, FOLDER_LOST).is_err(), "the alarm is over, {round}");
     }
     place.end()
 }
