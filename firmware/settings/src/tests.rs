@@ -51,6 +51,6 @@ fn relative_paths_start_at_the_file_and_absolute_ones_stay() {
     let file = folder.path().join("device.toml");
     std::fs::write(&file, EXAMPLE).unwrap();
     let config = Config::open(&file).unwrap();
-    assert_eq!(config.bundle, folder.path().join("model.remedis"));
+    assert_eq!(config.bundle, folder.path().join("bundle.remedis"));
     assert_eq!(config.link.unwrap().port, Path::new("/dev/ttyUSB0"));
 }

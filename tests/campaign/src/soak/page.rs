@@ -20,6 +20,9 @@ pub(super) struct Watched {
     screen: PathBuf,
 }
 
+/// The stages in the order of an image's way, then what comes after the answer.
+const STAGES: [&str; 6] = ["wait", "decode", "judge", "store", "whole", "heat_map"];
+
 /// Latency of a stage.
 pub(super) struct StageTimes {
     pub(super) name: String,
@@ -55,14 +58,13 @@ impl Watched {
 
     pub(super) fn stages(&self) -> Result<Vec<StageTimes>> {
         let text = self.metrics()?;
-        let of = |line: &str| {
-            let name = line.strip_prefix("remedis_stage_images{stage=\"")?.split_once('"')?.0.to_owned();
+        let of = |name: &str| {
             let n = value(&text, &format!("remedis_stage_images{{stage=\"{name}\"}}"))? as u64;
             let quantile = |q| value(&text, &format!("remedis_stage_seconds{{stage=\"{name}\",quantile=\"{q}\"}}"));
             let ms = [quantile("0.5")?, quantile("0.99")?, quantile("0.999")?].map(|s| (s * 1e5).round() / 100.0);
-            Some(StageTimes { name, n, ms })
+            Some(StageTimes { name: name.to_owned(), n, ms })
         };
-        Ok(text.lines().filter_map(of).collect())
+        STAGES.iter().map(|name| of(name).with_context(|| format!("metrics tell of the stage {name}"))).collect()
     }
 
     /// Once the sources fell silent: the age of the newest result when the screen, and when the web page, marked it as old.
