@@ -92,7 +92,7 @@ pub fn decode(bytes: &[u8], depth: Depth) -> Result<Image, DecodeError> {
 /// As [`decode`], for who is going to give an answer, and has only so many bytes of memory for it.
 ///
 /// A picture that takes more is refused before they are taken. Of a JPEG that ends early, of which [`decode`] makes what there is of it,
-/// nothing is made: that costs a third of the time again, which training does without.
+/// nothing is made: looking costs two thirds of the time again, which training does without.
 ///
 /// # Errors
 /// As [`decode`], and [`DecodeError::Memory`] and [`DecodeError::JpegCut`].
@@ -198,7 +198,7 @@ fn decode_jpeg(bytes: &[u8], room: Room) -> Result<Image, DecodeError> {
         other => return Err(DecodeError::JpegComponents(other)),
     };
     // Coefficients of two bytes wait beside the samples where not all of a pixel comes at once.
-    let while_decoding = if has_one_scan(bytes) { 1 } else { 3 };
+    let while_decoding = if jpeg::has_one_scan(bytes) { 1 } else { 3 };
     let needed = u64::from(info.width) * u64::from(info.height) * u64::from(info.components);
     room.check([info.width.into(), info.height.into()], needed * (1 + room.converted(8)).max(while_decoding))?;
     if room.is_judged {
@@ -211,25 +211,6 @@ fn decode_jpeg(bytes: &[u8], room: Room) -> Result<Image, DecodeError> {
         return Err(DecodeError::Size { width: info.width.into(), height: info.height.into() });
     }
     Ok(Image::new(info.width.into(), info.height.into(), channels, pixels))
-}
-
-/// Whether the first scan of a JPEG stream has all of its components, and is not of the progressive kind. Where the segments before it
-/// are not plain to read it may be otherwise. Source: ITU-T T.81, B.2.
-fn has_one_scan(bytes: &[u8]) -> bool {
-    let (mut rest, mut n_components) = (bytes.get(2..).unwrap_or_default(), None);
-    loop {
-        let [0xff, marker, high, low, ..] = *rest else { return false };
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        let Some(segment) = rest.get(4..2 + length) else { return false };
-        match marker {
-            0xc0 | 0xc1 => n_components = segment.get(5),
-            0xc4 | 0xc8 | 0xcc => {}
-            0xc2..=0xcf => return false,
-            0xda => return n_components.is_some() && segment.first() == n_components,
-            _ => {}
-        }
-        rest = &rest[2 + length..];
-    }
 }
 
 /// What the JPEG stream of a DICOM file says of itself, lossless ones included; refused where it has too many pixels.
@@ -266,22 +247,5 @@ mod tests {
         assert!(read(15_000).is_ok());
         let error = read(14_999).unwrap_err().to_string();
         assert_eq!(error, "a picture of 100 x 50 pixels takes 15000 bytes of memory to read, at most 14999 are taken");
-    }
-
-    /// A JPEG stream up to its first scan: this kind of frame, of these components, and as many in the scan.
-    fn stream(frame: u8, n_components: u8, n_in_scan: u8) -> Vec<u8> {
-        let tables = [0xff, 0xc4, 0, 3, 0];
-        let frame = [0xff, frame, 0, 8, 8, 0, 16, 0, 16, n_components];
-        let scan = [0xff, 0xda, 0, 3, n_in_scan];
-        [[0xff, 0xd8].as_slice(), &tables, &frame, &scan, &[0x12, 0x34]].concat()
-    }
-
-    #[test]
-    fn only_a_stream_whose_first_scan_has_everything_is_read_row_by_row() {
-        assert!(has_one_scan(&stream(0xc0, 3, 3)) && has_one_scan(&stream(0xc1, 1, 1)));
-        assert!(!has_one_scan(&stream(0xc0, 3, 1)), "one component after the other");
-        assert!(!has_one_scan(&stream(0xc2, 3, 3)), "progressive");
-        assert!(!has_one_scan(&stream(0xc0, 3, 3)[..12]), "cut");
-        assert!(!has_one_scan(&[0xff, 0xd8, 0, 0, 0, 0]), "something between the segments");
     }
 }

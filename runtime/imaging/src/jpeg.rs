@@ -1,4 +1,4 @@
-//! Whether a JPEG stream has all of its picture.
+//! What a JPEG stream holds, told without making samples of it: above all, whether it has all of its picture.
 //!
 //! Decoders fill what is missing with grey and say nothing, as is right for who looks at a photograph; a model would judge the grey. So
 //! the entropy-coded data are walked through once, without making samples: each scan must have bits for all of its blocks. What is not
@@ -58,51 +58,91 @@ enum Content {
     },
 }
 
-/// Finds a scan that ends before its picture does.
-pub(crate) fn check(bytes: &[u8]) -> Result<(), Missing> {
-    let (mut rest, mut said) = (bytes.get(2..).unwrap_or_default(), Said::default());
-    loop {
-        let (marker, tail) = match *rest {
-            [0xff, 0xff, ..] => {
-                rest = &rest[1..];
-                continue;
-            }
-            [0xff, marker, ref tail @ ..] => (marker, tail),
-            _ => return Ok(()),
-        };
-        // Markers without a segment: a restart, the beginning, one for private use. The last one is the end.
-        if let 0x01 | 0xd0..=0xd8 = marker {
-            rest = tail;
-            continue;
-        }
-        let Some((segment, after)) = split_segment(tail).filter(|_| marker != 0xd9) else { return Ok(()) };
-        rest = after;
-        match marker {
-            0xc0..=0xc2 => said.frame = frame(segment, marker == 0xc2),
-            0xc4 => said.take_tables(segment),
-            0xdd => said.restart = segment.get(..2).map_or(0, |pair| u64::from(u16::from_be_bytes([pair[0], pair[1]]))),
-            0xda => {
-                let (found, expected, end) = said.walk(segment, after);
-                if end == Err(End::Short) {
-                    return Err(Missing { expected, found });
-                }
-                rest = &after[length_of_data(after)..];
-            }
-            _ => {}
-        }
+/// A segment of a stream.
+struct Segment<'a> {
+    marker: u8,
+    content: &'a [u8],
+    /// What follows it; behind the head of a scan, its data.
+    after: &'a [u8],
+}
+
+/// The segments of a stream, up to its end or to what is none.
+struct Segments<'a> {
+    rest: &'a [u8],
+    /// Whether a scan's data come before the next segment.
+    is_at_data: bool,
+}
+
+impl<'a> Segments<'a> {
+    fn of(stream: &'a [u8]) -> Self {
+        Self { rest: stream.get(2..).unwrap_or_default(), is_at_data: false }
     }
 }
 
-/// A segment without its length, and what follows it.
-fn split_segment(tail: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = usize::from(u16::from_be_bytes([*tail.first()?, *tail.get(1)?]));
-    Some((tail.get(2..length)?, tail.get(length..)?))
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Segment<'a>> {
+        if self.is_at_data {
+            self.rest = &self.rest[length_of_data(self.rest)..];
+        }
+        loop {
+            match *self.rest {
+                [0xff, 0xff, ..] => self.rest = &self.rest[1..],
+                // Markers without a segment: one for private use, a restart, the beginning.
+                [0xff, 0x01 | 0xd0..=0xd8, ..] => self.rest = &self.rest[2..],
+                [0xff, marker, high, low, ..] if marker != 0xd9 => {
+                    let end = 2 + usize::from(u16::from_be_bytes([high, low]));
+                    let (content, after) = (self.rest.get(4..end)?, self.rest.get(end..)?);
+                    (self.rest, self.is_at_data) = (after, marker == 0xda);
+                    return Some(Segment { marker, content, after });
+                }
+                _ => return None,
+            }
+        }
+    }
 }
 
 /// Bytes up to the marker that ends a scan.
 fn length_of_data(data: &[u8]) -> usize {
     let is_end = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
     data.windows(2).position(is_end).unwrap_or(data.len())
+}
+
+/// Whether the first scan has all of the components, and is not of the progressive kind. Where the segments before it are not plain to
+/// read it may be otherwise.
+pub(crate) fn has_one_scan(bytes: &[u8]) -> bool {
+    let mut n_components = None;
+    for Segment { marker, content, .. } in Segments::of(bytes) {
+        match marker {
+            0xc0 | 0xc1 => n_components = content.get(5),
+            0xc4 | 0xc8 | 0xcc => {}
+            0xc2..=0xcf => return false,
+            0xda => return n_components.is_some() && content.first() == n_components,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Finds a scan that ends before its picture does.
+pub(crate) fn check(bytes: &[u8]) -> Result<(), Missing> {
+    let mut said = Said::default();
+    for Segment { marker, content, after } in Segments::of(bytes) {
+        match marker {
+            0xc0..=0xc2 => said.frame = frame(content, marker == 0xc2),
+            0xc4 => said.take_tables(content),
+            0xdd => said.restart = content.get(..2).map_or(0, |pair| u64::from(u16::from_be_bytes([pair[0], pair[1]]))),
+            0xda => {
+                let (found, expected, end) = said.walk(content, after);
+                if end == Err(End::Short) {
+                    return Err(Missing { expected, found });
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn frame(segment: &[u8], is_progressive: bool) -> Option<Frame> {

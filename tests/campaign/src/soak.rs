@@ -10,7 +10,7 @@ use crate::{Outcome, Scale, Table};
 use anyhow::{Context, Result, ensure};
 use folder::Feeder;
 use page::Watched;
-use remedis_programs::{Process, Yard, say, wait_until};
+use remedis_programs::{Process, Yard, wait_until};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -84,7 +84,7 @@ struct Soak<'a> {
 
 impl<'a> Soak<'a> {
     fn begin(yard: &'a Yard, course: Course) -> Result<Self> {
-        let token = say(yard.device(), &[&"token", &yard.at("web.token")]).out.trim().to_owned();
+        let token = yard.token()?;
         fs::create_dir(yard.at("inbox")).context("making the inbox")?;
         let frames = (course.n_images / 2).to_string();
         let kept = yard.at("acknowledged.jsonl").display().to_string();
@@ -176,12 +176,7 @@ impl<'a> Soak<'a> {
     }
 
     fn weigh(&mut self) -> Result<()> {
-        let status =
-            fs::read_to_string(format!("/proc/{}/status", self.device.id())).context("reading the device's memory")?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel tells the memory")?;
-        let kilobytes = line.trim().trim_end_matches(" kB").parse().context("reading the device's memory")?;
-        self.memory.push((self.watched.n_answers()?, kilobytes));
+        self.memory.push((self.watched.n_answers()?, self.device.memory("VmRSS")?));
         Ok(())
     }
 
@@ -227,7 +222,7 @@ impl<'a> Soak<'a> {
         if let (Some((_, first)), Some((_, last))) = (self.memory.first(), self.memory.last())
             && *last as f64 > *first as f64 * growth
         {
-            broken.push(format!("soak: memory grew from {first} to {last} kB"));
+            broken.push(format!("soak: memory grew from {first} to {last} bytes"));
         }
         broken
     }
@@ -236,8 +231,8 @@ impl<'a> Soak<'a> {
         let n = self.course.n_images;
         let mut table =
             Table::new(format!("soak: {n} images over link and folder, {seconds:.0} s"), &["what", "found"]);
-        for (n, kilobytes) in &self.memory {
-            table.row(&[&format!("memory after {n} images"), &format!("{:.1} MB", *kilobytes as f64 / 1e3)]);
+        for (n, bytes) in &self.memory {
+            table.row(&[&format!("memory after {n} images"), &format!("{:.1} MB", *bytes as f64 / 1e6)]);
         }
         for (n, took) in &self.restarts {
             let what = format!("restart with {n} answers kept, to the first answer");

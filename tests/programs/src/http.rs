@@ -85,6 +85,11 @@ impl Page {
 }
 
 impl Reply {
+    /// The value of a metric, by its whole name with labels.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        self.body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));

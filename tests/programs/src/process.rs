@@ -1,6 +1,7 @@
 //! A program that runs beside the test.
 
 use anyhow::{Context, Result, bail, ensure};
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -33,6 +34,18 @@ impl Process {
     /// Its process number.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A size that the kernel keeps of it, such as `VmRSS` now or `VmHWM` at most, in bytes.
+    ///
+    /// # Errors
+    /// When it has ended, or the kernel tells no such size.
+    pub fn memory(&self, which: &str) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).context("reading a program's memory")?;
+        let of_line =
+            |line: &str| line.strip_prefix(which)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse().ok();
+        let kibibytes: Option<u64> = status.lines().find_map(of_line);
+        kibibytes.map(|n| n << 10).with_context(|| format!("the kernel tells no {which}"))
     }
 
     /// What follows `start` on the next line of standard error that begins with it.

@@ -1,6 +1,6 @@
 //! A device and what is around it: a folder of its own, settings, hardware that is played.
 
-use crate::{Process, Tiny, program, say};
+use crate::{Process, Said, Tiny, program, say};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
@@ -78,6 +78,21 @@ impl Yard {
     /// When it cannot be started.
     pub fn start(&self) -> Result<Process> {
         Process::start(Command::new(&self.device).arg("run").arg(self.at("device.toml")))
+    }
+
+    /// Makes a token that opens the web page, and keeps its hash in `web.token`.
+    ///
+    /// # Errors
+    /// When the device's program makes none.
+    pub fn token(&self) -> Result<String> {
+        let said = say(&self.device, &[&"token", &self.at("web.token")]);
+        ensure!(said.code == Some(0), "no token is made: {}", said.err);
+        Ok(said.out.trim().to_owned())
+    }
+
+    /// What `remedis audit verify` says of `audit.log`, beside the answers.
+    pub fn verify_audit(&self) -> Said {
+        say(&self.remedis, &[&"audit", &"verify", &self.at("audit.log"), &"--answers", &self.at("answers.sqlite")])
     }
 
     /// What is in the journal `file`, as `remedis-device journal --json` prints it.

@@ -86,3 +86,20 @@ fn what_is_no_stream_is_left_to_the_decoder() {
         assert_eq!(check(bytes), Ok(()));
     }
 }
+
+/// A JPEG stream up to its first scan: this kind of frame, of these components, and as many in the scan.
+fn stream(frame: u8, n_components: u8, n_in_scan: u8) -> Vec<u8> {
+    let tables = [0xff, 0xc4, 0, 3, 0];
+    let frame = [0xff, frame, 0, 8, 8, 0, 16, 0, 16, n_components];
+    let scan = [0xff, 0xda, 0, 3, n_in_scan];
+    [[0xff, 0xd8].as_slice(), &tables, &frame, &scan, &[0x12, 0x34]].concat()
+}
+
+#[test]
+fn only_a_stream_whose_first_scan_has_everything_is_read_row_by_row() {
+    assert!(has_one_scan(&stream(0xc0, 3, 3)) && has_one_scan(&stream(0xc1, 1, 1)));
+    assert!(!has_one_scan(&stream(0xc0, 3, 1)), "one component after the other");
+    assert!(!has_one_scan(&stream(0xc2, 3, 3)), "progressive");
+    assert!(!has_one_scan(&stream(0xc0, 3, 3)[..12]), "cut");
+    assert!(!has_one_scan(&[0xff, 0xd8, 0, 0, 0, 0]), "something between the segments");
+}

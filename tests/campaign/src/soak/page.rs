@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use embedded_graphics::prelude::RgbColor;
-use remedis_programs::http::Page;
+use remedis_programs::http::{Page, Reply};
 use remedis_programs::{Process, Yard};
 use remedis_screen::Theme;
 use std::path::PathBuf;
@@ -44,23 +44,23 @@ impl Watched {
         Ok(Self { token: self.token.clone(), page, screen: self.screen.clone() })
     }
 
-    fn metrics(&self) -> Result<String> {
+    fn metrics(&self) -> Result<Reply> {
         let reply = self.page.get("/metrics")?;
         if reply.status != 200 {
             bail!("metrics are answered with {}", reply.status);
         }
-        Ok(reply.body)
+        Ok(reply)
     }
 
     pub(super) fn n_answers(&self) -> Result<u64> {
-        value(&self.metrics()?, "remedis_journal_answers").context("metrics tell the answers").map(|n| n as u64)
+        self.metrics()?.metric("remedis_journal_answers").context("metrics tell the answers").map(|n| n as u64)
     }
 
     pub(super) fn stages(&self) -> Result<Vec<StageTimes>> {
-        let text = self.metrics()?;
+        let metrics = self.metrics()?;
         let of = |name: &str| {
-            let n = value(&text, &format!("remedis_stage_images{{stage=\"{name}\"}}"))? as u64;
-            let quantile = |q| value(&text, &format!("remedis_stage_seconds{{stage=\"{name}\",quantile=\"{q}\"}}"));
+            let n = metrics.metric(&format!("remedis_stage_images{{stage=\"{name}\"}}"))? as u64;
+            let quantile = |q| metrics.metric(&format!("remedis_stage_seconds{{stage=\"{name}\",quantile=\"{q}\"}}"));
             let ms = [quantile("0.5")?, quantile("0.99")?, quantile("0.999")?].map(|s| (s * 1e5).round() / 100.0);
             Some(StageTimes { name: name.to_owned(), n, ms })
         };
@@ -101,9 +101,4 @@ impl Watched {
         let colour = [caution.r(), caution.g(), caution.b()];
         Ok(screen.pixels().filter(|pixel| pixel.0 == colour).count())
     }
-}
-
-/// The value on the line that begins with `name` and a space.
-fn value(text: &str, name: &str) -> Option<f64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }

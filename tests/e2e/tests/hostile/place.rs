@@ -1,8 +1,8 @@
 //! A running device with an honest peer at each of its doors.
 
 use anyhow::{Context, Result, ensure};
-use remedis_programs::http::Page;
-use remedis_programs::{Process, Yard, say, wait_until};
+use remedis_programs::http::{Page, Reply};
+use remedis_programs::{Process, Yard, wait_until};
 use serde_json::Value;
 use std::cell::Cell;
 use std::fs;
@@ -35,13 +35,12 @@ impl Place {
         let Some(yard) = Yard::find()? else { return Ok(None) };
         fs::create_dir(yard.at("inbox"))?;
         fs::create_dir(yard.at("screen"))?;
-        let token = say(yard.device(), &[&"token", &yard.at("web.token")]);
-        ensure!(token.code == Some(0), "a token is made: {}", token.err);
+        let token = yard.token()?;
         yard.write_settings(SECTIONS)?;
         let device = yard.start()?;
         let address = device.wait_for("listening address=")?;
         device.wait_for("started")?;
-        Ok(Some(Self { yard, device, address, token: token.out.trim().to_owned(), n_files: Cell::new(0) }))
+        Ok(Some(Self { yard, device, address, token, n_files: Cell::new(0) }))
     }
 
     /// The web page for whoever comes.
@@ -119,9 +118,8 @@ impl Place {
 
     /// The value of a metric, by its whole name with labels.
     pub(crate) fn metric(&self, visitor: &Page, name: &str) -> Result<f64> {
-        let text = read(visitor, "/metrics")?;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        value.with_context(|| format!("no metric {name} in {text}"))
+        let reply = shown(visitor, "/metrics")?;
+        reply.metric(name).with_context(|| format!("no metric {name} in {}", reply.body))
     }
 
     /// Events of this kind in the audit log.
@@ -134,25 +132,15 @@ impl Place {
     /// The device never took more memory than systemd lets it have: beyond that it would have been killed, and killed again with the
     /// same file after its next start.
     pub(crate) fn stayed_small(&self) -> Result<()> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.device.id()))?;
-        let peak =
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-        let peak: u64 = peak.context("the kernel tells the largest resident size")?;
-        ensure!(
-            peak << 10 < MEMORY_MAX,
-            "the device took {} MiB, at most {} are allowed",
-            peak >> 10,
-            MEMORY_MAX >> 20
-        );
+        let peak = self.device.memory("VmHWM")?;
+        ensure!(peak < MEMORY_MAX, "the device took {} MiB, at most {} are allowed", peak >> 20, MEMORY_MAX >> 20);
         Ok(())
     }
 
     /// Ends the device, which does that well, with an audit log that verifies.
     pub(crate) fn end(mut self) -> Result<()> {
         self.device.end()?;
-        let log = self.yard.at("audit.log");
-        let said =
-            say(self.yard.remedis(), &[&"audit", &"verify", &log, &"--answers", &self.yard.at("answers.sqlite")]);
+        let said = self.yard.verify_audit();
         ensure!(said.code == Some(0), "the audit log verifies: {said:?}");
         Ok(())
     }
@@ -160,9 +148,13 @@ impl Place {
 
 /// What is shown at `path` to who is in.
 pub(crate) fn read(visitor: &Page, path: &str) -> Result<String> {
+    Ok(shown(visitor, path)?.body)
+}
+
+fn shown(visitor: &Page, path: &str) -> Result<Reply> {
     let reply = visitor.get(path)?;
     ensure!(reply.status == 200, "{path} is shown to who is in, found {}", reply.head);
-    Ok(reply.body)
+    Ok(reply)
 }
 
 /// Waits until something is so, which must not take long.
