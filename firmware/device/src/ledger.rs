@@ -6,7 +6,7 @@ use anyhow::Context;
 use remedis_settings::JournalConfig;
 use remedis_store::{
     Answer, Answers, AppendError, Audit, AuditError, AuditHead, Clock, Event, Moment, OpenAuditError, OpenStoreError,
-    ReadError, Record, Retained, Retention, Store,
+    ReadError, Record, Retained, Retention, Settings, Store,
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,8 @@ pub struct Opened {
     pub is_recovered: bool,
     /// Bytes of an unfinished line of the audit log, and the file that keeps them.
     pub torn: Option<(u64, String)>,
+    /// In force during the last run.
+    pub settings: Settings,
 }
 
 /// Why an audit event is not in the log.
@@ -67,7 +69,8 @@ impl Ledger {
         let opening = Audit::open(&config.audit, anchor.as_ref(), moment);
         let (audit, found) = opening.with_context(|| place(&config.audit))?;
         let torn = found.torn.map(|torn| (torn.length, torn.kept_in.display().to_string()));
-        let said = Opened { n_answers: opened.n_answers, is_recovered: opened.is_recovered, torn };
+        let said =
+            Opened { n_answers: opened.n_answers, is_recovered: opened.is_recovered, torn, settings: found.settings };
         Ok((Self { store: Mutex::new(store), audit: Mutex::new(audit), boot: opened.boot }, said))
     }
 

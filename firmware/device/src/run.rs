@@ -17,7 +17,7 @@ use crate::web::{self, DeviceView};
 use remedis_settings::Config;
 
 use anyhow::{Context, bail};
-use remedis_store::Event;
+use remedis_store::{Event, Settings};
 use sd_notify::NotifyState;
 use sha2::{Digest, Sha256};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -89,9 +89,7 @@ impl Device {
             log.note(&Note::AuditRepaired { bytes: *bytes, kept_in });
         }
         ledger.audit(&Event::Started { version: env!("CARGO_PKG_VERSION").to_owned() })?;
-        let settings: Vec<String> = config.explain().iter().map(ToString::to_string).collect();
-        let digest = crate::pipeline::judge::hexadecimal(&Sha256::digest(settings.join("\n")));
-        ledger.audit(&Event::Configuration { digest, changed: vec![] })?;
+        ledger.audit(&configuration(config, &opened.settings))?;
         let board = Board::default();
         board.change(|state| (state.n_answers, state.started_ms) = (opened.n_answers, up_ms()));
         let (ledger, board, queue) = (Arc::new(ledger), Arc::new(board), Arc::default());
@@ -237,6 +235,15 @@ impl Device {
     }
 }
 
+/// The settings in force, and what differs from those of the last run.
+fn configuration(config: &Config, before: &Settings) -> Event {
+    let lines = config.explain();
+    let words: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    let digest = crate::pipeline::judge::hexadecimal(&Sha256::digest(words.join("\n")));
+    let now: Settings = lines.into_iter().map(|line| (line.setting, line.value)).collect();
+    Event::Configuration { digest, changed: before.changes(&now) }
+}
+
 /// Passes orders on until the end is ordered or the judge is gone.
 fn obey(inbox: &Receiver<Order>, models: &Sender<Tell>) {
     while let Ok(Order::Look) = inbox.recv() {
@@ -287,4 +294,39 @@ fn start_judge(
         let _alarm = Alarm(orders);
         judge.run().context("the device cannot go on")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the newest start says changed, of a device with these sections beside its journals'.
+    fn changed(folder: &Path, sections: &str) -> serde_json::Value {
+        let text = format!(
+            "bundle = 'b'\ntrusted_keys = ['k']\n[journal]\nanswers = 'answers.sqlite'\naudit = 'audit.log'\n{sections}"
+        );
+        let [settings, audit] = ["device.toml", "audit.log"].map(|name| folder.join(name));
+        std::fs::write(&settings, text).unwrap();
+        Device::open(&Config::open(&settings).unwrap(), &Log::to(false, std::io::sink())).unwrap();
+        let lines = std::fs::read_to_string(audit).unwrap();
+        let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        last["changed"].clone()
+    }
+
+    #[test]
+    fn the_audit_log_tells_which_settings_a_start_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = |baud| format!("[link]\nport = '/dev/ttyUSB0'\nbaud = {baud}\n");
+        let first = changed(folder.path(), &link(115_200));
+        assert_eq!((&first["link.baud"], &first["[folder]"]), (&"115200".into(), &"left out".into()), "{first}");
+        assert_eq!(changed(folder.path(), &link(115_200)), serde_json::json!({}));
+        assert_eq!(changed(folder.path(), &link(921_600)), serde_json::json!({ "link.baud": "921600" }));
+        let without = changed(folder.path(), "[folder]\npath = 'inbox'\n");
+        assert_eq!(
+            (&without["link.baud"], &without["[link]"]),
+            (&serde_json::Value::Null, &"left out".into()),
+            "{without}"
+        );
+        assert!(without.as_object().unwrap().contains_key("link.baud"), "said to be gone: {without}");
+    }
 }

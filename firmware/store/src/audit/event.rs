@@ -1,6 +1,7 @@
 //! What is worth a line of the audit log.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// When something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +29,10 @@ pub enum Event {
     },
     /// A configuration is in force.
     Configuration {
-        /// SHA-256 of the file in hexadecimal.
+        /// SHA-256 of all settings in words, in hexadecimal.
         digest: String,
-        /// Settings that differ from the one before.
-        changed: Vec<String>,
+        /// Settings that differ from the configuration before, and their values from now on: none for one that is gone.
+        changed: BTreeMap<String, Option<String>>,
     },
     /// A bundle answers from the start on: said at every start, so that no move that a power cut kept out of the log goes unseen.
     BundleInUse {

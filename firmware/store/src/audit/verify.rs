@@ -1,7 +1,7 @@
 //! Follows the chain from the first line to the last.
 
-use super::AuditHead;
 use super::line::{Line, MAX_LINE};
+use super::{AuditHead, Event, Settings};
 use std::io;
 use std::path::Path;
 
@@ -49,15 +49,25 @@ pub enum Finding {
 /// # Errors
 /// When the file cannot be read.
 pub fn verify(path: &Path, anchor: Option<&AuditHead>) -> io::Result<Verified> {
-    Ok(check(&std::fs::read(path)?, anchor).0)
+    Ok(check(&std::fs::read(path)?, anchor).verified)
 }
 
-/// What `bytes` hold, and where the last good line ends.
-pub(super) fn check(bytes: &[u8], anchor: Option<&AuditHead>) -> (Verified, u64) {
+/// A verified log, and what its good lines say.
+pub(super) struct Checked {
+    pub(super) verified: Verified,
+    /// Where the last good line ends.
+    pub(super) end: u64,
+    /// In force after it.
+    pub(super) settings: Settings,
+}
+
+/// What `bytes` hold.
+pub(super) fn check(bytes: &[u8], anchor: Option<&AuditHead>) -> Checked {
     let anchor = anchor.filter(|anchor| anchor.sequence > 0);
     let mut head = AuditHead::empty();
     let mut rest = bytes;
     let mut end = 0;
+    let mut settings = Settings::default();
     let mut finding = Finding::Whole;
     while !rest.is_empty() {
         let next = match next_line(rest, &head, anchor) {
@@ -68,6 +78,7 @@ pub(super) fn check(bytes: &[u8], anchor: Option<&AuditHead>) -> (Verified, u64)
             }
         };
         head = next.head;
+        settings.follow(next.event);
         end += next.length as u64;
         rest = rest.get(next.length..).unwrap_or_default();
     }
@@ -81,11 +92,12 @@ pub(super) fn check(bytes: &[u8], anchor: Option<&AuditHead>) -> (Verified, u64)
             found: "the end of the log".into(),
         };
     }
-    (Verified { n_lines: head.sequence, head, finding }, end)
+    Checked { verified: Verified { n_lines: head.sequence, head, finding }, end, settings }
 }
 
 struct Next {
     head: AuditHead,
+    event: Event,
     length: usize,
 }
 
@@ -119,7 +131,7 @@ fn next_line(rest: &[u8], head: &AuditHead, anchor: Option<&AuditHead>) -> Resul
         Some(anchor) if anchor.sequence == found.sequence && anchor.hash != found.hash => {
             Err(broken(format!("the line that was written, with hash {}", anchor.hash), found.hash))
         }
-        _ => Ok(Next { head: found, length: length + 1 }),
+        _ => Ok(Next { head: found, event: line.event, length: length + 1 }),
     }
 }
 

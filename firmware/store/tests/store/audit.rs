@@ -1,7 +1,7 @@
 //! The chain holds, breaks where it was bent, and goes on after faults.
 
 use proptest::prelude::*;
-use remedis_store::{Audit, AuditHead, Event, Finding, Moment, OpenAuditError, verify};
+use remedis_store::{Audit, AuditHead, Event, Finding, Moment, OpenAuditError, Settings, verify};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn a_day() -> Vec<Event> {
     let (digest, name, version) = ("ab".repeat(32), "chest".to_owned(), "1.2.0".to_owned());
     vec![
         Event::Started { version: "0.5.0".into() },
-        Event::Configuration { digest: "cd".repeat(32), changed: vec!["link.baud".into()] },
+        Event::Configuration { digest: "cd".repeat(32), changed: [("link.baud".into(), Some("921600".into()))].into() },
         Event::OperatorLogin { ok: false },
         Event::BundleActivated { digest, name, version },
         Event::ClockJumped { by_ms: -3_600_000 },
@@ -58,6 +58,33 @@ fn a_log_goes_on_where_it_ended() {
     audit.append(&Event::Started { version: "0.5.1".into() }, NOW).unwrap();
     assert_eq!(found(&path, Some(&head)), Finding::Whole);
     assert_eq!(verify(&path, Some(audit.head())).unwrap().n_lines, 8);
+}
+
+fn settings(pairs: &[(&str, &str)]) -> Settings {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn a_configuration_says_what_differs_and_the_log_tells_what_is_in_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.log");
+    let long = "ö".repeat(300);
+    let configurations = [
+        (settings(&[("screen.page", "live"), ("link.baud", "9600")]), r#"{"link.baud":"9600","screen.page":"live"}"#),
+        (settings(&[("screen.page", "live"), ("link.baud", "921600")]), r#"{"link.baud":"921600"}"#),
+        (settings(&[("screen.page", "live")]), r#"{"link.baud":null}"#),
+        (settings(&[("screen.page", "live")]), "{}"),
+        (settings(&[("screen.page", &long)]), &format!(r#"{{"screen.page":"{}"}}"#, "ö".repeat(100))),
+    ];
+    let mut before = Settings::default();
+    for (now, expected) in configurations {
+        let (mut audit, opened) = Audit::open(&path, None, NOW).unwrap();
+        assert_eq!(opened.settings, before);
+        let changed = opened.settings.changes(&now);
+        assert_eq!(serde_json::to_string(&changed).unwrap(), expected);
+        audit.append(&Event::Configuration { digest: "cd".repeat(32), changed }, NOW).unwrap();
+        before = now;
+    }
 }
 
 #[test]

@@ -192,7 +192,12 @@ fn answer_path(place: &Path) -> PathBuf {
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".tmp");
-    let mut file = File::create(&unfinished)?;
+    match fs::remove_file(&unfinished) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+        _ => {}
+    }
+    // A new file: others may write to this folder, and what they link to here is not ours to change.
+    let mut file = File::create_new(&unfinished)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)
@@ -234,6 +239,20 @@ mod tests {
         hand_back(folder.path(), OsStr::new("scan.png"), "why");
         assert!(folder.path().join("failed/scan.png").exists());
         assert!(!folder.path().join("failed/scan.2.png").exists());
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_an_unfinished_answer_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [theirs, planted] = ["theirs", "failed/scan.png.json.tmp"].map(|name| folder.path().join(name));
+        fs::create_dir(folder.path().join("failed")).unwrap();
+        for (name, text) in [("theirs", "precious"), ("scan.png", "x")] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        std::os::unix::fs::symlink(&theirs, planted).unwrap();
+        hand_back(folder.path(), OsStr::new("scan.png"), "why");
+        assert_eq!(fs::read_to_string(theirs).unwrap(), "precious");
+        assert!(folder.path().join("failed/scan.png.json").symlink_metadata().unwrap().is_file());
     }
 
     #[test]
