@@ -58,6 +58,19 @@ pub(crate) fn check(config: &Path, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says what the device could not say itself, since the system ended it: on its screen, and in the audit log at the next start.
+///
+/// `systemd` runs this after the device (`ExecStopPost=`) and tells by `$SERVICE_RESULT` how it ended.
+pub(crate) fn stopped(config: &Path, json: bool) -> anyhow::Result<()> {
+    let config = open(config)?;
+    let how = std::env::var("SERVICE_RESULT").unwrap_or_else(|_| "unknown".to_owned());
+    // It came to its own end, and left word of it.
+    if matches!(how.as_str(), "success" | "exit-code") {
+        return Ok(());
+    }
+    run::leave_word(&config, &how, &Log::to_stderr(json))
+}
+
 /// Makes a token and keeps its hash in `path`, for the device's user alone to read.
 pub(crate) fn token(path: &Path, replace: bool) -> anyhow::Result<()> {
     ensure!(replace || !path.exists(), "{} is there already: --replace makes a new token", path.display());

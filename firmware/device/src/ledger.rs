@@ -5,8 +5,8 @@ use crate::operation::clock::unix_ms;
 use anyhow::Context;
 use remedis_settings::JournalConfig;
 use remedis_store::{
-    Answer, Answers, AppendError, Audit, AuditError, AuditHead, Clock, Event, Moment, OpenAuditError, OpenStoreError,
-    ReadError, Record, Retained, Retention, Settings, Store,
+    Answer, Answers, AppendError, Audit, AuditError, AuditHead, Clock, Event, InForce, Moment, OpenAuditError,
+    OpenStoreError, ReadError, Record, Retained, Retention, Store,
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,8 +19,8 @@ pub struct Opened {
     pub is_recovered: bool,
     /// Bytes of an unfinished line of the audit log, and the file that keeps them.
     pub torn: Option<(u64, String)>,
-    /// In force during the last run.
-    pub settings: Settings,
+    /// What was in force during the last run.
+    pub in_force: InForce,
 }
 
 /// Why an audit event is not in the log.
@@ -70,7 +70,7 @@ impl Ledger {
         let (audit, found) = opening.with_context(|| place(&config.audit))?;
         let torn = found.torn.map(|torn| (torn.length, torn.kept_in.display().to_string()));
         let said =
-            Opened { n_answers: opened.n_answers, is_recovered: opened.is_recovered, torn, settings: found.settings };
+            Opened { n_answers: opened.n_answers, is_recovered: opened.is_recovered, torn, in_force: found.in_force };
         Ok((Self { store: Mutex::new(store), audit: Mutex::new(audit), boot: opened.boot }, said))
     }
 

@@ -8,10 +8,12 @@
 //! behind [`Predictor`].
 
 pub mod board;
+mod in_force;
 pub mod ledger;
 pub mod log;
 pub mod model;
 pub mod models;
+mod notice;
 pub mod operation;
 pub mod pipeline;
 pub mod plan;

@@ -33,6 +33,14 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// After the system ended the device: say so on its screen and in the audit log. For systemd's `ExecStopPost=`.
+    Stopped {
+        /// The settings.
+        config: PathBuf,
+        /// Log JSON lines instead of words.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the answers in a journal, without changing it; a running device is not disturbed.
     Journal(command::journal::Args),
     /// Install, list, activate and roll back models.
@@ -52,6 +60,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Run { config, json } => command::run(&config, json),
         Verb::Check { config, json } => command::check(&config, json),
+        Verb::Stopped { config, json } => command::stopped(&config, json),
         Verb::Journal(args) => command::journal::print(&args),
         Verb::Models(args) => command::models::run(&args),
         Verb::Token { path, replace } => command::token(&path, replace),

@@ -178,6 +178,7 @@ impl Models {
 
     /// An image was answered: enough of them, and a model on trial is good.
     fn answered(&mut self, around: &Around) {
+        around.board.clear(Alarm::ModelFault);
         if !self.is_on_trial {
             return;
         }
@@ -195,15 +196,19 @@ impl Models {
     /// The model failed: back to the last good one, where there is one.
     fn failed(&mut self, reason: &str, around: &Around) {
         around.log.note(&Note::ModelFault { reason });
-        around.board.raise(Alarm::ModelReturned, reason);
+        let mut alarm = Alarm::ModelFault;
         match self.slots.as_mut().map(|slots| slots.fail(reason)) {
             Some(Ok(Some(change))) => {
+                if matches!(change, Change::RolledBack { .. }) {
+                    alarm = Alarm::ModelReturned;
+                }
                 around.write_down(&change);
                 self.exchange(around);
             }
             Some(Err(cause)) => around.log.note(&Note::ModelFault { reason: &chain(&cause) }),
             _ => {}
         }
+        around.board.raise(alarm, reason);
     }
 
     /// Goes on with the active model, if it is another than what answers.
@@ -213,6 +218,8 @@ impl Models {
             Ok(list) => {
                 let active = list.into_iter().find(is_active).map(|slot| slot.digest);
                 if active.is_some() && active != self.running.as_ref().map(|running| running.digest.clone()) {
+                    // The operator has seen to it.
+                    around.board.clear(Alarm::ModelReturned);
                     self.exchange(around);
                 }
             }

@@ -1,25 +1,28 @@
 //! Puts the device together from its settings and runs it until it is told to end.
 
 use crate::board::Board;
+use crate::in_force;
 use crate::ledger::Ledger;
 use crate::log::{Log, Note};
 use crate::models::{self, Models, Tell};
-use crate::operation::clock::up_ms;
+use crate::notice::{self, Notice};
+use crate::operation::alarm::Alarm;
+use crate::operation::clock::{is_plausible, unix_ms, up_ms};
 use crate::operation::pulse::Pulses;
 use crate::operation::watch::{Watch, tell};
 use crate::pipeline::{Around, Desks, Health, Judge, ModelName, Predictor, Queue};
 use crate::screen::{self, Screen};
 use crate::source::{self, FolderSource, LinkSource, OpenMvSource, Running};
+use crate::spool;
 use crate::stop::Stop;
 use crate::telemetry::Telemetry;
 use crate::waiting;
 use crate::web::{self, DeviceView};
-use remedis_settings::Config;
+use remedis_settings::{Config, Page};
 
 use anyhow::{Context, bail};
-use remedis_store::{Event, Settings};
+use remedis_store::Event;
 use sd_notify::NotifyState;
-use sha2::{Digest, Sha256};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::Path;
@@ -28,6 +31,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+/// What systemd calls the end of a device that took more memory than it may have (systemd.exec(5), `$SERVICE_RESULT`).
+pub const OUT_OF_MEMORY: &str = "oom-kill";
 /// The screen that was silent for so long hangs.
 const SCREEN_SILENCE_MS: u64 = 30_000;
 
@@ -48,6 +53,29 @@ pub enum Order {
 /// When the journals cannot be opened (a full or read-only disk is waited for), no model can be used, or the system refuses threads or signals. A missing port, camera, folder or
 /// display is no error: the device waits for it.
 pub fn until_signal(config: &Config, log: &Log) -> anyhow::Result<()> {
+    let outcome = begin(config, log);
+    if let Err(cause) = &outcome
+        && !cause.downcast_ref().is_some_and(notice::is_in_use)
+    {
+        // The log has why it ended; without a screen there is nobody else to tell.
+        let _unseen = Notice::leave(config, notice::alarm_of(cause), log);
+    }
+    outcome
+}
+
+/// Leaves word of a device that the system ended: a last page on its screen, and an event for its next start.
+///
+/// # Errors
+/// When neither can be left.
+pub fn leave_word(config: &Config, how: &str, log: &Log) -> anyhow::Result<()> {
+    let alarm = if how == OUT_OF_MEMORY { Alarm::OutOfMemory } else { Alarm::Stopped };
+    let shown = Notice::leave(config, alarm, log).context("drawing the last page");
+    spool::leave(&config.journal.audit, &Event::Stopped { reason: how.to_owned() })
+        .context("leaving the event for the audit log")
+        .and(shown)
+}
+
+fn begin(config: &Config, log: &Log) -> anyhow::Result<()> {
     let (orders, inbox) = channel();
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("listening for signals")?;
     let to_device = orders.clone();
@@ -60,7 +88,10 @@ pub fn until_signal(config: &Config, log: &Log) -> anyhow::Result<()> {
             }
         }
     })?;
-    let Some(device) = waiting::open(config, log, &inbox)? else { return Ok(()) };
+    let Some(device) = waiting::open(config, log, &inbox)? else {
+        return Ok(Notice::leave(config, Alarm::Stopped, log)?);
+    };
+    device.recall(&config.journal.audit);
     let mut models = Models::open(config)?;
     let around = device.around_models(config);
     let model = models.start(&mut |change| around.write_down(change))?;
@@ -89,9 +120,14 @@ impl Device {
             log.note(&Note::AuditRepaired { bytes: *bytes, kept_in });
         }
         ledger.audit(&Event::Started { version: env!("CARGO_PKG_VERSION").to_owned() })?;
-        ledger.audit(&configuration(config, &opened.settings))?;
+        for event in in_force::events(config, &opened.in_force) {
+            ledger.audit(&event)?;
+        }
         let board = Board::default();
-        board.change(|state| (state.n_answers, state.started_ms) = (opened.n_answers, up_ms()));
+        board.change(|state| {
+            (state.n_answers, state.started_ms) = (opened.n_answers, up_ms());
+            state.is_clock_trusted = is_plausible(unix_ms());
+        });
         let (ledger, board, queue) = (Arc::new(ledger), Arc::new(board), Arc::default());
         Ok(Self { ledger, board, queue, log: log.clone() })
     }
@@ -99,6 +135,16 @@ impl Device {
     /// What people may see.
     pub fn board(&self) -> &Arc<Board> {
         &self.board
+    }
+
+    /// Shows how the last run ended, where that matters to people: the system left word of it.
+    fn recall(&self, audit: &Path) {
+        let is_memory = |event: &Event| *event == Event::Stopped { reason: OUT_OF_MEMORY.to_owned() };
+        match spool::waiting_for(audit) {
+            Ok(events) if events.iter().any(is_memory) => drop(self.board.raise(Alarm::OutOfMemory, "")),
+            Ok(_) => {}
+            Err(cause) => self.log.note(&Note::AuditFault { reason: &cause.to_string() }),
+        }
     }
 
     fn around_models(&self, config: &Config) -> models::Around {
@@ -159,7 +205,7 @@ impl Device {
         let outcome = judge.join().unwrap_or_else(|_panic| bail!("the thread that judges images has ended by a fault"));
         sources.into_iter().for_each(Running::join);
         drop(web);
-        self.board.close();
+        self.leave_the_board();
         // A keeper that has ended needs no telling.
         let _ended = tell_models.send(Tell::End);
         for thread in [screen, keeper, Some(watch)].into_iter().flatten() {
@@ -168,6 +214,16 @@ impl Device {
         }
         self.note_stop(&outcome);
         outcome
+    }
+
+    /// What people see from now on is no result: a panel keeps its last page.
+    fn leave_the_board(&self) {
+        self.board.change(|state| {
+            state.recent.clear();
+            (state.working, state.page) = (None, Page::Alarms);
+            state.alarms.raise(Alarm::Stopped, up_ms(), "");
+        });
+        self.board.close();
     }
 
     fn note_stop(&self, outcome: &anyhow::Result<()>) {
@@ -235,15 +291,6 @@ impl Device {
     }
 }
 
-/// The settings in force, and what differs from those of the last run.
-fn configuration(config: &Config, before: &Settings) -> Event {
-    let lines = config.explain();
-    let words: Vec<String> = lines.iter().map(ToString::to_string).collect();
-    let digest = crate::pipeline::judge::hexadecimal(&Sha256::digest(words.join("\n")));
-    let now: Settings = lines.into_iter().map(|line| (line.setting, line.value)).collect();
-    Event::Configuration { digest, changed: before.changes(&now) }
-}
-
 /// Passes orders on until the end is ordered or the judge is gone.
 fn obey(inbox: &Receiver<Order>, models: &Sender<Tell>) {
     while let Ok(Order::Look) = inbox.recv() {
@@ -283,50 +330,15 @@ fn start_judge(
     orders: Sender<Order>,
 ) -> std::io::Result<JoinHandle<anyhow::Result<()>>> {
     /// Tells of the judge's end, also when it panics.
-    struct Alarm(Sender<Order>);
-    impl Drop for Alarm {
+    struct Bell(Sender<Order>);
+    impl Drop for Bell {
         fn drop(&mut self) {
             // A device that has ended is not interested.
             let _ended = self.0.send(Order::JudgeGone);
         }
     }
     std::thread::Builder::new().name("judge".into()).spawn(move || {
-        let _alarm = Alarm(orders);
+        let _alarm = Bell(orders);
         judge.run().context("the device cannot go on")
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the newest start says changed, of a device with these sections beside its journals'.
-    fn changed(folder: &Path, sections: &str) -> serde_json::Value {
-        let text = format!(
-            "bundle = 'b'\ntrusted_keys = ['k']\n[journal]\nanswers = 'answers.sqlite'\naudit = 'audit.log'\n{sections}"
-        );
-        let [settings, audit] = ["device.toml", "audit.log"].map(|name| folder.join(name));
-        std::fs::write(&settings, text).unwrap();
-        Device::open(&Config::open(&settings).unwrap(), &Log::to(false, std::io::sink())).unwrap();
-        let lines = std::fs::read_to_string(audit).unwrap();
-        let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
-        last["changed"].clone()
-    }
-
-    #[test]
-    fn the_audit_log_tells_which_settings_a_start_changed() {
-        let folder = tempfile::tempdir().unwrap();
-        let link = |baud| format!("[link]\nport = '/dev/ttyUSB0'\nbaud = {baud}\n");
-        let first = changed(folder.path(), &link(115_200));
-        assert_eq!((&first["link.baud"], &first["[folder]"]), (&"115200".into(), &"left out".into()), "{first}");
-        assert_eq!(changed(folder.path(), &link(115_200)), serde_json::json!({}));
-        assert_eq!(changed(folder.path(), &link(921_600)), serde_json::json!({ "link.baud": "921600" }));
-        let without = changed(folder.path(), "[folder]\npath = 'inbox'\n");
-        assert_eq!(
-            (&without["link.baud"], &without["[link]"]),
-            (&serde_json::Value::Null, &"left out".into()),
-            "{without}"
-        );
-        assert!(without.as_object().unwrap().contains_key("link.baud"), "said to be gone: {without}");
-    }
 }

@@ -31,6 +31,8 @@ pub trait Source: Send + 'static {
     const NAME: &'static str;
     /// How many of its images may wait for the judge; `None` for a live source, whose newest image wins.
     const PLACES: Option<usize>;
+    /// Whether a new start of the device could help it when it hangs.
+    const IS_VITAL: bool = true;
     /// What wakes it: answers, the end, and whatever its own threads tell it.
     type Event: Send + 'static;
     /// It is time to end.
@@ -91,7 +93,10 @@ pub fn start<S: Source>(source: S, desks: &mut Desks, pulses: &Pulses, stop: &Ar
     };
     let ends = events.clone();
     let end = move || drop(ends.send(S::END));
-    let pulse = pulses.part(S::NAME, LONGEST_SILENCE_MS);
+    let pulse = match S::IS_VITAL {
+        true => pulses.part(S::NAME, LONGEST_SILENCE_MS),
+        false => pulses.guest(S::NAME, LONGEST_SILENCE_MS),
+    };
     let room = Room { desk, inbox, events, pulse, stop: Arc::clone(stop) };
     let thread = std::thread::Builder::new().name(S::NAME.into()).spawn(move || source.run(room))?;
     Ok(Running { thread, end: Box::new(end) })

@@ -60,6 +60,15 @@ pub fn take<E>(audit: &Path, mut log: impl FnMut(&Event) -> Result<(), E>) -> io
     Ok(Ok(n_taken))
 }
 
+/// What waits for the audit log at `audit`, in order.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn waiting_for(audit: &Path) -> io::Result<Vec<Event>> {
+    let read = |(_, path): (u64, PathBuf)| Ok(serde_json::from_slice(&fs::read(path)?).ok());
+    waiting(&folder_of(audit))?.into_iter().filter_map(|file| read(file).transpose()).collect()
+}
+
 /// The files that wait, by number.
 fn waiting(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let entries = match fs::read_dir(folder) {
@@ -88,6 +97,7 @@ mod tests {
         for what in ["one", "two", "three"] {
             leave(&audit, &action(what)).unwrap();
         }
+        assert_eq!(waiting_for(&audit).unwrap(), ["one", "two", "three"].map(action));
         let mut taken = vec![];
         let mut log = |event: &Event| {
             taken.push(event.clone());

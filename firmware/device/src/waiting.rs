@@ -1,19 +1,14 @@
 //! A device whose disk takes nothing yet: it says so on its screen and waits, rather than be started again and again.
 
-use crate::board::Board;
 use crate::ledger;
 use crate::log::{Log, Note};
-use crate::operation::clock::up_ms;
-use crate::operation::pulse::Pulses;
+use crate::notice::Notice;
 use crate::operation::watch::tell;
 use crate::run::{Device, Order};
-use crate::screen::Screen;
-use remedis_settings::{Config, Page};
+use remedis_settings::Config;
 use remedis_store::Event;
 use sd_notify::NotifyState;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The disk is tried again after this.
@@ -52,31 +47,5 @@ pub(crate) fn open(config: &Config, log: &Log, inbox: &Receiver<Order>) -> anyho
             Ok(Order::Look) | Err(RecvTimeoutError::Timeout) => {}
             Ok(Order::End | Order::JudgeGone) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
         }
-    }
-}
-
-/// What people see meanwhile.
-struct Notice {
-    board: Arc<Board>,
-    screen: Option<JoinHandle<()>>,
-}
-
-impl Notice {
-    fn put(config: &Config, log: &Log) -> std::io::Result<Self> {
-        let board = Arc::new(Board::default());
-        board.change(|state| (state.page, state.started_ms) = (Page::Alarms, up_ms()));
-        let Some(settings) = config.screen.clone() else { return Ok(Self { board, screen: None }) };
-        let screen = Screen::new(settings, Arc::clone(&board), None, 0, log.clone());
-        let pulse = Pulses::default().part("screen", u64::MAX);
-        let thread = std::thread::Builder::new().name("screen".into()).spawn(move || screen.run(&pulse))?;
-        Ok(Self { board, screen: Some(thread) })
-    }
-}
-
-impl Drop for Notice {
-    fn drop(&mut self) {
-        self.board.close();
-        // A screen that panicked shows nothing any more either.
-        let _panicked = self.screen.take().map(JoinHandle::join);
     }
 }

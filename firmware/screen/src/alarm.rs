@@ -56,6 +56,14 @@ pub enum AlarmKind<'a> {
     OutOfMemory,
     /// Images come faster than answers, so some are skipped.
     Overloaded,
+    /// A part of the device hangs.
+    Hanging,
+    /// Little room is left for answers.
+    DiskLow,
+    /// A display does not show what it is given.
+    DisplayLost,
+    /// The device's program has ended: nothing is judged.
+    Stopped,
     /// Anything else, in words that the caller chose.
     Other {
         /// How bad it is.
@@ -104,12 +112,16 @@ impl Alarm<'_> {
             | AlarmKind::AuditBroken
             | AlarmKind::ModelFault
             | AlarmKind::NoModel
-            | AlarmKind::OutOfMemory => Severity::Critical,
+            | AlarmKind::OutOfMemory
+            | AlarmKind::Hanging
+            | AlarmKind::Stopped => Severity::Critical,
             AlarmKind::SourceNoisy { .. }
             | AlarmKind::ModelRolledBack
             | AlarmKind::ClockJumped
             | AlarmKind::ClockNotSet
-            | AlarmKind::Overheated => Severity::Warning,
+            | AlarmKind::Overheated
+            | AlarmKind::DiskLow
+            | AlarmKind::DisplayLost => Severity::Warning,
             AlarmKind::Overloaded => Severity::Notice,
             AlarmKind::Other { severity, .. } => severity,
         }
@@ -135,6 +147,10 @@ impl AlarmKind<'_> {
             Self::Overheated => alarms.overheated,
             Self::OutOfMemory => alarms.out_of_memory,
             Self::Overloaded => alarms.overloaded,
+            Self::Hanging => alarms.hanging,
+            Self::DiskLow => alarms.disk_low,
+            Self::DisplayLost => alarms.display_lost,
+            Self::Stopped => alarms.stopped,
             Self::Other { .. } => return None,
         })
     }

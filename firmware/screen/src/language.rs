@@ -198,6 +198,10 @@ pub(crate) struct Alarms {
     pub(crate) overheated: Remedy,
     pub(crate) out_of_memory: Remedy,
     pub(crate) overloaded: Remedy,
+    pub(crate) hanging: Remedy,
+    pub(crate) disk_low: Remedy,
+    pub(crate) display_lost: Remedy,
+    pub(crate) stopped: Remedy,
 }
 
 #[cfg(test)]

@@ -135,9 +135,9 @@ impl Config {
     /// Every setting with its value and what it means, in the order of the file.
     pub fn explain(&self) -> Vec<Line> {
         let mut explain = Explain::default();
-        let trusted = format!("{} file(s)", self.trusted_keys.len());
+        let trusted: Vec<_> = self.trusted_keys.iter().map(|path| path.display().to_string()).collect();
         explain.path("bundle", &self.bundle, "the model that the device begins with");
-        explain.value("trusted_keys", trusted, "a bundle signed by none of them is refused");
+        explain.value("trusted_keys", trusted.join(", "), "a bundle signed by none of them is refused");
         explain.optional_path("plans", self.plans.as_deref(), "where the packed model is kept between starts");
         explain.section("models", self.models.as_ref(), "the bundle above is the only model", ModelsConfig::explain);
         explain.section("link", self.link.as_ref(), "no hardware on our link", LinkConfig::explain);

@@ -4,7 +4,7 @@ use remedis_bundle::Bundle;
 
 use crate::change::{Cause, Change, Named};
 use crate::disk::Disk;
-use crate::error::{ActivateError, Refusal, ReturnError};
+use crate::error::{ActivateError, ReturnError};
 use crate::slots::{Allow, Slots, TrialRules};
 use crate::state::State;
 
@@ -30,14 +30,11 @@ impl<D: Disk> Slots<D> {
         let bundle = self.load(&digest).map_err(ActivateError::Untrusted)?;
         let model = Named::of(&bundle);
         check_place(&state, &model)?;
-        let is_downgrade = state.admit(&model, allow)?;
-        if let Some(reason) = state.refused(&digest).filter(|_| !allow.refused_before) {
-            return Err(Refusal::RefusedBefore { model, reason: reason.to_owned() }.into());
-        }
+        let overrides = state.admit_again(&model, allow)?;
         if let Err(reason) = prove(&bundle) {
             return Err(ActivateError::NotProven { model, reason });
         }
-        let change = state.begin_trial(model, rules, is_downgrade);
+        let change = state.begin_trial(model, rules, overrides);
         self.save(&state)?;
         Ok(change)
     }

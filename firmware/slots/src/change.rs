@@ -75,6 +75,30 @@ pub enum Step {
     Activate,
 }
 
+/// A rule that would have refused a model, had the operator not said otherwise.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Override {
+    /// Its version is lower than the highest that was good here, or has no order with it.
+    Downgrade,
+    /// Its name is not that of the active model.
+    OtherName,
+    /// It lost its place here before.
+    RefusedBefore,
+}
+
+impl Override {
+    /// As the audit log calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Downgrade => "downgrade",
+            Self::OtherName => "other_name",
+            Self::RefusedBefore => "refused_before",
+        }
+    }
+}
+
 /// An outcome for the audit log.
 ///
 /// Moves of the pointer carry a `number` that grows by one each time and is kept with the pointer: a log whose last number is
@@ -87,8 +111,8 @@ pub enum Change {
     Installed {
         /// The model.
         model: Named,
-        /// Lower than the highest version that was good here, or without an order: the operator allowed it.
-        is_downgrade: bool,
+        /// What the operator allowed.
+        overrides: Vec<Override>,
         /// The same bundle was there and good already.
         was_there: bool,
     },
@@ -102,8 +126,8 @@ pub enum Change {
         from: Option<Named>,
         /// What it has to show.
         trial: OnTrial,
-        /// As for [`Change::Installed`].
-        is_downgrade: bool,
+        /// What the operator allowed.
+        overrides: Vec<Override>,
     },
     /// The active model's trial has ended well.
     MarkedGood {
@@ -173,17 +197,12 @@ pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
 
 impl fmt::Display for Change {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let downgrade = |is_downgrade: &bool| if *is_downgrade { ", a downgrade that was allowed" } else { "" };
         match self {
             Self::Installed { model, was_there: true, .. } => write!(out, "{model} was installed already"),
-            Self::Installed { model, is_downgrade, .. } => write!(out, "installed {model}{}", downgrade(is_downgrade)),
-            Self::Activated { model, trial, is_downgrade, .. } => {
+            Self::Installed { model, overrides, .. } => write!(out, "installed {model}{}", allowed(overrides)),
+            Self::Activated { model, trial, overrides, .. } => {
                 let OnTrial { starts_left, answers } = trial;
-                write!(
-                    out,
-                    "activated {model}{}: {starts_left} starts to give {answers} answers",
-                    downgrade(is_downgrade)
-                )
+                write!(out, "activated {model}{}: {starts_left} starts to give {answers} answers", allowed(overrides))
             }
             Self::MarkedGood { model, .. } => write!(out, "{model} is good"),
             Self::RolledBack { from, to, reason, .. } => write!(out, "returned from {from} to {to}: {reason}"),
@@ -193,4 +212,13 @@ impl fmt::Display for Change {
             Self::Refused { step: Step::Activate, reason, .. } => write!(out, "did not activate: {reason}"),
         }
     }
+}
+
+fn allowed(overrides: &[Override]) -> String {
+    let words = |which: &Override| match which {
+        Override::Downgrade => ", a downgrade that was allowed",
+        Override::OtherName => ", of another name, which was allowed",
+        Override::RefusedBefore => ", which failed here before and was allowed",
+    };
+    overrides.iter().map(words).collect()
 }

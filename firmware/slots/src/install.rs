@@ -70,7 +70,7 @@ impl<D: Disk> Slots<D> {
     /// Give the unfinished file, which holds `bundle`, its name.
     fn place(&self, state: &State, bundle: &Bundle, allow: Allow) -> Result<Change, InstallError> {
         let model = Named::of(bundle);
-        let is_downgrade = state.admit(&model, allow)?;
+        let overrides = state.admit(&model, allow)?;
         // Also over a damaged copy, or one by a key that is no longer trusted.
         let was_there = self.load(&model.digest).is_ok();
         if was_there {
@@ -79,7 +79,7 @@ impl<D: Disk> Slots<D> {
             self.disk.rename(UNFINISHED_BUNDLE, &model.digest.file()).map_err(disk("naming the bundle"))?;
         }
         self.sync_folder()?;
-        Ok(Change::Installed { model, is_downgrade, was_there })
+        Ok(Change::Installed { model, overrides, was_there })
     }
 }
 

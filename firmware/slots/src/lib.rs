@@ -20,7 +20,7 @@ mod slots;
 mod state;
 mod version;
 
-pub use change::{Cause, Change, Named, OnTrial, Step};
+pub use change::{Cause, Change, Named, OnTrial, Override, Step};
 pub use digest::Digest;
 pub use disk::{Disk, Folder, Found};
 pub use error::{

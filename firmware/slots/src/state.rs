@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::change::{Cause, Change, Named, OnTrial};
+use crate::change::{Cause, Change, Named, OnTrial, Override};
 use crate::version::higher;
 use crate::{Allow, Digest, Refusal, StateError, TrialRules, version};
 
@@ -140,23 +140,40 @@ impl State {
         self.refused.iter().find(|refused| refused.model.digest == *digest).map(|refused| refused.reason.as_str())
     }
 
-    /// Whether `model` is a downgrade, or why it may not come here.
-    pub(crate) fn admit(&self, model: &Named, allow: Allow) -> Result<bool, Refusal> {
-        if let Some(active) = self.active.as_ref().filter(|active| active.name != model.name && !allow.other_name) {
-            return Err(Refusal::OtherName { model: model.clone(), active: active.name.clone() });
+    /// Which rules the operator's word sets aside for `model`, or why it may not come here.
+    pub(crate) fn admit(&self, model: &Named, allow: Allow) -> Result<Vec<Override>, Refusal> {
+        let mut overrides = vec![];
+        if let Some(active) = self.active.as_ref().filter(|active| active.name != model.name) {
+            if !allow.other_name {
+                return Err(Refusal::OtherName { model: model.clone(), active: active.name.clone() });
+            }
+            overrides.push(Override::OtherName);
         }
         let highest = self.highest.get(&model.name);
-        match highest.filter(|highest| version::is_downgrade(&model.version, highest)) {
-            Some(highest) if !allow.downgrade => {
-                Err(Refusal::Downgrade { model: model.clone(), highest: highest.clone() })
+        if let Some(highest) = highest.filter(|highest| version::is_downgrade(&model.version, highest)) {
+            if !allow.downgrade {
+                return Err(Refusal::Downgrade { model: model.clone(), highest: highest.clone() });
             }
-            lower => Ok(lower.is_some()),
+            overrides.push(Override::Downgrade);
         }
+        Ok(overrides)
+    }
+
+    /// As [`State::admit`], for a model that is to answer: also not one that failed here before.
+    pub(crate) fn admit_again(&self, model: &Named, allow: Allow) -> Result<Vec<Override>, Refusal> {
+        let mut overrides = self.admit(model, allow)?;
+        if let Some(reason) = self.refused(&model.digest) {
+            if !allow.refused_before {
+                return Err(Refusal::RefusedBefore { model: model.clone(), reason: reason.to_owned() });
+            }
+            overrides.push(Override::RefusedBefore);
+        }
+        Ok(overrides)
     }
 
     /// Make `model` the active one, on trial. The good model that was active becomes the last good one; one that was itself
     /// on trial does not.
-    pub(crate) fn begin_trial(&mut self, model: Named, rules: TrialRules, is_downgrade: bool) -> Change {
+    pub(crate) fn begin_trial(&mut self, model: Named, rules: TrialRules, overrides: Vec<Override>) -> Change {
         let from = self.active.replace(model.clone());
         let before = match self.trial.take() {
             Some(trial) => trial.before,
@@ -166,7 +183,7 @@ impl State {
         let (starts, answers) = (rules.starts.max(1), rules.answers.max(1));
         self.trial = Some(Trial { starts_left: starts, starts, answers, before });
         let trial = OnTrial { starts_left: starts, answers };
-        self.moved(|number| Change::Activated { number, model, from, trial, is_downgrade })
+        self.moved(|number| Change::Activated { number, model, from, trial, overrides })
     }
 
     /// Count one start of a trial; false when there is none left.

@@ -4,13 +4,13 @@
 //! the head elsewhere (the store's anchor, another machine) to notice that.
 
 mod event;
+mod in_force;
 mod line;
-mod settings;
 mod verify;
 
 pub use event::{Event, Moment};
+pub use in_force::{Changed, InForce, Values};
 pub use line::AuditHead;
-pub use settings::Settings;
 pub use verify::{Finding, Verified, verify};
 
 use crate::fault::Fault;
@@ -105,8 +105,8 @@ pub struct AuditOpened {
     pub head: AuditHead,
     /// What a power cut left behind the last good line.
     pub torn: Option<TornTail>,
-    /// In force when the log was last written, as its `configuration` events tell.
-    pub settings: Settings,
+    /// What was in force when the log was last written.
+    pub in_force: InForce,
 }
 
 /// A line that was never finished.
@@ -147,7 +147,7 @@ impl Audit {
         })?;
         let failed = |cause| OpenAuditError::of(cause, path);
         let (file, bytes) = open_file(path).map_err(failed)?;
-        let verify::Checked { verified, end, settings } = verify::check(&bytes, anchor);
+        let verify::Checked { verified, end, in_force } = verify::check(&bytes, anchor);
         let torn = match verified.finding {
             Finding::Whole => None,
             Finding::Torn { offset, .. } => Some(put_aside(&file, path, &bytes, offset).map_err(failed)?),
@@ -162,7 +162,7 @@ impl Audit {
                 AuditError::TooLong { .. } => failed(io::Error::other(cause)),
             })?;
         }
-        let opened = AuditOpened { n_lines: audit.head.sequence, head: audit.head.clone(), torn, settings };
+        let opened = AuditOpened { n_lines: audit.head.sequence, head: audit.head.clone(), torn, in_force };
         Ok((audit, opened))
     }
 

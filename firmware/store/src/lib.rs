@@ -19,8 +19,8 @@ pub mod torn;
 
 pub use answer::{Answer, Best, GateResult, ModelId, Request, Trace, Verdict};
 pub use audit::{
-    Audit, AuditError, AuditHead, AuditOpened, Event, Finding, Moment, OpenAuditError, Settings, TornTail, Verified,
-    verify,
+    Audit, AuditError, AuditHead, AuditOpened, Changed, Event, Finding, InForce, Moment, OpenAuditError, TornTail,
+    Values, Verified, verify,
 };
 pub use store::{
     AgeRule, Answers, AppendError, Bucket, Clock, ExportError, OpenStoreError, Opened, Range, ReadError, Record,

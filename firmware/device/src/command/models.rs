@@ -1,6 +1,6 @@
 //! `remedis-device models`: what the operator does with models, beside a device that runs.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
 use remedis_bundle::Bundle;
 use remedis_device::config::ModelsConfig;
@@ -10,7 +10,8 @@ use remedis_device::{BundleModel, Config, model, spool};
 use remedis_slots::{Allow, Change, Folder, Role, Slot, Slots, TrialRules};
 use remedis_store::OpenStoreError;
 use std::fs::File;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -80,6 +81,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let Some(settings) = &config.models else {
         bail!("{} has no section [models]: add it to install any", args.config.display());
     };
+    if !matches!(args.verb, Verb::List) {
+        be_the_owner(&config)?;
+    }
     let trusted = model::trusted_keys(&config.trusted_keys)?;
     let mut slots = Slots::open(&settings.folder, trusted)
         .with_context(|| format!("opening the models in {}", settings.folder.display()))?;
@@ -175,6 +179,20 @@ fn write_down(config: &Config, change: &Change) -> anyhow::Result<()> {
             _ => eprintln!("the event waits for the audit log: {cause:#}"),
         },
     }
+    Ok(())
+}
+
+/// What another user leaves in the device's folders, the device could not take up: its audit log would miss this.
+fn be_the_owner(config: &Config) -> anyhow::Result<()> {
+    let folder =
+        config.journal.audit.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let owner = folder.metadata().with_context(|| format!("looking at {}", folder.display()))?.uid();
+    let we = rustix::process::geteuid().as_raw();
+    ensure!(
+        we == owner,
+        "{} belongs to user {owner}, and this is user {we}: run it as the device's user, such as `runuser -u remedis -- remedis-device …`",
+        folder.display()
+    );
     Ok(())
 }
 

@@ -1,19 +1,19 @@
 //! Changes of the models as the audit log has them.
 
-use remedis_slots::{Change, Named};
+use remedis_slots::{Change, Named, Override};
 use remedis_store::Event;
 
 /// What the audit log says of a change; nothing where behaviour stays the same.
 pub fn event(change: &Change) -> Option<Event> {
     let parts = |Named { digest, name, version }: &Named| (digest.as_str().to_owned(), name.clone(), version.clone());
     Some(match change {
-        Change::Installed { model, .. } => {
+        Change::Installed { model, overrides, .. } => {
             let (digest, name, version) = parts(model);
-            Event::BundleInstalled { digest, name, version }
+            Event::BundleInstalled { digest, name, version, overrides: names(overrides) }
         }
-        Change::Activated { model, .. } => {
+        Change::Activated { model, overrides, .. } => {
             let (digest, name, version) = parts(model);
-            Event::BundleActivated { digest, name, version }
+            Event::BundleActivated { digest, name, version, overrides: names(overrides) }
         }
         Change::RolledBack { from, to, reason, .. } => {
             let (digest, name, version) = parts(to);
@@ -30,4 +30,8 @@ pub fn event(change: &Change) -> Option<Event> {
         Change::Removed { digest } => Event::OperatorAction { what: format!("removed model {}", digest.as_str()) },
         _ => return None,
     })
+}
+
+fn names(overrides: &[Override]) -> Vec<String> {
+    overrides.iter().map(|which| which.name().to_owned()).collect()
 }

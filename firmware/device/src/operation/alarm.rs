@@ -5,12 +5,20 @@ use std::collections::BTreeMap;
 /// Something wrong; the order is that of severity, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alarm {
+    /// The program has ended: no image is judged.
+    Stopped,
+    /// The audit log is not what was written.
+    AuditBroken,
+    /// There is no model to answer with.
+    NoModel,
     /// Answers cannot be made durable: none is given.
     JournalReadOnly,
     /// As above, for want of room.
     DiskFull,
     /// The journal failed in another way.
     JournalFault,
+    /// The model failed on an image, and there is no other.
+    ModelFault,
     /// The active model failed; the last good one is back.
     ModelReturned,
     /// A part of the device hangs.
@@ -21,6 +29,8 @@ pub enum Alarm {
     Hot,
     /// Images of this source do not come in.
     SourceLost(&'static str),
+    /// Memory ran out, and the device was started again.
+    OutOfMemory,
     /// The clock that dates answers jumped.
     ClockJumped,
     /// The display does not take pages.
@@ -31,14 +41,19 @@ impl Alarm {
     /// As logs and metrics call it.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Stopped => "stopped",
+            Self::AuditBroken => "audit_broken",
+            Self::NoModel => "no_model",
             Self::JournalReadOnly => "journal_read_only",
             Self::DiskFull => "disk_full",
             Self::JournalFault => "journal_fault",
+            Self::ModelFault => "model_fault",
             Self::ModelReturned => "model_returned",
             Self::Hanging => "hanging",
             Self::DiskLow => "disk_low",
             Self::Hot => "hot",
             Self::SourceLost(_) => "source_lost",
+            Self::OutOfMemory => "out_of_memory",
             Self::ClockJumped => "clock_jumped",
             Self::DisplayLost => "display_lost",
         }
@@ -46,7 +61,16 @@ impl Alarm {
 
     /// Whether no answer is given while it lasts.
     pub fn stops_answers(self) -> bool {
-        matches!(self, Self::JournalReadOnly | Self::DiskFull | Self::JournalFault)
+        match self {
+            Self::Stopped | Self::AuditBroken | Self::NoModel => true,
+            Self::JournalReadOnly | Self::DiskFull | Self::JournalFault => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it tells of something that is over, and so goes by itself after a while.
+    pub fn passes(self) -> bool {
+        matches!(self, Self::ClockJumped | Self::OutOfMemory)
     }
 }
 

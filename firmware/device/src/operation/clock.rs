@@ -3,6 +3,8 @@
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// A clock that says less was never set: 2026-01-01.
+const EARLIEST_UNIX_MS: u64 = 1_767_225_600_000;
 /// A difference of the two clocks that changed by more than this was a jump, in milliseconds: NTP slews by less.
 const JUMP_MS: u64 = 2_000;
 
@@ -18,6 +20,11 @@ pub fn up_ms() -> u64 {
 /// Milliseconds since 1970-01-01 UTC by the clock that people set; 0 before that.
 pub fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Whether people's clock can be believed when it says this: one that was never set begins long ago.
+pub fn is_plausible(unix_ms: u64) -> bool {
+    unix_ms >= EARLIEST_UNIX_MS
 }
 
 /// Notices when the people's clock jumps.

@@ -2,8 +2,8 @@
 //! and the size of the journal.
 
 use super::alarm::Alarm;
-use super::clock::{JumpWatch, unix_ms, up_ms};
-use super::pulse::Pulses;
+use super::clock::{JumpWatch, is_plausible, unix_ms, up_ms};
+use super::pulse::{Overdue, Pulses};
 use crate::board::Board;
 use crate::ledger::Ledger;
 use crate::log::{Log, Note};
@@ -19,10 +19,8 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Journals are cut this often.
 const RETAIN_EVERY_MS: u64 = 60_000;
-/// A clock that says less was never set: 2026-01-01.
-const EARLIEST_UNIX_MS: u64 = 1_767_225_600_000;
-/// A jump of the clock is shown for this long.
-const JUMP_SHOWN_MS: u64 = 3_600_000;
+/// An alarm that tells of something that is over is shown for this long.
+const PASSING_SHOWN_MS: u64 = 3_600_000;
 
 /// What it looks after.
 pub struct Watch {
@@ -46,27 +44,22 @@ impl Watch {
         let fed_every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
         let pause = fed_every.map_or(LOOK_EVERY, |every| every.min(LOOK_EVERY)).max(Duration::from_millis(10));
         let mut clock = JumpWatch::new(up_ms(), unix_ms());
-        let mut jumped_ms = None;
         let mut retained_ms = None;
         loop {
             let now_ms = up_ms();
             self.feed(now_ms);
             if let Some(by_ms) = clock.look(now_ms, unix_ms()) {
-                jumped_ms = Some(now_ms);
                 self.clock_jumped(by_ms);
             }
-            if jumped_ms.is_some_and(|at_ms| now_ms > at_ms + JUMP_SHOWN_MS) {
-                jumped_ms = None;
-                self.board.clear(Alarm::ClockJumped);
-            }
+            self.forget(now_ms);
             self.trust_clock();
             self.feel_temperature();
             self.look_at_disk();
             // A full disk is given room at once, where the settings allow it.
             let is_full = self.board.look(|state| state.alarms.iter().any(|(alarm, _)| alarm == Alarm::DiskFull));
             if is_full || retained_ms.is_none_or(|at_ms| now_ms > at_ms + RETAIN_EVERY_MS) {
-                retained_ms = Some(now_ms);
-                self.cut(now_ms);
+                // What one look cannot do, the next goes on with.
+                retained_ms = self.cut(now_ms).then_some(now_ms);
             }
             if stop.wait(pause) {
                 return;
@@ -74,7 +67,7 @@ impl Watch {
         }
     }
 
-    /// Feeds the watchdog while every part gets on; when one hangs, systemd starts the device anew.
+    /// Feeds the watchdog while every part gets on; when one hangs that a new start can help, systemd starts the device anew.
     fn feed(&self, now_ms: u64) {
         match self.pulses.overdue(now_ms) {
             None => {
@@ -83,22 +76,39 @@ impl Watch {
                 }
                 tell(&[NotifyState::Watchdog]);
             }
-            Some((part, silent_ms)) => {
+            Some(Overdue { part, silent_ms, is_vital }) => {
                 if self.board.raise(Alarm::Hanging, part) {
                     self.log.note(&Note::Hanging { part, silent_ms });
+                }
+                if !is_vital {
+                    tell(&[NotifyState::Watchdog]);
                 }
             }
         }
     }
 
+    /// Takes alarms off that were shown for long enough.
+    fn forget(&self, now_ms: u64) {
+        let is_old = |since_ms: u64| now_ms.saturating_sub(since_ms) > PASSING_SHOWN_MS;
+        let old: Vec<Alarm> = self.board.look(|state| {
+            let passing = state.alarms.iter().filter(|(alarm, raised)| alarm.passes() && is_old(raised.since_ms));
+            passing.map(|(alarm, _)| alarm).collect()
+        });
+        for alarm in old {
+            self.board.clear(alarm);
+        }
+    }
+
     fn clock_jumped(&self, by_ms: i64) {
         self.log.note(&Note::ClockJumped { by_ms });
+        // Shown for as long as the first one would be.
+        self.board.clear(Alarm::ClockJumped);
         self.board.raise(Alarm::ClockJumped, &format!("by {:.0} s", by_ms as f64 / 1000.0));
         self.audit(&Event::ClockJumped { by_ms });
     }
 
     fn trust_clock(&self) {
-        let is_trusted = unix_ms() >= EARLIEST_UNIX_MS;
+        let is_trusted = is_plausible(unix_ms());
         if self.board.look(|state| state.is_clock_trusted) != is_trusted {
             self.board.change(|state| state.is_clock_trusted = is_trusted);
         }
@@ -130,10 +140,11 @@ impl Watch {
         };
     }
 
-    fn cut(&self, now_ms: u64) {
+    /// Removes old answers. Whether that is done, for now.
+    fn cut(&self, now_ms: u64) -> bool {
         let JournalConfig { max_age_days, max_megabytes, .. } = self.journal;
         if max_age_days == 0 && max_megabytes == 0 {
-            return;
+            return true;
         }
         let unlimited = |limit: u32| if limit == 0 { u32::MAX } else { limit };
         let max_bytes = if max_megabytes == 0 { u64::MAX } else { u64::from(max_megabytes) << 20 };
@@ -144,10 +155,15 @@ impl Watch {
             Ok(retained) => {
                 let removed = retained.n_removed_by_age + retained.n_removed_by_size;
                 if removed > 0 {
+                    self.board.change(|state| state.n_answers = state.n_answers.saturating_sub(removed));
                     self.log.note(&Note::Retained { removed, bytes: retained.bytes });
                 }
+                retained.is_complete
             }
-            Err(cause) => self.log.note(&Note::JournalFault { reason: &cause.to_string() }),
+            Err(cause) => {
+                self.log.note(&Note::JournalFault { reason: &cause.to_string() });
+                true
+            }
         }
     }
 

@@ -28,7 +28,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// What becomes known of the model while it works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// It answered an image, and the answer is durable.
+    /// It gave an opinion about an image, and the answer is durable.
     Answered,
     /// It failed, for this reason.
     Failed(String),
@@ -74,7 +74,8 @@ struct Judged {
     answer: Answer,
     reason: Option<&'static str>,
     image: Option<Image>,
-    fault: Option<String>,
+    /// What it tells of the model; nothing, where the model never saw it.
+    health: Option<Health>,
 }
 
 impl Judge<Box<dyn Predictor>> {
@@ -115,10 +116,16 @@ impl Judge<Box<dyn Predictor>> {
     fn answer(&mut self, lane: usize, job: Job) -> Result<(), JournalBroken> {
         self.board.change(|state| state.working = Some((lane, up_ms())));
         let (request, arrived_ms, n_skipped) = (job.request.clone(), job.arrived_ms, job.n_skipped);
-        let Judged { mut answer, reason, image, fault } = self.judge(lane, job);
-        if let Some(fault) = fault {
-            (self.health)(Health::Failed(fault));
-        }
+        let Judged { mut answer, reason, image, health } = self.judge(lane, job);
+        // A model that failed is left at once, also when its answer has to wait for the disk.
+        let is_well = match health {
+            Some(failed @ Health::Failed(_)) => {
+                (self.health)(failed);
+                false
+            }
+            Some(Health::Answered) => true,
+            None => false,
+        };
         let Some(sequence) = self.keep(&mut answer)? else { return Ok(()) };
         note_answer(&self.log, sequence, &answer);
         if let (Some(reply), Some(request)) = (&self.lanes[lane].1, request) {
@@ -129,12 +136,13 @@ impl Judge<Box<dyn Predictor>> {
         let seen = image.as_ref().map(|image| Arc::new(for_people(image)));
         let shown = Shown { sequence, source: lane, answer, reason, arrived_ms, image: seen, heat_map: None };
         self.board.change(|state| {
-            state.n_answers = state.n_answers.max(sequence);
             state.sources[lane].n_answers += 1;
             state.sources[lane].n_skipped += n_skipped;
         });
         self.board.show(shown);
-        (self.health)(Health::Answered);
+        if is_well {
+            (self.health)(Health::Answered);
+        }
         if let (Some(image), Some(class)) = (image, best) {
             self.explain(sequence, &image, class);
         }
@@ -156,9 +164,10 @@ impl Judge<Box<dyn Predictor>> {
             Err(reason) => Err(PredictFault::Image { reason: format!("unreadable image: {reason}") }),
         };
         timings.add(Stage::Judge, start.elapsed(), &self.telemetry);
-        let fault = match &opinion {
-            Err(PredictFault::Model { reason }) => Some(reason.clone()),
-            _ => None,
+        let health = match &opinion {
+            Ok(_) => Some(Health::Answered),
+            Err(PredictFault::Model { reason }) => Some(Health::Failed(reason.clone())),
+            Err(PredictFault::Image { .. }) => None,
         };
         let opinion = opinion.unwrap_or_else(Opinion::from);
         let ModelName { name, version, digest, preprocessing, plan, .. } = self.model.clone();
@@ -183,26 +192,22 @@ impl Judge<Box<dyn Predictor>> {
                 link,
             },
         };
-        Judged { answer, reason: opinion.reason, image: image.ok(), fault }
+        Judged { answer, reason: opinion.reason, image: image.ok(), health }
     }
 
     /// Makes an answer durable, however long it takes: its number, or `None` when the device ends before. Meanwhile nothing is told.
     fn keep(&mut self, answer: &mut Answer) -> Result<Option<u64>, JournalBroken> {
-        const FAULTS: [Alarm; 3] = [Alarm::DiskFull, Alarm::JournalReadOnly, Alarm::JournalFault];
         let start = Instant::now();
         let mut has_failed = false;
         loop {
             self.pulse.beat();
-            let alarm = match self.ledger.append(answer) {
+            let kept = self.ledger.append(answer);
+            if kept.is_ok() {
+                self.board.change(|state| state.n_answers += 1);
+            }
+            let alarm = match kept {
                 Ok(sequence) | Err(AppendError::AlreadyAnswered { sequence }) => {
-                    self.telemetry.observe(Stage::Store, start.elapsed());
-                    for alarm in FAULTS {
-                        self.board.clear(alarm);
-                    }
-                    if has_failed {
-                        self.log.note(&Note::JournalBack);
-                        self.audit(&Event::StoreRecovered);
-                    }
+                    self.kept(start, has_failed);
                     return Ok(Some(sequence));
                 }
                 Err(cause @ (AppendError::Corrupt { .. } | AppendError::Invalid { .. })) => return Err(cause.into()),
@@ -218,6 +223,18 @@ impl Judge<Box<dyn Predictor>> {
             if self.stop.wait(TRY_AGAIN) {
                 return Ok(None);
             }
+        }
+    }
+
+    /// The journal took an answer that came at `start`, after it had refused it where it `had_failed`.
+    fn kept(&self, start: Instant, had_failed: bool) {
+        self.telemetry.observe(Stage::Store, start.elapsed());
+        for alarm in [Alarm::DiskFull, Alarm::JournalReadOnly, Alarm::JournalFault] {
+            self.board.clear(alarm);
+        }
+        if had_failed {
+            self.log.note(&Note::JournalBack);
+            self.audit(&Event::StoreRecovered);
         }
     }
 

@@ -69,7 +69,11 @@ impl Pages {
         };
         let (theme, language) = (&screen::Theme::DARK, self.language);
         let Ok(()) = match state.page {
-            Page::Live => self.live(state, now_ms, bands).draw(theme, language, &mut canvas),
+            Page::Live => {
+                let newest = state.recent.front().filter(|newest| newest.answer.is_clock_trusted);
+                let time = newest.map_or_else(String::new, |newest| time::of_day(newest.answer.unix_ms));
+                self.live(state, now_ms, bands, &time).draw(theme, language, &mut canvas)
+            }
             Page::Results => {
                 let times: Vec<String> = state.recent.iter().map(|shown| time::of_day(shown.answer.unix_ms)).collect();
                 let rows: Vec<screen::ResultRow<'_>> = state.recent.iter().zip(&times).map(row).collect();
@@ -91,7 +95,7 @@ impl Pages {
         canvas
     }
 
-    fn live<'a>(&self, state: &'a State, now_ms: u64, bands: screen::Bands<'a>) -> screen::LivePage<'a> {
+    fn live<'a>(&self, state: &'a State, now_ms: u64, bands: screen::Bands<'a>, time: &'a str) -> screen::LivePage<'a> {
         let newest = state.recent.front();
         // One that is judged in no time is not announced: the page would flicker.
         let is_slow = |since_ms: u64| now_ms.saturating_sub(since_ms) >= SLOW_MS;
@@ -114,7 +118,7 @@ impl Pages {
             verdict,
             threshold_of_10000: Some(of_10000(state.model.confidence_threshold)),
             source: working.or(last).unwrap_or_default(),
-            time: "",
+            time: if shown.is_some() { time } else { "" },
             n_answers: state.n_answers,
             n_skipped: state.sources.iter().map(|source| source.n_skipped).sum(),
             is_stale: shown.is_some_and(|shown| shown.is_stale(now_ms, self.stale_after_ms)),
@@ -215,10 +219,9 @@ fn picture(image: &Image) -> Option<screen::Picture<'_>> {
     screen::Picture::new(image.width, image.height, samples)
 }
 
-/// An alarm and the text that is borrowed for its page.
+/// An alarm and the time that is borrowed for its page.
 struct Warning {
     alarm: Alarm,
-    detail: String,
     since: String,
 }
 
@@ -226,7 +229,7 @@ impl Warning {
     fn of(alarm: Alarm, raised: &crate::operation::alarm::Raised, now_ms: u64) -> Self {
         let ago_ms = now_ms.saturating_sub(raised.since_ms);
         let since = time::of_day(unix_ms().saturating_sub(ago_ms));
-        Self { alarm, detail: raised.detail.clone(), since }
+        Self { alarm, since }
     }
 
     fn lent(&self) -> screen::Alarm<'_> {
@@ -239,10 +242,14 @@ impl Warning {
             Alarm::Hot => Kind::Overheated,
             Alarm::SourceLost(source) => Kind::SourceLost { source },
             Alarm::ClockJumped => Kind::ClockJumped,
-            Alarm::Hanging | Alarm::DiskLow | Alarm::DisplayLost => {
-                let what = self.alarm.code();
-                Kind::Other { severity: screen::Severity::Warning, what, to_do: &self.detail }
-            }
+            Alarm::Stopped => Kind::Stopped,
+            Alarm::AuditBroken => Kind::AuditBroken,
+            Alarm::NoModel => Kind::NoModel,
+            Alarm::ModelFault => Kind::ModelFault,
+            Alarm::OutOfMemory => Kind::OutOfMemory,
+            Alarm::Hanging => Kind::Hanging,
+            Alarm::DiskLow => Kind::DiskLow,
+            Alarm::DisplayLost => Kind::DisplayLost,
         };
         screen::Alarm { kind, since: &self.since }
     }

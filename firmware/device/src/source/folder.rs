@@ -48,6 +48,8 @@ impl Source for FolderSource {
     const NAME: &'static str = "folder";
     // Images of a zip file are unpacked one ahead of the judge, or several of the largest would be in memory at a time.
     const PLACES: Option<usize> = Some(1);
+    // It hangs where another host's disk does, and would again.
+    const IS_VITAL: bool = false;
     type Event = Event;
     const END: Event = Event::End;
 

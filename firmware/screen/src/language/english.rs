@@ -114,5 +114,15 @@ pub(super) const TEXTS: Texts = Texts {
             what: "Images are skipped",
             to_do: "They arrive faster than they are judged. Lower the frame rate.",
         },
+        hanging: Remedy {
+            what: "A part does not get on",
+            to_do: "The device restarts by itself. If it happens again, call service.",
+        },
+        disk_low: Remedy { what: "Little room on the disk", to_do: "Copy answers away, or keep them for fewer days." },
+        display_lost: Remedy { what: "A display takes no pages", to_do: "Check its cable and its settings." },
+        stopped: Remedy {
+            what: "The device has stopped",
+            to_do: "No image is judged. Start it again, or call service.",
+        },
     },
 };

@@ -129,5 +129,15 @@ pub(super) const TEXTS: Texts = Texts {
             what: "Bilder werden ausgelassen",
             to_do: "Sie kommen schneller als die Auswertung. Bildrate senken.",
         },
+        hanging: Remedy {
+            what: "Ein Teil kommt nicht voran",
+            to_do: "Das Gerät startet selbst neu. Wenn es wieder geschieht, den Kundendienst rufen.",
+        },
+        disk_low: Remedy { what: "Wenig Speicherplatz", to_do: "Antworten sichern oder weniger Tage aufbewahren." },
+        display_lost: Remedy { what: "Eine Anzeige nimmt keine Seiten an", to_do: "Kabel und Einstellungen prüfen." },
+        stopped: Remedy {
+            what: "Das Gerät ist angehalten",
+            to_do: "Kein Bild wird ausgewertet. Neu starten oder den Kundendienst rufen.",
+        },
     },
 };

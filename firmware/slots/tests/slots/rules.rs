@@ -6,8 +6,8 @@ use crate::rig::bundles::{digest, key, sealed, sealed_by, trusted};
 use crate::rig::fit;
 use remedis_bundle::{OpenBundleError, SigningKey, TrustedKeys};
 use remedis_slots::{
-    ActivateError, Allow, Cause, Change, InstallError, NameError, OnTrial, Refusal, RemoveError, ReturnError, Role,
-    Slots, SlotsError, StartError, StateError, Step, TrialRules,
+    ActivateError, Allow, Cause, Change, InstallError, NameError, OnTrial, Override, Refusal, RemoveError, ReturnError,
+    Role, Slots, SlotsError, StartError, StateError, Step, TrialRules,
 };
 
 const RULES: TrialRules = TrialRules { starts: 2, answers: 3 };
@@ -106,7 +106,8 @@ fn a_model_that_lost_its_place_needs_the_operators_word() {
     let Change::Refused { step: Step::Activate, model: Some(model), reason } = error.change() else { panic!() };
     assert_eq!(model.digest.as_str(), two);
     assert!(reason.contains("no answer in time"), "{reason}");
-    slots.activate(&two, RULES, Allow { refused_before: true, ..NO }, fit).unwrap();
+    let again = slots.activate(&two, RULES, Allow { refused_before: true, ..NO }, fit).unwrap();
+    assert!(matches!(again, Change::Activated { overrides, .. } if overrides == [Override::RefusedBefore]));
     slots.start(fit).unwrap();
     slots.mark_good().unwrap();
     assert_eq!(roles(&slots), [("1".to_owned(), Role::LastGood), ("2".to_owned(), Role::Active)]);
@@ -125,11 +126,13 @@ fn a_downgrade_needs_the_operators_word_when_installed_and_when_activated() {
     assert!(matches!(error.change(), Change::Refused { step: Step::Install, model: Some(_), .. }));
     let allowed = Allow { downgrade: true, ..NO };
     let installed = slots.install(old.as_slice(), allowed).unwrap();
-    assert!(matches!(installed, Change::Installed { is_downgrade: true, was_there: false, .. }));
+    assert!(
+        matches!(installed, Change::Installed { overrides, was_there: false, .. } if overrides == [Override::Downgrade])
+    );
     let refused = slots.activate(&digest(&old), RULES, NO, fit);
     assert!(matches!(refused, Err(ActivateError::NotAllowed(Refusal::Downgrade { .. }))));
     let activated = slots.activate(&digest(&old), RULES, allowed, fit).unwrap();
-    assert!(matches!(activated, Change::Activated { is_downgrade: true, .. }));
+    assert!(matches!(activated, Change::Activated { overrides, .. } if overrides == [Override::Downgrade]));
     slots.start(fit).unwrap();
     slots.mark_good().unwrap();
     // What was good once stays the mark, also when its file goes.
@@ -162,7 +165,8 @@ fn another_kind_of_model_needs_the_operators_word() {
     let InstallError::NotAllowed(Refusal::OtherName { active, .. }) = &error else { panic!("{error}") };
     assert_eq!(active, "cells");
     let allowed = Allow { other_name: true, ..NO };
-    slots.install(chest.as_slice(), allowed).unwrap();
+    let installed = slots.install(chest.as_slice(), allowed).unwrap();
+    assert!(matches!(installed, Change::Installed { overrides, .. } if overrides == [Override::OtherName]));
     let error = slots.activate(&digest(&chest), RULES, NO, fit).unwrap_err();
     assert!(matches!(error, ActivateError::NotAllowed(Refusal::OtherName { .. })));
     slots.activate(&digest(&chest), RULES, allowed, fit).unwrap();
@@ -417,7 +421,7 @@ fn changes_are_lines_for_an_audit_log() {
     let change = activate(&mut slots, &one);
     let line = serde_json::to_string(&change).unwrap();
     let expected = format!(
-        r#"{{"change":"activated","number":1,"model":{{"digest":"{one}","name":"cells","version":"1"}},"from":null,"trial":{{"starts_left":2,"answers":3}},"is_downgrade":false}}"#
+        r#"{{"change":"activated","number":1,"model":{{"digest":"{one}","name":"cells","version":"1"}},"from":null,"trial":{{"starts_left":2,"answers":3}},"overrides":[]}}"#
     );
     assert_eq!(line, expected);
     assert_eq!(serde_json::from_str::<Change>(&line).unwrap(), change);

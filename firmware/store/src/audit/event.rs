@@ -1,7 +1,7 @@
 //! What is worth a line of the audit log.
 
+use super::Changed;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// When something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Event {
         /// SHA-256 of all settings in words, in hexadecimal.
         digest: String,
         /// Settings that differ from the configuration before, and their values from now on: none for one that is gone.
-        changed: BTreeMap<String, Option<String>>,
+        changed: Changed,
     },
     /// A bundle answers from the start on: said at every start, so that no move that a power cut kept out of the log goes unseen.
     BundleInUse {
@@ -51,6 +51,8 @@ pub enum Event {
         name: String,
         /// Its version.
         version: String,
+        /// Rules that would have refused it, had the operator not said otherwise: `downgrade`, `other_name`, `refused_before`.
+        overrides: Vec<String>,
     },
     /// A bundle answers from now on.
     BundleActivated {
@@ -60,6 +62,8 @@ pub enum Event {
         name: String,
         /// Its version.
         version: String,
+        /// As for [`Event::BundleInstalled`].
+        overrides: Vec<String>,
     },
     /// The device went back to this bundle.
     BundleRolledBack {
@@ -88,10 +92,10 @@ pub enum Event {
         /// By how much, in milliseconds.
         by_ms: i64,
     },
-    /// Bundles are checked with another key.
+    /// Bundles are checked, or people logged in, by other keys.
     KeyChanged {
-        /// The key's fingerprint.
-        fingerprint: String,
+        /// Files that differ from the ones before, and the SHA-256 of each from now on: none for one that no longer counts.
+        changed: Changed,
     },
     /// Somebody logged in, or tried to.
     OperatorLogin {

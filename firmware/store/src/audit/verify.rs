@@ -1,7 +1,7 @@
 //! Follows the chain from the first line to the last.
 
 use super::line::{Line, MAX_LINE};
-use super::{AuditHead, Event, Settings};
+use super::{AuditHead, Event, InForce};
 use std::io;
 use std::path::Path;
 
@@ -57,8 +57,8 @@ pub(super) struct Checked {
     pub(super) verified: Verified,
     /// Where the last good line ends.
     pub(super) end: u64,
-    /// In force after it.
-    pub(super) settings: Settings,
+    /// After it.
+    pub(super) in_force: InForce,
 }
 
 /// What `bytes` hold.
@@ -67,7 +67,7 @@ pub(super) fn check(bytes: &[u8], anchor: Option<&AuditHead>) -> Checked {
     let mut head = AuditHead::empty();
     let mut rest = bytes;
     let mut end = 0;
-    let mut settings = Settings::default();
+    let mut in_force = InForce::default();
     let mut finding = Finding::Whole;
     while !rest.is_empty() {
         let next = match next_line(rest, &head, anchor) {
@@ -78,7 +78,7 @@ pub(super) fn check(bytes: &[u8], anchor: Option<&AuditHead>) -> Checked {
             }
         };
         head = next.head;
-        settings.follow(next.event);
+        in_force.follow(next.event);
         end += next.length as u64;
         rest = rest.get(next.length..).unwrap_or_default();
     }
@@ -92,7 +92,7 @@ pub(super) fn check(bytes: &[u8], anchor: Option<&AuditHead>) -> Checked {
             found: "the end of the log".into(),
         };
     }
-    Checked { verified: Verified { n_lines: head.sequence, head, finding }, end, settings }
+    Checked { verified: Verified { n_lines: head.sequence, head, finding }, end, in_force }
 }
 
 struct Next {

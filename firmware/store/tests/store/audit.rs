@@ -1,7 +1,7 @@
 //! The chain holds, breaks where it was bent, and goes on after faults.
 
 use proptest::prelude::*;
-use remedis_store::{Audit, AuditHead, Event, Finding, Moment, OpenAuditError, Settings, verify};
+use remedis_store::{Audit, AuditHead, Event, Finding, Moment, OpenAuditError, Values, verify};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn a_day() -> Vec<Event> {
         Event::Started { version: "0.5.0".into() },
         Event::Configuration { digest: "cd".repeat(32), changed: [("link.baud".into(), Some("921600".into()))].into() },
         Event::OperatorLogin { ok: false },
-        Event::BundleActivated { digest, name, version },
+        Event::BundleActivated { digest, name, version, overrides: vec![] },
         Event::ClockJumped { by_ms: -3_600_000 },
         Event::StoreRecovered,
         Event::Stopped { reason: "told to".into() },
@@ -60,7 +60,7 @@ fn a_log_goes_on_where_it_ended() {
     assert_eq!(verify(&path, Some(audit.head())).unwrap().n_lines, 8);
 }
 
-fn settings(pairs: &[(&str, &str)]) -> Settings {
+fn settings(pairs: &[(&str, &str)]) -> Values {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
@@ -76,11 +76,11 @@ fn a_configuration_says_what_differs_and_the_log_tells_what_is_in_force() {
         (settings(&[("screen.page", "live")]), "{}"),
         (settings(&[("screen.page", &long)]), &format!(r#"{{"screen.page":"{}"}}"#, "ö".repeat(100))),
     ];
-    let mut before = Settings::default();
+    let mut before = Values::default();
     for (now, expected) in configurations {
         let (mut audit, opened) = Audit::open(&path, None, NOW).unwrap();
-        assert_eq!(opened.settings, before);
-        let changed = opened.settings.changes(&now);
+        assert_eq!(opened.in_force.settings, before);
+        let changed = opened.in_force.settings.changes(&now);
         assert_eq!(serde_json::to_string(&changed).unwrap(), expected);
         audit.append(&Event::Configuration { digest: "cd".repeat(32), changed }, NOW).unwrap();
         before = now;

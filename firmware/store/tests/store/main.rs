@@ -1,12 +1,9 @@
-//! The store and the audit log by their public door: what they keep, what they refuse, and what survives power cuts,
-//! kills and full disks.
+//! The store and the audit log by their public door: what they keep, what they refuse, and what survives power cuts.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 mod answers;
 mod audit;
-mod disk;
-mod kill;
 mod opening;
 mod retention;
 mod sample;

@@ -15,7 +15,9 @@ pub(super) const DONE: &str = "done";
 /// Where files are moved that could not be read.
 pub(super) const FAILED: &str = "failed";
 /// Bytes of the longest name that is kept: with a number and `.json.tmp` it is at most the 255 that file systems take.
-const LONGEST_NAME: usize = 240;
+const LONGEST_NAME: usize = 237;
+/// Numbers that a name may have are below two to this power, so that they have at most 8 digits.
+const N_DOUBLED: usize = 27;
 
 /// What is said of an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -113,6 +115,8 @@ impl<'a> HandBack<'a> {
             }
             if !to.is_dir() {
                 fs::create_dir(&to)?;
+                // Whoever may put files in may also take answers away.
+                fs::set_permissions(&to, self.folder.metadata()?.permissions())?;
             }
         }
         Ok(())
@@ -144,14 +148,33 @@ impl<'a> HandBack<'a> {
 /// `name` in the folder, with a number before its ending when another file has that name. A file whose answer is this one already was
 /// being handed back when the device died: it keeps its place.
 fn free_place(folder: &Path, name: &OsStr, answer: &[u8]) -> io::Result<PathBuf> {
-    for number in 1..=9_999 {
-        let place = folder.join(numbered(name, number));
-        let is_ours = fs::read(answer_path(&place)).is_ok_and(|found| found == answer);
-        if !place.exists() && (is_ours || !answer_path(&place).exists()) {
-            return Ok(place);
+    let place = |number| folder.join(numbered(name, number));
+    let is_free = |number| {
+        let place = place(number);
+        let is_ours = || fs::read(answer_path(&place)).is_ok_and(|found| found == answer);
+        !is_there(&place) && (!is_there(&answer_path(&place)) || is_ours())
+    };
+    // Numbers are given in order, so a free one lies between the last taken one of 1, 2, 4, 8 … and the next of these.
+    let doubled = std::iter::successors(Some(1_u32), |number| number.checked_mul(2));
+    let mut free = doubled.take(N_DOUBLED).find(|&number| is_free(number)).ok_or_else(too_many)?;
+    let mut taken = free / 2;
+    while free - taken > 1 {
+        let middle = taken.midpoint(free);
+        match is_free(middle) {
+            true => free = middle,
+            false => taken = middle,
         }
     }
-    Err(io::Error::other("9999 files of one name: clear the folders done and failed"))
+    Ok(place(free))
+}
+
+/// Whatever it is, also a link to nothing.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn too_many() -> io::Error {
+    io::Error::other("too many files of one name: clear the folders done and failed")
 }
 
 fn numbered(name: &OsStr, number: u32) -> OsString {
@@ -218,12 +241,14 @@ mod tests {
     #[test]
     fn a_second_file_of_one_name_gets_a_number() {
         let folder = tempfile::tempdir().unwrap();
-        for (text, expected) in [("a", "scan.png"), ("b", "scan.2.png"), ("c", "scan.3.png")] {
-            fs::write(folder.path().join("scan.png"), text).unwrap();
-            hand_back(folder.path(), OsStr::new("scan.png"), text);
+        let expected: Vec<String> = (2..=20).map(|number| format!("scan.{number}.png")).collect();
+        for (text, expected) in ('a'..).zip(["scan.png".to_owned()].into_iter().chain(expected)) {
+            let (text, expected) = (text.to_string(), expected.as_str());
+            fs::write(folder.path().join("scan.png"), &text).unwrap();
+            hand_back(folder.path(), OsStr::new("scan.png"), &text);
             let failed = folder.path().join("failed");
             assert_eq!(fs::read_to_string(failed.join(expected)).unwrap(), text);
-            assert!(fs::read_to_string(answer_path(&failed.join(expected))).unwrap().contains(text));
+            assert!(fs::read_to_string(answer_path(&failed.join(expected))).unwrap().contains(&text));
         }
         assert!(!folder.path().join("scan.png").exists());
     }
@@ -256,6 +281,17 @@ mod tests {
     }
 
     #[test]
+    fn whoever_may_put_files_in_may_take_answers_away() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o2770)).unwrap();
+        HandBack::of(folder.path()).make().unwrap();
+        for name in [DONE, FAILED] {
+            assert_eq!(folder.path().join(name).metadata().unwrap().permissions().mode() & 0o7777, 0o2770, "{name}");
+        }
+    }
+
+    #[test]
     fn an_image_that_took_the_name_of_the_answered_one_waits_for_its_own_answer() {
         let folder = tempfile::tempdir().unwrap();
         let (path, hand_back) = (folder.path().join("scan.png"), HandBack::of(folder.path()));
@@ -283,7 +319,7 @@ mod tests {
             fs::read_dir(folder.path().join("failed")).unwrap().map(|file| file.unwrap().file_name()).collect();
         assert_eq!(names.len(), 12, "three files twice, each with its answer: {names:?}");
         assert!(names.iter().all(|name| name.to_str().is_some()), "no character is broken: {names:?}");
-        assert!(names.contains(&OsString::from(format!("{}.2.png", "a".repeat(236)))), "{names:?}");
+        assert!(names.contains(&OsString::from(format!("{}.2.png", "a".repeat(233)))), "{names:?}");
     }
 
     #[test]

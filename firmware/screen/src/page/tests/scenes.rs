@@ -116,6 +116,10 @@ pub(super) fn alarms(name: &str) -> Vec<Alarm<'_>> {
         AlarmKind::ClockNotSet,
         AlarmKind::Overheated,
         AlarmKind::OutOfMemory,
+        AlarmKind::Hanging,
+        AlarmKind::DiskLow,
+        AlarmKind::DisplayLost,
+        AlarmKind::Stopped,
         AlarmKind::Other { severity: Severity::Critical, what: name, to_do: name },
     ];
     kinds.into_iter().map(|kind| Alarm { kind, since: name }).collect()

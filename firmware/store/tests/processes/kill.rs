@@ -60,6 +60,7 @@ impl Acknowledged {
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_kept_twice_by_kills_at_any_moment() {
+    let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = Acknowledged::default();
     let mut dice = 5_u64;

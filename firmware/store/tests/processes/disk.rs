@@ -96,6 +96,7 @@ fn writing_is_refused_for_a_while() {
 
 #[test]
 fn a_store_that_could_not_write_goes_on_when_it_can() {
+    let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     // Without the trap the system would end a process that writes beyond the limit.
     assert_passed(&run_child("disk::writing_is_refused_for_a_while", "trap '' XFSZ;", &["sh"], folder.path()));
@@ -179,6 +180,7 @@ fn read_only(path: &Path) {
 
 #[test]
 fn a_really_full_and_a_really_read_only_disk_are_told_apart_and_survived() {
+    let _alone = crate::alone();
     let folder = tempfile::tempdir().unwrap();
     let mount = format!("mount -t tmpfs -o size=4m none \"${FOLDER}\" && ");
     let may = Command::new("unshare").args(["-rm", "true"]).output();

@@ -1,0 +1,68 @@
+//! What people see of a device that gives no answers: the page of alarms, and why.
+
+use crate::board::Board;
+use crate::ledger;
+use crate::log::Log;
+use crate::operation::alarm::Alarm;
+use crate::operation::clock::{is_plausible, unix_ms, up_ms};
+use crate::operation::pulse::Pulses;
+use crate::screen::Screen;
+use remedis_settings::{Config, Page};
+use remedis_slots::StartError;
+use remedis_store::{OpenAuditError, OpenStoreError};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// A screen of its own, until it is dropped.
+pub(crate) struct Notice {
+    pub(crate) board: Arc<Board>,
+    screen: Option<JoinHandle<()>>,
+}
+
+impl Notice {
+    /// Shows alarms as they are raised on its board.
+    pub(crate) fn put(config: &Config, log: &Log) -> std::io::Result<Self> {
+        let board = Arc::new(Board::default());
+        board.change(|state| {
+            (state.page, state.started_ms) = (Page::Alarms, up_ms());
+            state.is_clock_trusted = is_plausible(unix_ms());
+        });
+        let Some(settings) = config.screen.clone() else { return Ok(Self { board, screen: None }) };
+        let screen = Screen::new(settings, Arc::clone(&board), None, 0, log.clone());
+        let pulse = Pulses::default().part("screen", u64::MAX);
+        let thread = std::thread::Builder::new().name("screen".into()).spawn(move || screen.run(&pulse))?;
+        Ok(Self { board, screen: Some(thread) })
+    }
+
+    /// Leaves a last page behind, which tells of `alarm`.
+    pub(crate) fn leave(config: &Config, alarm: Alarm, log: &Log) -> std::io::Result<()> {
+        let notice = Self::put(config, log)?;
+        notice.board.raise(alarm, "");
+        Ok(())
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        self.board.close();
+        // A screen that panicked shows nothing any more either.
+        let _panicked = self.screen.take().map(JoinHandle::join);
+    }
+}
+
+/// The alarm of a device that ended for this reason.
+pub(crate) fn alarm_of(cause: &anyhow::Error) -> Alarm {
+    let is_audit = matches!(cause.downcast_ref(), Some(OpenAuditError::Damaged { .. }));
+    let is_model = cause.downcast_ref::<StartError>().is_some();
+    let is_store = cause.downcast_ref::<OpenStoreError>().is_some_and(|cause| !is_in_use(cause));
+    ledger::passing(cause)
+        .or(is_audit.then_some(Alarm::AuditBroken))
+        .or(is_model.then_some(Alarm::NoModel))
+        .or(is_store.then_some(Alarm::JournalFault))
+        .unwrap_or(Alarm::Stopped)
+}
+
+/// Whether another device has the books: what that one shows is not ours to cover.
+pub(crate) fn is_in_use(cause: &OpenStoreError) -> bool {
+    matches!(cause, OpenStoreError::InUse { .. })
+}
