@@ -43,6 +43,13 @@ impl Place {
         Ok(Some(Self { yard, device, address, token, n_files: Cell::new(0) }))
     }
 
+    /// Starts the device that has ended once more.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
+        self.device = self.yard.start()?;
+        self.address = self.device.wait_for("listening address=")?;
+        self.device.wait_for("started").map(drop)
+    }
+
     /// The web page for whoever comes.
     pub(crate) fn page(&self) -> Page {
         Page::new(&self.address)
