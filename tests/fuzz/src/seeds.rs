@@ -1,6 +1,6 @@
 //! Honest files, for the fuzzer to change.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
 
 use remedis_link::{Deframer, Format, FrameHeader, Identity, Known, Packet, Received, Receiver, Sender, Step, Timing};
@@ -71,6 +71,21 @@ pub fn pictures() -> impl Iterator<Item = Vec<u8>> {
     let bytes: Vec<u8> = deep.iter().flat_map(|sample| sample.to_le_bytes()).collect();
     let dicoms = [dicom(width as u16, height as u16, 8, &pixels(1)), dicom(width as u16, height as u16, 12, &bytes)];
     [png(1, Channels::Grey), png(3, Channels::Rgb), jpeg(1, L8), jpeg(3, Rgb8), deep_png].into_iter().chain(dicoms)
+}
+
+/// Zip files: one of all pictures, half of them deflated, and one of no picture.
+pub fn zips() -> impl Iterator<Item = Vec<u8>> {
+    use zip::write::SimpleFileOptions;
+    let zip = |members: Vec<Vec<u8>>| {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (number, bytes) in members.iter().enumerate() {
+            let method = [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated][number % 2];
+            zip.start_file(number.to_string(), SimpleFileOptions::default().compression_method(method)).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    };
+    [zip(pictures().collect()), zip(vec![b"no picture".to_vec()])].into_iter()
 }
 
 /// Prepared images, some larger than the input and one that is no picture, in the form that [`shard_file`](crate::shard_file) reads.

@@ -61,11 +61,15 @@ impl Alarm {
 
     /// Whether no answer is given while it lasts.
     pub fn stops_answers(self) -> bool {
-        match self {
-            Self::Stopped | Self::AuditBroken | Self::NoModel => true,
-            Self::JournalReadOnly | Self::DiskFull | Self::JournalFault => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Stopped
+                | Self::AuditBroken
+                | Self::NoModel
+                | Self::JournalReadOnly
+                | Self::DiskFull
+                | Self::JournalFault
+        )
     }
 
     /// Whether it tells of something that is over, and so goes by itself after a while.

@@ -4,6 +4,7 @@
 //! the file was there before the device), when it has not changed for a while. The answer is written before the file is moved, so a
 //! device that dies between finds the file again, and the answer in its journal.
 
+mod archive;
 mod batch;
 mod hand_back;
 mod look;

@@ -7,7 +7,6 @@
 
 mod disk;
 mod kill;
-#[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../store/sample.rs"]
 mod sample;
 

@@ -11,7 +11,9 @@ use std::fs;
 fn a_new_model_answers_without_a_restart_and_the_last_good_one_returns_by_word_or_by_itself() -> Result<()> {
     let Some(mut place) = Place::start()? else { return Ok(()) };
     let first = version_of(&place)?;
-    in_time("the first model is good", || place.serves_folder("the start").is_ok() && role_of(&place, &first) == "active")?;
+    in_time("the first model is good", || {
+        place.serves_folder("the start").is_ok() && role_of(&place, &first) == "active"
+    })?;
 
     // A newer one, on trial until it has answered three images.
     let newer = put_in(&place, "9.1.0", &[])?;
@@ -45,7 +47,10 @@ fn a_new_model_answers_without_a_restart_and_the_last_good_one_returns_by_word_o
     let visitor = place.log_in()?;
     place.serves_page(&visitor)?;
     let rolled_back = place.audited("bundle_rolled_back")?;
-    ensure!(rolled_back.len() == 2 && rolled_back[1]["version"] == first.as_str(), "both are written down: {rolled_back:?}");
+    ensure!(
+        rolled_back.len() == 2 && rolled_back[1]["version"] == first.as_str(),
+        "both are written down: {rolled_back:?}"
+    );
     place.end()
 }
 

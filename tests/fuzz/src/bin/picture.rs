@@ -1,10 +1,38 @@
-//! The readers of PNG, JPEG and DICOM files.
+//! The door of images: the readers of PNG, JPEG and DICOM files, and of zip files of them.
 #![no_main]
 
+#[path = "../../../../firmware/device/src/source/folder/archive.rs"]
+mod archive;
+
+use archive::{Archive, MAX_MEMBERS};
 use libfuzzer_sys::fuzz_target;
 use remedis_imaging::{Channels, Depth, MAX_MEMORY, decode, decode_within};
+use std::io::Cursor;
+
+/// The largest image of a zip file; a small one, so that files that tell of more are met.
+const MAX_BYTES: u64 = 1 << 16;
 
 fuzz_target!(|data: &[u8]| {
+    match Archive::<Cursor<&[u8]>>::is_meant_by(data) {
+        true => images_of_a_zip(data),
+        false => image(data),
+    }
+});
+
+fn images_of_a_zip(data: &[u8]) {
+    let Ok(mut archive) = Archive::open(Cursor::new(data), MAX_BYTES) else { return };
+    let n_members = archive.names().len();
+    assert!((1..=MAX_MEMBERS).contains(&n_members));
+    for index in 0..n_members {
+        if let Ok(bytes) = archive.unpack(index) {
+            assert!(bytes.len() as u64 <= MAX_BYTES);
+            image(&bytes);
+        }
+    }
+    assert!(archive.unpack(n_members).is_err());
+}
+
+fn image(data: &[u8]) {
     // One picture at either depth.
     let [shallow, deep] = [Depth::Eight, Depth::Sixteen].map(|depth| decode(data, depth).ok());
     assert_eq!(shallow.is_some(), deep.is_some());
@@ -18,4 +46,4 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(image.samples.len(), image.width as usize * image.height as usize * samples);
         assert_eq!(image.samples.depth(), depth);
     }
-});
+}

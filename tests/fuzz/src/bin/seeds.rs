@@ -7,7 +7,7 @@ fn main() {
     write(&Path::new(&folder).join("plan"), remedis_fuzz::seeds::plans());
     write(&Path::new(&folder).join("onnx"), remedis_fuzz::seeds::onnx());
     write(&Path::new(&folder).join("bundle"), remedis_fuzz::seeds::bundles());
-    write(&Path::new(&folder).join("picture"), remedis_fuzz::seeds::pictures());
+    write(&Path::new(&folder).join("picture"), remedis_fuzz::seeds::pictures().chain(remedis_fuzz::seeds::zips()));
     write(&Path::new(&folder).join("shard"), remedis_fuzz::seeds::shards());
     write(&Path::new(&folder).join("weights"), remedis_fuzz::seeds::weights());
     write(&Path::new(&folder).join("link"), remedis_fuzz::seeds::sessions());

@@ -1,5 +1,6 @@
 //! The images of one file: one, or as many as a zip file holds.
 
+use super::archive::Archive;
 use super::hand_back::{Identity, Outcome, Told};
 use crate::pipeline::judge::hexadecimal;
 use remedis_settings::FolderConfig;
@@ -9,15 +10,10 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-/// Images that a zip file may hold.
-const MAX_MEMBERS: usize = 10_000;
-/// All images of a zip file together may take this many times what a file may.
-const MAX_EXPANSION: u64 = 16;
 
 /// One image and what it is asked as.
 pub(super) struct Member {
@@ -45,15 +41,8 @@ pub(super) struct Batch {
 
 enum Images {
     One(Option<Vec<u8>>),
-    Zip {
-        archive: Box<Archive>,
-        /// Larger images are not unpacked.
-        max_bytes: u64,
-    },
+    Zip(Box<Archive<BufReader<File>>>),
 }
-
-/// Read from its file again for each image: it may be as large as the images that wait.
-type Archive = zip::ZipArchive<BufReader<File>>;
 
 /// Why a file is not taken.
 pub(super) enum ReadFault {
@@ -79,7 +68,7 @@ impl Batch {
     /// Reads the file `name` of the folder.
     pub(super) fn read(config: &FolderConfig, name: &OsStr) -> Result<Self, ReadFault> {
         let refuse = |reason: String| ReadFault::Refused { reason };
-        let mut file = open(&config.path.join(name))?;
+        let file = open(&config.path.join(name))?;
         let identity = Identity::of(&file.metadata()?);
         let mut bytes = Vec::new();
         (&file).take(config.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -87,21 +76,15 @@ impl Batch {
             return Err(refuse(format!("the file is larger than {} bytes", config.max_file_bytes)));
         }
         let of_file = Sha256::new_with_prefix(name.as_bytes()).chain_update([0]).chain_update(Sha256::digest(&bytes));
-        if !bytes.starts_with(b"PK\x03\x04") {
+        if !Archive::<File>::is_meant_by(&bytes) {
             let mut batch = Self::new(name.to_owned(), Some(identity), Images::One(Some(bytes)));
             batch.expect(&of_file.finalize(), None);
             return Ok(batch);
         }
-        check_directory(&bytes).map_err(refuse)?;
         drop(bytes);
-        file.rewind()?;
-        let archive = Archive::new(BufReader::new(file));
-        let archive = archive.map_err(|cause| refuse(format!("no readable zip: {cause}")))?;
-        check_sizes(&archive, config).map_err(refuse)?;
-        // A name that is no text is no reason to leave the image unanswered.
-        let members: Vec<String> =
-            archive.file_names().map(|name| name.map_or_else(|_| String::new(), |name| name.into_owned())).collect();
-        let images = Images::Zip { archive: Box::new(archive), max_bytes: config.max_file_bytes };
+        let archive = Archive::open(BufReader::new(file), config.max_file_bytes).map_err(refuse)?;
+        let members = archive.names();
+        let images = Images::Zip(Box::new(archive));
         let mut batch = Self::new(name.to_owned(), Some(identity), images);
         for (index, member) in members.into_iter().enumerate() {
             let of_member = of_file.clone().chain_update((index as u64).to_le_bytes());
@@ -160,7 +143,7 @@ impl Batch {
     fn unpack(&mut self, index: usize) -> Result<Vec<u8>, String> {
         match &mut self.images {
             Images::One(bytes) => Ok(bytes.take().unwrap_or_default()),
-            Images::Zip { archive, max_bytes } => unpack(archive, index, *max_bytes),
+            Images::Zip(archive) => archive.unpack(index),
         }
     }
 
@@ -206,52 +189,9 @@ fn open(path: &Path) -> Result<File, ReadFault> {
     }
 }
 
-/// Refuses a zip file of too many files before memory is taken for their list. A reader may go by any of the ends of a list that
-/// stand in the last 64 KiB, and by a second one where the first has no room for what it counts (zip64).
-fn check_directory(bytes: &[u8]) -> Result<(), String> {
-    const END: &[u8] = b"PK\x05\x06";
-    const END_BYTES: usize = 22;
-    let tail = &bytes[bytes.len().saturating_sub(END_BYTES + usize::from(u16::MAX))..];
-    let is_too_long = |end: &[u8]| {
-        let count = usize::from(u16::from_le_bytes([end[10], end[11]]));
-        end.starts_with(END) && (count > MAX_MEMBERS || end[12..20].chunks(4).any(|place| place == [0xff; 4]))
-    };
-    match tail.windows(END_BYTES).any(is_too_long) {
-        true => Err(format!("the zip file lists more than {MAX_MEMBERS} files, or says that it is larger than 4 GiB")),
-        false => Ok(()),
-    }
-}
-
-/// Sizes as the zip file tells them; what it really holds is bounded again when it is unpacked.
-fn check_sizes(zip: &Archive, config: &FolderConfig) -> Result<(), String> {
-    if zip.is_empty() || zip.len() > MAX_MEMBERS {
-        return Err(format!("the zip file holds {} files, expected 1 to {MAX_MEMBERS}", zip.len()));
-    }
-    let most = u128::from(config.max_file_bytes) * u128::from(MAX_EXPANSION);
-    match zip.decompressed_size() {
-        Some(size) if size <= most => Ok(()),
-        Some(size) => Err(format!("the zip file holds {size} bytes, at most {most} are taken")),
-        None => Err("the zip file does not tell how much it holds".into()),
-    }
-}
-
-fn unpack(zip: &mut Archive, index: usize, max_bytes: u64) -> Result<Vec<u8>, String> {
-    let describe = |cause: &dyn std::fmt::Display| format!("file {} of the zip cannot be unpacked: {cause}", index + 1);
-    let file = zip.by_index(index).map_err(|cause| describe(&cause))?;
-    let size = file.size();
-    if size > max_bytes {
-        return Err(describe(&format!("it is larger than {max_bytes} bytes")));
-    }
-    let mut bytes = Vec::new();
-    file.take(size.saturating_add(1)).read_to_end(&mut bytes).map_err(|cause| describe(&cause))?;
-    if bytes.len() as u64 != size {
-        return Err(describe(&format!("it says that it holds {size} bytes and does not")));
-    }
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::archive::MAX_MEMBERS;
     use super::*;
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     use std::fs;
