@@ -199,4 +199,65 @@ mod tests {
         std::fs::write(&path, "hot").unwrap();
         assert_eq!(temperature(&path), None);
     }
+
+    #[test]
+    fn more_answers_than_one_look_can_remove_go_with_the_next_looks() {
+        const N: u64 = 2_300;
+        let folder = tempfile::tempdir().unwrap();
+        let journal = JournalConfig {
+            answers: folder.path().join("answers.sqlite"),
+            audit: folder.path().join("audit.log"),
+            max_age_days: 1,
+            max_megabytes: 0,
+        };
+        let (ledger, _) = Ledger::open(&journal).unwrap();
+        let old = unix_ms() - 10 * 24 * 3_600_000;
+        for number in 0..N {
+            ledger.append(&answer(number, old)).unwrap();
+        }
+        // Young ones tell that it is the old ones' time that is right.
+        ledger.append(&answer(N, unix_ms())).unwrap();
+        let (board, stop) = (Arc::new(Board::default()), Arc::new(Stop::default()));
+        board.change(|state| (state.n_answers, state.is_clock_trusted) = (N + 1, true));
+        let (ledger, log) = (Arc::new(ledger), Log::to(false, std::io::sink()));
+        let (pulses, health) = (Pulses::default(), HealthConfig::default());
+        let watch = Watch { pulses, board: Arc::clone(&board), ledger: Arc::clone(&ledger), health, journal, log };
+        std::thread::scope(|scope| {
+            let watching = Arc::clone(&stop);
+            scope.spawn(move || watch.run(&watching));
+            let mut seen = 0;
+            while board.look(|state| state.n_answers) > 1 {
+                let (_, number) = board.wait(seen, Duration::from_secs(30)).unwrap();
+                assert_ne!(number, seen, "the next look comes in time");
+                seen = number;
+            }
+            stop.set();
+        });
+        assert_eq!(ledger.read(remedis_store::Answers::count).unwrap(), 1);
+    }
+
+    fn answer(number: u64, unix_ms: u64) -> remedis_store::Answer {
+        use remedis_store::{Answer, ModelId, Trace, Verdict};
+        Answer {
+            source: "folder".into(),
+            request: None,
+            image_sha256: format!("{number:064x}"),
+            image_bytes: 1,
+            verdict: Verdict::Unreadable { reason: "none".into() },
+            probabilities: vec![],
+            model: ModelId { name: "m".into(), version: "1".into(), digest: "00".repeat(32) },
+            unix_ms,
+            is_clock_trusted: true,
+            boot: 1,
+            uptime_ms: up_ms(),
+            trace: Trace {
+                preprocessing: String::new(),
+                plan: String::new(),
+                gates: vec![],
+                timings_ms: vec![],
+                skipped_frames: 0,
+                link: None,
+            },
+        }
+    }
 }
