@@ -1,10 +1,10 @@
 //! A Linux framebuffer, written as a file: no mapping, no `unsafe`.
 
 use super::Canvas;
+use super::output::{Fault, Output};
 use embedded_graphics::prelude::{OriginDimensions, Size};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -110,21 +110,6 @@ impl Geometry {
     }
 }
 
-impl Geometry {
-    /// The rows of `after` that differ from `before`, in runs; all of them where nothing is known of what was there.
-    fn damaged(self, before: Option<&[u8]>, after: &[u8]) -> impl Iterator<Item = Range<usize>> {
-        let stride = self.stride as usize;
-        let is_damaged = |row: usize| {
-            let place = row * stride..(row + 1) * stride;
-            before.is_none_or(|before| before[place.clone()] != after[place])
-        };
-        let rows: Vec<usize> = (0..self.size.height as usize).filter(|&row| is_damaged(row)).collect();
-        let runs: Vec<Range<usize>> =
-            rows.chunk_by(|row, next| row + 1 == *next).map(|run| run[0]..run[0] + run.len()).collect();
-        runs.into_iter()
-    }
-}
-
 /// An open framebuffer.
 #[derive(Debug)]
 pub struct Framebuffer {
@@ -158,20 +143,48 @@ impl Framebuffer {
     /// # Errors
     /// When the device does not take it.
     pub fn put(self, before: Option<&Canvas>, page: &Canvas) -> Result<(), FramebufferError> {
-        let bytes = self.geometry.encode(page);
-        let before = before.filter(|before| before.size() == page.size()).map(|before| self.geometry.encode(before));
-        let written = self.geometry.damaged(before.as_deref(), &bytes).try_for_each(|rows| {
-            let place = rows.start * self.geometry.stride as usize..rows.end * self.geometry.stride as usize;
-            self.file.write_all_at(&bytes[place.clone()], place.start as u64)
+        let (bytes, stride) = (self.geometry.encode(page), self.geometry.stride as usize);
+        let written = page.damage(before).try_for_each(|area| {
+            let start = area.top_left.y.cast_unsigned() as usize * stride;
+            self.file.write_all_at(&bytes[start..start + area.size.height as usize * stride], start as u64)
         });
         written.map_err(|source| FramebufferError::Io { path: self.path, source })
+    }
+}
+
+/// A panel that the kernel drives.
+pub(super) struct Panel {
+    path: PathBuf,
+    open: Option<Framebuffer>,
+}
+
+impl Panel {
+    /// The panel behind a device such as `/dev/fb0`.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, open: None }
+    }
+}
+
+impl Output for Panel {
+    fn name(&self) -> &'static str {
+        "framebuffer"
+    }
+
+    /// Asked anew each time: the display may have gone, or come back in another mode.
+    fn open(&mut self) -> Result<Size, Fault> {
+        Ok(self.open.insert(Framebuffer::open(&self.path)?).geometry().size)
+    }
+
+    fn put(&mut self, before: Option<&Canvas>, page: &Canvas) -> Result<(), Fault> {
+        let framebuffer = self.open.take().ok_or("it is not open")?;
+        Ok(framebuffer.put(before, page)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
+    use embedded_graphics::{pixelcolor::Rgb888, prelude::*, primitives::Rectangle};
 
     fn described(virtual_size: &str, bits: &str, stride: &str) -> Result<Geometry, FramebufferError> {
         let folder = tempfile::tempdir().unwrap();
@@ -196,15 +209,21 @@ mod tests {
 
     #[test]
     fn only_the_rows_that_differ_are_written() {
-        let geometry = Geometry { size: Size::new(1, 6), format: PixelFormat::Rgb565, stride: 2 };
-        let before = [0; 12];
-        let mut after = before;
-        for at in [2, 5, 11] {
-            after[at] = 9;
-        }
-        assert_eq!(geometry.damaged(Some(&before), &after).collect::<Vec<_>>(), [1..3, 5..6]);
-        assert_eq!(geometry.damaged(None, &after).flatten().count(), 6);
-        assert_eq!(geometry.damaged(Some(&after), &after).count(), 0);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fb0");
+        let geometry = Geometry { size: Size::new(1, 4), format: PixelFormat::Rgb565, stride: 2 };
+        let written = |before: Option<&Canvas>, page: &Canvas| {
+            fs::write(&path, [7; 8]).unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            Framebuffer { path: path.clone(), file, geometry }.put(before, page).unwrap();
+            fs::read(&path).unwrap()
+        };
+        let before = Canvas::new(geometry.size);
+        let mut after = before.clone();
+        after.fill_solid(&Rectangle::new(Point::new(0, 1), Size::new(1, 2)), Rgb888::WHITE).unwrap();
+        assert_eq!(written(Some(&before), &after), [7, 7, 255, 255, 255, 255, 7, 7]);
+        assert_eq!(written(Some(&after), &after), [7; 8]);
+        assert_eq!(written(None, &after), [0, 0, 255, 255, 255, 255, 0, 0]);
     }
 
     #[test]
