@@ -84,7 +84,8 @@ impl Screen {
     }
 
     fn put(&mut self, state: &State) -> Result<(), String> {
-        let show = |shown: &mut Shown| shown.show(|size| self.pages.draw(state, up_ms(), size)).err();
+        let now_ms = up_ms();
+        let show = |shown: &mut Shown| shown.show(now_ms, |size| self.pages.draw(state, now_ms, size)).err();
         // One that is lost does not keep the page from the others.
         let faults: Vec<String> = self.outputs.iter_mut().filter_map(show).collect();
         if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }

@@ -53,7 +53,8 @@ pub enum FramebufferError {
 }
 
 impl Geometry {
-    /// Reads `virtual_size`, `bits_per_pixel` and `stride` in a folder such as `/sys/class/graphics/fb0`.
+    /// Reads `virtual_size`, `bits_per_pixel` and `stride` in a folder such as `/sys/class/graphics/fb0`, and what its `mode` or the
+    /// first of its `modes` shows of it.
     ///
     /// # Errors
     /// When they are missing, or describe anything but 16 or 32 bits a pixel.
@@ -65,8 +66,7 @@ impl Geometry {
         };
         let bad = |what, found: &str, expected| FramebufferError::Geometry { what, found: found.into(), expected };
         let (virtual_size, bits, stride) = (text("virtual_size")?, text("bits_per_pixel")?, text("stride")?);
-        let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=16_384).contains(side));
-        let size = virtual_size
+        let whole = virtual_size
             .split_once(',')
             .and_then(|(width, height)| Some(Size::new(side(width)?, side(height)?)))
             .ok_or_else(|| bad("virtual_size", &virtual_size, "width,height of at most 16384 pixels each"))?;
@@ -78,9 +78,9 @@ impl Geometry {
         let stride = stride
             .parse()
             .ok()
-            .filter(|stride| (size.width * bytes..=1 << 20).contains(stride))
+            .filter(|stride| (whole.width * bytes..=1 << 20).contains(stride))
             .ok_or_else(|| bad("stride", &stride, "at least one row of pixels in bytes"))?;
-        Ok(Self { size, format, stride })
+        Ok(Self { size: visible(folder, whole), format, stride })
     }
 
     /// `canvas` as the framebuffer stores it; the bytes between rows are zero.
@@ -108,6 +108,29 @@ impl Geometry {
         }
         bytes
     }
+}
+
+/// In pixels.
+fn side(text: &str) -> Option<u32> {
+    text.trim().parse().ok().filter(|side| (1..=16_384).contains(side))
+}
+
+/// What is seen of a framebuffer of `whole` size, from its first row on: a driver with two buffers counts both as one, below each
+/// other.
+fn visible(folder: &Path, whole: Size) -> Size {
+    // Many drivers leave `mode` empty, and have one line in `modes`.
+    let seen = ["mode", "modes"].into_iter().find_map(|name| {
+        let modes = fs::read_to_string(folder.join(name)).ok()?;
+        mode_size(modes.lines().next()?)
+    });
+    seen.map_or(whole, |seen| seen.component_min(whole))
+}
+
+/// The size in pixels of a mode such as `U:800x480p-60`.
+fn mode_size(mode: &str) -> Option<Size> {
+    let (width, rest) = mode.split_once(':')?.1.split_once('x')?;
+    let height = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some(Size::new(side(width)?, side(height)?))
 }
 
 /// An open framebuffer.
@@ -186,18 +209,40 @@ mod tests {
     use super::*;
     use embedded_graphics::{pixelcolor::Rgb888, prelude::*, primitives::Rectangle};
 
-    fn described(virtual_size: &str, bits: &str, stride: &str) -> Result<Geometry, FramebufferError> {
+    fn read(files: &[(&str, &str)]) -> Result<Geometry, FramebufferError> {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("virtual_size", virtual_size), ("bits_per_pixel", bits), ("stride", stride)] {
-            fs::write(folder.path().join(name), format!("{text}\n")).unwrap();
+        for (name, text) in files {
+            // As the kernel does it, an empty one has no line at all.
+            let end = if text.is_empty() { "" } else { "\n" };
+            fs::write(folder.path().join(name), format!("{text}{end}")).unwrap();
         }
         Geometry::read(folder.path())
+    }
+
+    fn described(virtual_size: &str, bits: &str, stride: &str) -> Result<Geometry, FramebufferError> {
+        read(&[("virtual_size", virtual_size), ("bits_per_pixel", bits), ("stride", stride)])
     }
 
     #[test]
     fn the_kernels_description_is_understood() {
         let expected = Geometry { size: Size::new(800, 480), format: PixelFormat::Rgb565, stride: 1664 };
         assert_eq!(described("800,480", "16", "1664").unwrap(), expected);
+    }
+
+    #[test]
+    fn of_two_buffers_the_one_that_is_seen_is_drawn_on() {
+        let size = |modes: &[(&str, &str)]| {
+            let described = [("virtual_size", "800,960"), ("bits_per_pixel", "32"), ("stride", "3200")];
+            read(&[&described, modes].concat()).unwrap().size
+        };
+        let (seen, whole) = (Size::new(800, 480), Size::new(800, 960));
+        assert_eq!(size(&[("mode", "U:800x480p-60")]), seen);
+        assert_eq!(size(&[("mode", ""), ("modes", "U:800x480p-0")]), seen);
+        assert_eq!(size(&[("mode", "U:800x480p-60"), ("modes", "U:640x400p-60\nU:800x480p-60")]), seen);
+        assert_eq!(size(&[("mode", "D:1024x480i-50")]), seen);
+        assert_eq!(size(&[("mode", ""), ("modes", "")]), whole);
+        assert_eq!(size(&[("mode", "800x480"), ("modes", "U:0x480p-60")]), whole);
+        assert_eq!(size(&[]), whole);
     }
 
     #[test]

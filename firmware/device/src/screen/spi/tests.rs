@@ -248,7 +248,7 @@ fn page(page: Page, size: Size) -> Canvas {
 fn rgb565_of_png(page: &Canvas) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("screen.png");
-    Shown::nothing(PngFile { path: path.clone(), size: page.size() }).show(|_| page.clone()).unwrap();
+    Shown::nothing(PngFile { path: path.clone(), size: page.size() }).show(0, |_| page.clone()).unwrap();
     let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
     let picture = image::load(file, image::ImageFormat::Png).unwrap().into_rgb8();
     picture.pixels().flat_map(|&image::Rgb([r, g, b])| Rgb565::from(Rgb888::new(r, g, b)).to_be_bytes()).collect()
@@ -270,7 +270,7 @@ fn a_panel_shows_what_the_png_file_shows_however_it_is_turned() {
         let mut shown = panel(&settings, &cable);
         for name in [Page::Live, Page::Status] {
             let page = page(name, Size::new(size.0, size.1));
-            shown.show(|_| page.clone()).unwrap();
+            shown.show(0, |_| page.clone()).unwrap();
             assert!(cable.glass().seen(&settings) == rgb565_of_png(&page), "{controller:?} {rotation} {name:?}");
         }
     }
@@ -281,9 +281,9 @@ fn controllers_without_16_bits_on_spi_are_sent_18() {
     let controller = Controller::Ili9488;
     let (cable, settings) = (Cable::to(controller), settings(controller, (480, 320), 90));
     let page = page(Page::Status, Size::new(480, 320));
-    panel(&settings, &cable).show(|_| page.clone()).unwrap();
+    panel(&settings, &cable).show(0, |_| page.clone()).unwrap();
     // Six bits of each colour, to the left of a byte.
-    let six = |&full: &u8| ((u32::from(full) * 63 + 127) / 255 << 2) as u8;
+    let six = |&full: &u8| (((u32::from(full) * 63 + 127) / 255) << 2) as u8;
     assert!(cable.glass().seen(&settings) == page.pixels().iter().map(six).collect::<Vec<_>>());
 }
 
@@ -295,16 +295,16 @@ fn only_what_changed_is_sent() {
     let mut second = first.clone();
     second.fill_solid(&Rectangle::new(Point::new(300, 7), Size::new(4, 2)), Rgb888::GREEN).unwrap();
     second.fill_solid(&Rectangle::new(Point::new(0, 200), Size::new(1, 1)), Rgb888::GREEN).unwrap();
-    shown.show(|_| first).unwrap();
+    shown.show(0, |_| first).unwrap();
     (cable.glass().written_rows, cable.glass().n_bytes) = (BTreeSet::new(), 0);
 
-    shown.show(|_| second.clone()).unwrap();
+    shown.show(0, |_| second.clone()).unwrap();
     assert_eq!(cable.glass().written_rows, BTreeSet::from([7, 8, 200]));
     // Two windows of eleven bytes, and nine pixels.
     assert_eq!(cable.glass().n_bytes, 2 * 11 + 2 * 9);
     assert!(cable.glass().seen(&settings) == rgb565_of_png(&second));
 
-    shown.show(|_| second).unwrap();
+    shown.show(0, |_| second).unwrap();
     assert_eq!(cable.glass().n_bytes, 2 * 11 + 2 * 9);
 }
 
@@ -313,7 +313,7 @@ fn a_panel_is_dark_until_its_first_page_is_there() {
     let (cable, settings) = (Cable::to(Controller::Ili9341), settings(Controller::Ili9341, (320, 240), 90));
     let draws = cable.clone();
     panel(&settings, &cable)
-        .show(|size| {
+        .show(0, |size| {
             assert!(!draws.glass().is_lit);
             page(Page::Live, size)
         })
@@ -326,7 +326,7 @@ fn a_panel_without_a_reset_line_is_reset_by_a_command() {
     let mut settings = settings(Controller::Ili9341, (320, 240), 90);
     settings.reset = None;
     let cable = Cable::to(Controller::Ili9341);
-    panel(&settings, &cable).show(|size| page(Page::Live, size)).unwrap();
+    panel(&settings, &cable).show(0, |size| page(Page::Live, size)).unwrap();
     assert_eq!(cable.glass().n_resets, 1);
 }
 
