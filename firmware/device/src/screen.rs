@@ -1,16 +1,19 @@
-//! Puts the page on a PNG file and a framebuffer, in a thread of its own: the newest page wins, a slow or lost display holds nothing
-//! up.
+//! Puts the page on a PNG file, a framebuffer and a panel on SPI, in a thread of its own: the newest page wins, a slow or lost display
+//! holds nothing up.
 
 mod canvas;
 mod framebuffer;
 mod keys;
+mod output;
 mod pages;
 mod png;
+mod spi;
 
 pub use canvas::Canvas;
 pub use framebuffer::{Framebuffer, FramebufferError, Geometry, PixelFormat};
 pub use keys::listen;
 pub use pages::Pages;
+pub use spi::SpiError;
 
 use crate::board::{Board, State};
 use crate::ledger::Ledger;
@@ -18,10 +21,9 @@ use crate::log::{Log, Note};
 use crate::operation::alarm::Alarm;
 use crate::operation::clock::up_ms;
 use crate::operation::pulse::Pulse;
-use crate::pipeline::judge::chain;
 use embedded_graphics::prelude::Size;
+use output::Shown;
 use remedis_settings::ScreenConfig;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,14 +32,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The screen and what it shows.
 pub struct Screen {
-    config: ScreenConfig,
     board: Arc<Board>,
     pages: Pages,
+    outputs: Vec<Shown>,
     log: Log,
     is_well: bool,
-    /// What the PNG file and the panel show now.
-    on_png: Option<Canvas>,
-    on_panel: Option<Canvas>,
 }
 
 impl Screen {
@@ -50,7 +49,7 @@ impl Screen {
         log: Log,
     ) -> Self {
         let pages = Pages::new(config.language, stale_after_ms, ledger);
-        Self { config, board, pages, log, is_well: true, on_png: None, on_panel: None }
+        Self { board, pages, outputs: outputs(config), log, is_well: true }
     }
 
     /// Draws until the board is closed.
@@ -85,30 +84,18 @@ impl Screen {
     }
 
     fn put(&mut self, state: &State) -> Result<(), String> {
-        let png = self.config.png.clone().map_or(Ok(()), |path| self.put_png(&path, state));
-        let panel = self.config.framebuffer.clone().map_or(Ok(()), |path| self.put_panel(&path, state));
-        png.and(panel)
+        let now_ms = up_ms();
+        let show = |shown: &mut Shown| shown.show(now_ms, |size| self.pages.draw(state, now_ms, size)).err();
+        // One that is lost does not keep the page from the others.
+        let faults: Vec<String> = self.outputs.iter_mut().filter_map(show).collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
     }
+}
 
-    fn put_png(&mut self, path: &Path, state: &State) -> Result<(), String> {
-        let page = self.pages.draw(state, up_ms(), Size::new(self.config.width, self.config.height));
-        if self.on_png.as_ref() != Some(&page) {
-            self.on_png = None;
-            png::replace(path, &page).map_err(|cause| format!("png: {}", chain(&cause)))?;
-            self.on_png = Some(page);
-        }
-        Ok(())
-    }
-
-    fn put_panel(&mut self, path: &Path, state: &State) -> Result<(), String> {
-        // Asked anew each time: the display may have gone, or come back in another mode.
-        let panel = Framebuffer::open(path).map_err(|cause| format!("framebuffer: {}", chain(&cause)))?;
-        let page = self.pages.draw(state, up_ms(), panel.geometry().size);
-        let before = self.on_panel.take();
-        if before.as_ref() != Some(&page) {
-            panel.put(before.as_ref(), &page).map_err(|cause| format!("framebuffer: {}", chain(&cause)))?;
-        }
-        self.on_panel = Some(page);
-        Ok(())
-    }
+fn outputs(config: ScreenConfig) -> Vec<Shown> {
+    let size = Size::new(config.width, config.height);
+    let png = config.png.map(|path| Shown::nothing(png::PngFile { path, size }));
+    let framebuffer = config.framebuffer.map(|path| Shown::nothing(framebuffer::Panel::new(path)));
+    let spi = config.spi.map(|settings| Shown::nothing(spi::SpiPanel::new(settings, spi::open)));
+    [png, framebuffer, spi].into_iter().flatten().collect()
 }

@@ -46,11 +46,11 @@ impl Explain {
         }
     }
 
-    /// The settings of a section.
+    /// The settings of a section; `name` has the sections around it.
     pub(crate) fn within(&mut self, name: &'static str, explain: impl FnOnce(&mut Self)) {
-        self.section = Some(name);
+        let around = self.section.replace(name);
         explain(self);
-        self.section = None;
+        self.section = around;
     }
 
     pub(crate) fn value(&mut self, name: &str, value: impl ToString, meaning: impl Into<String>) {

@@ -7,7 +7,7 @@ mod source;
 
 pub use explain::Line;
 pub use operation::{HealthConfig, JournalConfig, ModelsConfig};
-pub use output::{Language, Page, ScreenConfig, WebConfig};
+pub use output::{Controller, Language, Page, ScreenConfig, SpiConfig, WebConfig};
 pub use source::{FolderConfig, LinkConfig, OpenMvConfig};
 
 use explain::Explain;

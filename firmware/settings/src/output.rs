@@ -1,5 +1,9 @@
 //! Where people look.
 
+mod spi;
+
+pub use spi::{Controller, SpiConfig};
+
 use crate::explain::Explain;
 use crate::{ConfigError, value};
 use serde::Deserialize;
@@ -56,6 +60,8 @@ pub struct ScreenConfig {
     /// What the pages are written in: english or german.
     #[serde(default)]
     pub language: Language,
+    /// A panel on SPI that the kernel does not drive.
+    pub spi: Option<SpiConfig>,
 }
 
 /// The local web page.
@@ -96,11 +102,12 @@ impl ScreenConfig {
         if !(240..=4096).contains(&self.height) {
             return value("screen.height", self.height, "240 to 4096");
         }
-        Ok(())
+        self.spi.as_ref().map_or(Ok(()), SpiConfig::check)
     }
 
     pub(crate) fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        self.png.iter_mut().chain(&mut self.framebuffer).chain(&mut self.input)
+        let spi = self.spi.iter_mut().flat_map(SpiConfig::paths);
+        self.png.iter_mut().chain(&mut self.framebuffer).chain(&mut self.input).chain(spi)
     }
 
     pub(crate) fn explain(&self, lines: &mut Explain) {
@@ -110,6 +117,7 @@ impl ScreenConfig {
         lines.optional_path("input", self.input.as_deref(), "keys or touch that turn pages");
         lines.value("page", self.page.name(), "the page at the beginning");
         lines.value("language", self.language.name(), "of the pages");
+        lines.section("screen.spi", self.spi.as_ref(), "no panel on SPI", SpiConfig::explain);
     }
 }
 

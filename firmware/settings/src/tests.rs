@@ -2,6 +2,13 @@ use super::*;
 
 const EXAMPLE: &str = include_str!("../../device/example.toml");
 
+/// The example with every setting that it has commented out.
+fn whole_example() -> String {
+    let is_setting = |line: &str| line.starts_with('[') || line.split(' ').nth(1) == Some("=");
+    let line = |line: &'static str| line.strip_prefix("# ").filter(|bare| is_setting(bare)).unwrap_or(line);
+    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn the_example_is_valid_and_has_every_section() {
     let config = Config::parse(EXAMPLE).unwrap();
@@ -11,10 +18,11 @@ fn the_example_is_valid_and_has_every_section() {
 
 #[test]
 fn every_setting_of_the_example_is_explained() {
+    let example = whole_example();
     let explained: Vec<String> =
-        Config::parse(EXAMPLE).unwrap().explain().into_iter().map(|line| line.setting).collect();
+        Config::parse(&example).unwrap().explain().into_iter().map(|line| line.setting).collect();
     let mut section = String::new();
-    for line in EXAMPLE.lines().map(|line| line.trim_start_matches("# ")) {
+    for line in example.lines() {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             section = format!("{name}.");
         }
@@ -40,6 +48,30 @@ fn an_impossible_value_is_refused_with_the_range() {
 }
 
 #[test]
+fn a_panel_fits_its_controller() {
+    let with = |from: &str, to: &str| Config::parse(&whole_example().replace(from, to)).map(drop);
+    let refused = |from: &str, to: &str| with(from, to).unwrap_err().to_string();
+    with("rotation = 90", "rotation = 270").unwrap();
+    with("controller = \"ili9341\"", "controller = \"ili9488\"").unwrap();
+    let error = refused("rotation = 90", "rotation = 0");
+    assert!(error.starts_with("screen.spi is 320 x 240 turned by 0 degrees, expected at most"), "{error}");
+    assert_eq!(refused("rotation = 90", "rotation = 45"), "screen.spi.rotation is 45, expected 0, 90, 180 or 270");
+    assert_eq!(refused("rotation = 90", "rotation = 360"), "screen.spi.rotation is 360, expected 0, 90, 180 or 270");
+    assert_eq!(refused("megahertz = 32", "megahertz = 0"), "screen.spi.megahertz is 0, expected 1 to 125");
+    assert_eq!(refused("height = 240", "height = 200"), "screen.spi.height is 200, expected 240 to 4096");
+    assert_eq!(refused("width = 320", "width = 240"), "screen.spi.width is 240, expected 320 to 4096");
+}
+
+#[test]
+fn a_panel_may_leave_out_what_is_usual() {
+    let panel = "[screen.spi]\ndevice = 's'\ncontroller = 'st7796'\nwidth = 320\nheight = 480\ndata_command = 9";
+    let parsed = Config::parse(&EXAMPLE.replace("# [screen.spi]", panel)).unwrap();
+    let spi = parsed.screen.unwrap().spi.unwrap();
+    assert_eq!((spi.rotation, spi.is_inverted, spi.is_bgr, spi.megahertz), (0, false, false, 32));
+    assert_eq!((spi.gpio_chip.as_path(), spi.reset, spi.backlight), (Path::new("/dev/gpiochip0"), None, None));
+}
+
+#[test]
 fn a_device_that_nothing_comes_to_is_refused() {
     let error = Config::parse("bundle = 'b'\ntrusted_keys = ['k']\n[journal]\nanswers = 'a'\naudit = 'b'").unwrap_err();
     assert!(matches!(error, ConfigError::NoSource), "{error}");
@@ -49,8 +81,9 @@ fn a_device_that_nothing_comes_to_is_refused() {
 fn relative_paths_start_at_the_file_and_absolute_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("device.toml");
-    std::fs::write(&file, EXAMPLE).unwrap();
+    std::fs::write(&file, whole_example()).unwrap();
     let config = Config::open(&file).unwrap();
     assert_eq!(config.bundle, folder.path().join("bundle.remedis"));
     assert_eq!(config.link.unwrap().port, Path::new("/dev/ttyUSB0"));
+    assert_eq!(config.screen.unwrap().spi.unwrap().device, Path::new("/dev/spidev0.0"));
 }

@@ -21,6 +21,22 @@ impl Canvas {
         &self.pixels
     }
 
+    /// The pixels of `area`, which lies within, row by row.
+    pub fn colours(&self, area: &Rectangle) -> impl Iterator<Item = Rgb888> {
+        let width = self.size.width as usize;
+        let left = area.top_left.x.cast_unsigned() as usize;
+        let columns = 3 * left..3 * (left + area.size.width as usize);
+        let rows = self.pixels.chunks_exact(3 * width);
+        let rows = rows.skip(area.top_left.y.cast_unsigned() as usize).take(area.size.height as usize);
+        rows.flat_map(move |row| row[columns.clone()].chunks_exact(3)).map(|rgb| Rgb888::new(rgb[0], rgb[1], rgb[2]))
+    }
+
+    /// Where this page differs from `before`; everywhere, where nothing is known of what was there.
+    pub fn damage<'a>(&'a self, before: Option<&'a Self>) -> impl Iterator<Item = Rectangle> + 'a {
+        let before = before.filter(|before| before.size == self.size).map_or(&[][..], |before| &before.pixels);
+        remedis_screen::damage(before, &self.pixels, self.size.width, 3)
+    }
+
     fn row(&mut self, y: u32, x: std::ops::Range<u32>) -> &mut [u8] {
         let start = y as usize * self.size.width as usize;
         &mut self.pixels[3 * (start + x.start as usize)..3 * (start + x.end as usize)]
@@ -53,5 +69,28 @@ impl DrawTarget for Canvas {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_of_an_area_come_row_by_row() {
+        let mut canvas = Canvas::new(Size::new(4, 3));
+        let area = Rectangle::new(Point::new(1, 1), Size::new(2, 2));
+        let colours = [1, 2, 3, 4].map(|grey| Rgb888::new(grey, 0, grey));
+        canvas.fill_contiguous(&area, colours).unwrap();
+        assert_eq!(canvas.colours(&area).collect::<Vec<_>>(), colours);
+        assert_eq!(canvas.damage(Some(&Canvas::new(Size::new(4, 3)))).collect::<Vec<_>>(), [area]);
+    }
+
+    #[test]
+    fn a_page_of_another_shape_differs_everywhere() {
+        let canvas = Canvas::new(Size::new(4, 3));
+        let everywhere = [canvas.bounding_box()];
+        assert_eq!(canvas.damage(Some(&Canvas::new(Size::new(3, 4)))).collect::<Vec<_>>(), everywhere);
+        assert_eq!(canvas.damage(None).collect::<Vec<_>>(), everywhere);
     }
 }

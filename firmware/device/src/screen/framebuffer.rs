@@ -1,10 +1,10 @@
 //! A Linux framebuffer, written as a file: no mapping, no `unsafe`.
 
 use super::Canvas;
+use super::output::{Fault, Output};
 use embedded_graphics::prelude::{OriginDimensions, Size};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,8 @@ pub enum FramebufferError {
 }
 
 impl Geometry {
-    /// Reads `virtual_size`, `bits_per_pixel` and `stride` in a folder such as `/sys/class/graphics/fb0`.
+    /// Reads `virtual_size`, `bits_per_pixel` and `stride` in a folder such as `/sys/class/graphics/fb0`, and what its `mode` or the
+    /// first of its `modes` shows of it.
     ///
     /// # Errors
     /// When they are missing, or describe anything but 16 or 32 bits a pixel.
@@ -65,8 +66,7 @@ impl Geometry {
         };
         let bad = |what, found: &str, expected| FramebufferError::Geometry { what, found: found.into(), expected };
         let (virtual_size, bits, stride) = (text("virtual_size")?, text("bits_per_pixel")?, text("stride")?);
-        let side = |text: &str| text.trim().parse().ok().filter(|side| (1..=16_384).contains(side));
-        let size = virtual_size
+        let whole = virtual_size
             .split_once(',')
             .and_then(|(width, height)| Some(Size::new(side(width)?, side(height)?)))
             .ok_or_else(|| bad("virtual_size", &virtual_size, "width,height of at most 16384 pixels each"))?;
@@ -78,9 +78,9 @@ impl Geometry {
         let stride = stride
             .parse()
             .ok()
-            .filter(|stride| (size.width * bytes..=1 << 20).contains(stride))
+            .filter(|stride| (whole.width * bytes..=1 << 20).contains(stride))
             .ok_or_else(|| bad("stride", &stride, "at least one row of pixels in bytes"))?;
-        Ok(Self { size, format, stride })
+        Ok(Self { size: visible(folder, whole), format, stride })
     }
 
     /// `canvas` as the framebuffer stores it; the bytes between rows are zero.
@@ -110,19 +110,27 @@ impl Geometry {
     }
 }
 
-impl Geometry {
-    /// The rows of `after` that differ from `before`, in runs; all of them where nothing is known of what was there.
-    fn damaged(self, before: Option<&[u8]>, after: &[u8]) -> impl Iterator<Item = Range<usize>> {
-        let stride = self.stride as usize;
-        let is_damaged = |row: usize| {
-            let place = row * stride..(row + 1) * stride;
-            before.is_none_or(|before| before[place.clone()] != after[place])
-        };
-        let rows: Vec<usize> = (0..self.size.height as usize).filter(|&row| is_damaged(row)).collect();
-        let runs: Vec<Range<usize>> =
-            rows.chunk_by(|row, next| row + 1 == *next).map(|run| run[0]..run[0] + run.len()).collect();
-        runs.into_iter()
-    }
+/// In pixels.
+fn side(text: &str) -> Option<u32> {
+    text.trim().parse().ok().filter(|side| (1..=16_384).contains(side))
+}
+
+/// What is seen of a framebuffer of `whole` size, from its first row on: a driver with two buffers counts both as one, below each
+/// other.
+fn visible(folder: &Path, whole: Size) -> Size {
+    // Many drivers leave `mode` empty, and have one line in `modes`.
+    let seen = ["mode", "modes"].into_iter().find_map(|name| {
+        let modes = fs::read_to_string(folder.join(name)).ok()?;
+        mode_size(modes.lines().next()?)
+    });
+    seen.map_or(whole, |seen| seen.component_min(whole))
+}
+
+/// The size in pixels of a mode such as `U:800x480p-60`.
+fn mode_size(mode: &str) -> Option<Size> {
+    let (width, rest) = mode.split_once(':')?.1.split_once('x')?;
+    let height = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some(Size::new(side(width)?, side(height)?))
 }
 
 /// An open framebuffer.
@@ -158,33 +166,83 @@ impl Framebuffer {
     /// # Errors
     /// When the device does not take it.
     pub fn put(self, before: Option<&Canvas>, page: &Canvas) -> Result<(), FramebufferError> {
-        let bytes = self.geometry.encode(page);
-        let before = before.filter(|before| before.size() == page.size()).map(|before| self.geometry.encode(before));
-        let written = self.geometry.damaged(before.as_deref(), &bytes).try_for_each(|rows| {
-            let place = rows.start * self.geometry.stride as usize..rows.end * self.geometry.stride as usize;
-            self.file.write_all_at(&bytes[place.clone()], place.start as u64)
+        let (bytes, stride) = (self.geometry.encode(page), self.geometry.stride as usize);
+        let written = page.damage(before).try_for_each(|area| {
+            let start = area.top_left.y.cast_unsigned() as usize * stride;
+            self.file.write_all_at(&bytes[start..start + area.size.height as usize * stride], start as u64)
         });
         written.map_err(|source| FramebufferError::Io { path: self.path, source })
+    }
+}
+
+/// A panel that the kernel drives.
+pub(super) struct Panel {
+    path: PathBuf,
+    open: Option<Framebuffer>,
+}
+
+impl Panel {
+    /// The panel behind a device such as `/dev/fb0`.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, open: None }
+    }
+}
+
+impl Output for Panel {
+    fn name(&self) -> &'static str {
+        "framebuffer"
+    }
+
+    /// Asked anew each time: the display may have gone, or come back in another mode.
+    fn open(&mut self) -> Result<Size, Fault> {
+        Ok(self.open.insert(Framebuffer::open(&self.path)?).geometry().size)
+    }
+
+    fn put(&mut self, before: Option<&Canvas>, page: &Canvas) -> Result<(), Fault> {
+        let framebuffer = self.open.take().ok_or("it is not open")?;
+        Ok(framebuffer.put(before, page)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use embedded_graphics::{pixelcolor::Rgb888, prelude::*};
+    use embedded_graphics::{pixelcolor::Rgb888, prelude::*, primitives::Rectangle};
 
-    fn described(virtual_size: &str, bits: &str, stride: &str) -> Result<Geometry, FramebufferError> {
+    fn read(files: &[(&str, &str)]) -> Result<Geometry, FramebufferError> {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("virtual_size", virtual_size), ("bits_per_pixel", bits), ("stride", stride)] {
-            fs::write(folder.path().join(name), format!("{text}\n")).unwrap();
+        for (name, text) in files {
+            // As the kernel does it, an empty one has no line at all.
+            let end = if text.is_empty() { "" } else { "\n" };
+            fs::write(folder.path().join(name), format!("{text}{end}")).unwrap();
         }
         Geometry::read(folder.path())
+    }
+
+    fn described(virtual_size: &str, bits: &str, stride: &str) -> Result<Geometry, FramebufferError> {
+        read(&[("virtual_size", virtual_size), ("bits_per_pixel", bits), ("stride", stride)])
     }
 
     #[test]
     fn the_kernels_description_is_understood() {
         let expected = Geometry { size: Size::new(800, 480), format: PixelFormat::Rgb565, stride: 1664 };
         assert_eq!(described("800,480", "16", "1664").unwrap(), expected);
+    }
+
+    #[test]
+    fn of_two_buffers_the_one_that_is_seen_is_drawn_on() {
+        let size = |modes: &[(&str, &str)]| {
+            let described = [("virtual_size", "800,960"), ("bits_per_pixel", "32"), ("stride", "3200")];
+            read(&[&described, modes].concat()).unwrap().size
+        };
+        let (seen, whole) = (Size::new(800, 480), Size::new(800, 960));
+        assert_eq!(size(&[("mode", "U:800x480p-60")]), seen);
+        assert_eq!(size(&[("mode", ""), ("modes", "U:800x480p-0")]), seen);
+        assert_eq!(size(&[("mode", "U:800x480p-60"), ("modes", "U:640x400p-60\nU:800x480p-60")]), seen);
+        assert_eq!(size(&[("mode", "D:1024x480i-50")]), seen);
+        assert_eq!(size(&[("mode", ""), ("modes", "")]), whole);
+        assert_eq!(size(&[("mode", "800x480"), ("modes", "U:0x480p-60")]), whole);
+        assert_eq!(size(&[]), whole);
     }
 
     #[test]
@@ -196,15 +254,21 @@ mod tests {
 
     #[test]
     fn only_the_rows_that_differ_are_written() {
-        let geometry = Geometry { size: Size::new(1, 6), format: PixelFormat::Rgb565, stride: 2 };
-        let before = [0; 12];
-        let mut after = before;
-        for at in [2, 5, 11] {
-            after[at] = 9;
-        }
-        assert_eq!(geometry.damaged(Some(&before), &after).collect::<Vec<_>>(), [1..3, 5..6]);
-        assert_eq!(geometry.damaged(None, &after).flatten().count(), 6);
-        assert_eq!(geometry.damaged(Some(&after), &after).count(), 0);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fb0");
+        let geometry = Geometry { size: Size::new(1, 4), format: PixelFormat::Rgb565, stride: 2 };
+        let written = |before: Option<&Canvas>, page: &Canvas| {
+            fs::write(&path, [7; 8]).unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            Framebuffer { path: path.clone(), file, geometry }.put(before, page).unwrap();
+            fs::read(&path).unwrap()
+        };
+        let before = Canvas::new(geometry.size);
+        let mut after = before.clone();
+        after.fill_solid(&Rectangle::new(Point::new(0, 1), Size::new(1, 2)), Rgb888::WHITE).unwrap();
+        assert_eq!(written(Some(&before), &after), [7, 7, 255, 255, 255, 255, 7, 7]);
+        assert_eq!(written(Some(&after), &after), [7; 8]);
+        assert_eq!(written(None, &after), [0, 0, 255, 255, 255, 255, 0, 0]);
     }
 
     #[test]
