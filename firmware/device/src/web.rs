@@ -1,5 +1,9 @@
 //! What the local web page shows of the device.
 
+mod door;
+
+pub use door::{Door, settings};
+
 use crate::board::{Board, Shown, SourceState};
 use crate::ledger::Ledger;
 use crate::log::{Log, Note};
@@ -8,10 +12,8 @@ use crate::operation::clock::{unix_ms, up_ms};
 use crate::pipeline::{HeatMap, ModelName, Queue};
 use crate::telemetry::Telemetry;
 use crate::time;
-use anyhow::Context;
 use remedis_imaging::{Channels, Image, encode_png};
-use remedis_settings::WebConfig;
-use remedis_store::{Answer, Event as Audit, ReadError, Record, Verdict};
+use remedis_store::{Answer, Answers, Event as Audit, ReadError, Record, Verdict};
 use remedis_web as web;
 use std::sync::Arc;
 use web::{Language, Unavailable};
@@ -24,8 +26,8 @@ const N_HOURS: usize = 24;
 pub struct DeviceView {
     /// What people may see.
     pub board: Arc<Board>,
-    /// What was answered.
-    pub ledger: Arc<Ledger>,
+    /// What was answered; none while the books cannot be opened.
+    pub ledger: Option<Arc<Ledger>>,
     /// What was measured.
     pub telemetry: Arc<Telemetry>,
     /// What waits.
@@ -34,26 +36,6 @@ pub struct DeviceView {
     pub stale_after_ms: u64,
     /// The device's log.
     pub log: Log,
-}
-
-/// Starts the web page.
-///
-/// # Errors
-/// When there is no token, or the address cannot be listened at.
-pub fn serve(config: &WebConfig, view: DeviceView) -> anyhow::Result<web::Running> {
-    let text = std::fs::read_to_string(&config.token)
-        .with_context(|| format!("reading {}: `remedis-device token FILE` makes one", config.token.display()))?;
-    let token = text.trim().parse().with_context(|| format!("understanding {}", config.token.display()))?;
-    let mut settings = web::Settings::new(Some(token));
-    settings.address = config.address;
-    settings.is_beyond_loopback_allowed = !config.address.ip().is_loopback();
-    settings.hosts.clone_from(&config.hosts);
-    settings.is_behind_tls = config.is_behind_tls;
-    settings.language = Some(match config.language {
-        remedis_settings::Language::English => Language::English,
-        remedis_settings::Language::German => Language::German,
-    });
-    web::serve(settings, Arc::new(view)).context("starting the web page")
 }
 
 impl web::View for DeviceView {
@@ -91,12 +73,12 @@ impl web::View for DeviceView {
 
     fn results(&self, before: Option<u64>, limit: usize, _: Language) -> Result<Vec<web::ResultSummary>, Unavailable> {
         let before = before.unwrap_or(u64::MAX);
-        let records = self.ledger.read(|answers| answers.before(before, limit)).map_err(unavailable)?;
+        let records = self.read(|answers| answers.before(before, limit))?;
         Ok(records.iter().map(|record| self.summary(record)).collect())
     }
 
     fn result(&self, sequence: u64, _: Language) -> Result<Option<web::ResultDetail>, Unavailable> {
-        let record = self.ledger.read(|answers| answers.get(sequence)).map_err(unavailable)?;
+        let record = self.read(|answers| answers.get(sequence))?;
         Ok(record.map(|record| {
             let image = self.of(sequence, |shown| shown.image.as_deref().map(|image| (image.width, image.height)));
             web::ResultDetail { summary: self.summary(&record), trace: trace(&record.answer, image) }
@@ -117,7 +99,7 @@ impl web::View for DeviceView {
         let (now, bucket_ms) = (unix_ms(), u64::from(HOUR_S) * 1000);
         let from_unix_ms = (now / bucket_ms * bucket_ms).saturating_sub((N_HOURS as u64 - 1) * bucket_ms);
         let trend = remedis_store::Trend { from_unix_ms, bucket_ms, n_buckets: N_HOURS };
-        let buckets = self.ledger.read(|answers| answers.trend(&trend)).map_err(unavailable)?;
+        let buckets = self.read(|answers| answers.trend(&trend))?;
         let names: std::collections::BTreeSet<&String> =
             buckets.iter().flat_map(|bucket| bucket.classes.keys()).collect();
         let classes: Vec<String> = names.into_iter().cloned().collect();
@@ -156,13 +138,20 @@ impl web::View for DeviceView {
             web::Event::LoginRefused { .. } => false,
             _ => return,
         };
-        if let Err(cause) = self.ledger.audit(&Audit::OperatorLogin { ok: login }) {
+        // Without books the log for people has it.
+        let written = self.ledger.as_ref().map_or(Ok(()), |ledger| ledger.audit(&Audit::OperatorLogin { ok: login }));
+        if let Err(cause) = written {
             self.log.note(&Note::AuditFault { reason: &cause.to_string() });
         }
     }
 }
 
 impl DeviceView {
+    fn read<T>(&self, read: impl FnOnce(&Answers) -> Result<T, ReadError>) -> Result<T, Unavailable> {
+        let Some(ledger) = &self.ledger else { return Err(Unavailable { reason: "the journal is not open".into() }) };
+        ledger.read(read).map_err(|cause| Unavailable { reason: cause.to_string() })
+    }
+
     /// Something of a result whose picture is still in memory.
     fn of<T>(&self, sequence: u64, look: impl FnOnce(&Shown) -> Option<T>) -> Option<T> {
         self.board
@@ -186,10 +175,6 @@ impl DeviceView {
             )
         })
     }
-}
-
-fn unavailable(cause: ReadError) -> Unavailable {
-    Unavailable { reason: cause.to_string() }
 }
 
 /// `model` is the one that answers now: what its bundle says of classes and threshold holds for its own answers only.
