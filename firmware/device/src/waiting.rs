@@ -1,13 +1,15 @@
-//! A device whose disk takes nothing yet: it says so on its screen and waits, rather than be started again and again.
+//! A device whose disk takes nothing yet: it says so on its screen and its web page and waits, rather than be started again and again.
 
 use crate::board::Board;
 use crate::ledger;
 use crate::log::{Log, Note};
-use crate::operation::clock::up_ms;
+use crate::operation::clock::{unix_ms, up_ms};
 use crate::operation::pulse::Pulses;
-use crate::operation::watch::tell;
+use crate::operation::watch::{EARLIEST_UNIX_MS, tell};
 use crate::run::{Device, Order};
 use crate::screen::Screen;
+use crate::stop::Stop;
+use crate::web::{self, DeviceView, Door};
 use remedis_settings::{Config, Page};
 use remedis_store::Event;
 use sd_notify::NotifyState;
@@ -22,11 +24,21 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// Opens the device's books, however long a full or read-only disk takes; `None` when it is ordered to end before.
 ///
 /// # Errors
-/// When the books cannot be opened for another reason, which would not pass.
+/// When the books cannot be opened for another reason, which would not pass, or the web page has no token.
 pub(crate) fn open(config: &Config, log: &Log, inbox: &Receiver<Order>) -> anyhow::Result<Option<Device>> {
+    until(config, log, inbox, || Device::open(config, log))
+}
+
+/// Waits until `open` opens them.
+fn until(
+    config: &Config,
+    log: &Log,
+    inbox: &Receiver<Order>,
+    mut open: impl FnMut() -> anyhow::Result<Device>,
+) -> anyhow::Result<Option<Device>> {
     let mut notice = None;
     loop {
-        let (alarm, cause) = match Device::open(config, log) {
+        let (alarm, cause) = match open() {
             Ok(device) => {
                 if notice.is_some() {
                     log.note(&Note::JournalBack);
@@ -58,25 +70,99 @@ pub(crate) fn open(config: &Config, log: &Log, inbox: &Receiver<Order>) -> anyho
 /// What people see meanwhile.
 struct Notice {
     board: Arc<Board>,
+    stop: Arc<Stop>,
     screen: Option<JoinHandle<()>>,
+    door: Option<Door>,
 }
 
 impl Notice {
-    fn put(config: &Config, log: &Log) -> std::io::Result<Self> {
-        let board = Arc::new(Board::default());
-        board.change(|state| (state.page, state.started_ms) = (Page::Alarms, up_ms()));
-        let Some(settings) = config.screen.clone() else { return Ok(Self { board, screen: None }) };
-        let screen = Screen::new(settings, Arc::clone(&board), None, 0, log.clone());
-        let pulse = Pulses::default().part("screen", u64::MAX);
-        let thread = std::thread::Builder::new().name("screen".into()).spawn(move || screen.run(&pulse))?;
-        Ok(Self { board, screen: Some(thread) })
+    fn put(config: &Config, log: &Log) -> anyhow::Result<Self> {
+        let (board, stop) = (Arc::new(Board::default()), Arc::new(Stop::default()));
+        board.change(|state| {
+            (state.page, state.started_ms) = (Page::Alarms, up_ms());
+            state.is_clock_trusted = unix_ms() >= EARLIEST_UNIX_MS;
+        });
+        let page = config.web.as_ref().map(web::settings).transpose()?;
+        let view = DeviceView {
+            board: Arc::clone(&board),
+            ledger: None,
+            telemetry: Arc::default(),
+            queue: Arc::default(),
+            stale_after_ms: 0,
+            log: log.clone(),
+        };
+        let door = page.map(|page| Door::open(page, Arc::new(view), &stop)).transpose()?;
+        let screen = show(config, &board, log)?;
+        Ok(Self { board, stop, screen, door })
     }
+}
+
+fn show(config: &Config, board: &Arc<Board>, log: &Log) -> std::io::Result<Option<JoinHandle<()>>> {
+    let Some(settings) = config.screen.clone() else { return Ok(None) };
+    let screen = Screen::new(settings, Arc::clone(board), None, 0, log.clone());
+    let pulse = Pulses::default().part("screen", u64::MAX);
+    std::thread::Builder::new().name("screen".into()).spawn(move || screen.run(&pulse)).map(Some)
 }
 
 impl Drop for Notice {
     fn drop(&mut self) {
+        self.stop.set();
         self.board.close();
+        if let Some(door) = self.door.take() {
+            door.close();
+        }
         // A screen that panicked shows nothing any more either.
         let _panicked = self.screen.take().map(JoinHandle::join);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use remedis_store::OpenAuditError;
+    use std::io::{Error, ErrorKind, Read, Write};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::path::Path;
+    use std::sync::mpsc::channel;
+
+    fn settings(folder: &Path, address: SocketAddr) -> Config {
+        let token = remedis_web::Token::generate().unwrap().digest();
+        std::fs::write(folder.join("web.token"), token.to_string()).unwrap();
+        let text = format!(
+            "bundle = 'b'\ntrusted_keys = ['k']\n[journal]\nanswers = 'answers.sqlite'\naudit = 'audit.log'\n
+             [folder]\npath = 'inbox'\n[web]\naddress = '{address}'\ntoken = 'web.token'\n"
+        );
+        std::fs::write(folder.join("device.toml"), text).unwrap();
+        Config::open(&folder.join("device.toml")).unwrap()
+    }
+
+    /// The answer of `/health`: its first line and its text.
+    fn health(address: SocketAddr) -> (String, String) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        (head.lines().next().unwrap().to_owned(), text.to_owned())
+    }
+
+    #[test]
+    fn a_device_that_waits_for_its_disk_says_so_to_whoever_asks_for_its_health() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = settings(folder.path(), address);
+        let (log, (_orders, inbox)) = (Log::to(false, std::io::sink()), channel());
+        let mut said = vec![];
+        let open = || {
+            if !said.is_empty() || TcpStream::connect(address).is_ok() {
+                said.push(health(address));
+                return Device::open(&config, &log);
+            }
+            let source = Error::from(ErrorKind::StorageFull);
+            Err(OpenAuditError::Full { path: config.journal.audit.clone(), source }.into())
+        };
+        assert!(until(&config, &log, &inbox, open).unwrap().is_some());
+        assert_eq!(said, [("HTTP/1.1 503 Service Unavailable".to_owned(), "not ok: disk_full\n".to_owned())]);
+        assert!(TcpListener::bind(address).is_ok(), "the address is free for the device that runs");
     }
 }

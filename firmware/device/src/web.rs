@@ -126,8 +126,9 @@ impl web::View for DeviceView {
         Ok(self.telemetry.text(&self.board, &depths, uptime_s, &web_counters(counters)))
     }
 
-    fn is_healthy(&self) -> bool {
-        self.board.look(|state| !state.alarms.iter().any(|(alarm, _)| alarm.stops_answers() || alarm == Alarm::Hanging))
+    fn ailment(&self) -> Option<&'static str> {
+        let is_grave = |alarm: &Alarm| alarm.stops_answers() || *alarm == Alarm::Hanging;
+        self.board.look(|state| state.alarms.iter().map(|(alarm, _)| alarm).find(is_grave).map(Alarm::code))
     }
 
     fn log(&self, event: &web::Event) {

@@ -60,8 +60,9 @@ pub trait View: Send + Sync + 'static {
     /// When they cannot be gathered now.
     fn metrics(&self, web: &Counters) -> Result<String, Unavailable>;
 
-    /// Whether the device does its work: the answer of `/health`, which everybody may ask.
-    fn is_healthy(&self) -> bool;
+    /// What keeps the device from its work, as logs and metrics call it; none when it works. It is the answer of `/health`, which
+    /// everybody may ask.
+    fn ailment(&self) -> Option<&'static str>;
 
     /// Something happened that belongs in the log. Called on the server's thread, so it must not wait.
     fn log(&self, event: &Event);

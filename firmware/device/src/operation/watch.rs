@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Journals are cut this often.
 const RETAIN_EVERY_MS: u64 = 60_000;
 /// A clock that says less was never set: 2026-01-01.
-const EARLIEST_UNIX_MS: u64 = 1_767_225_600_000;
+pub(crate) const EARLIEST_UNIX_MS: u64 = 1_767_225_600_000;
 /// A jump of the clock is shown for this long.
 const JUMP_SHOWN_MS: u64 = 3_600_000;
 

@@ -171,9 +171,10 @@ async fn ask<T: Send + 'static>(
 }
 
 async fn health(shared: &Arc<Shared>) -> Reply {
-    match ask(shared, |shared| Ok(shared.view.is_healthy())).await {
-        Ok(true) => text(StatusCode::OK, "ok\n"),
-        Ok(false) | Err(Failed) => text(StatusCode::SERVICE_UNAVAILABLE, "not ok\n"),
+    match ask(shared, |shared| Ok(shared.view.ailment())).await {
+        Ok(None) => text(StatusCode::OK, "ok\n"),
+        Ok(Some(ailment)) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ok: {ailment}\n")),
+        Err(Failed) => text(StatusCode::SERVICE_UNAVAILABLE, "not ok: no answer\n"),
     }
 }
 

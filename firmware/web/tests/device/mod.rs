@@ -252,8 +252,8 @@ impl View for Device {
         Ok(format!("# TYPE remedis_web_logins counter\nremedis_web_logins_total {}\n# EOF\n", web.logins))
     }
 
-    fn is_healthy(&self) -> bool {
-        (self.mood)().is_ok()
+    fn ailment(&self) -> Option<&'static str> {
+        (self.mood)().is_err().then_some("journal_fault")
     }
 
     fn log(&self, event: &Event) {

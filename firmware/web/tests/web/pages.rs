@@ -180,7 +180,7 @@ fn metrics_and_health_are_for_programs() {
     assert_eq!((health.status, health.text()), (200, "ok\n"));
     let ill = Device { mood: Box::new(|| Err(Unavailable { reason: "store is damaged".into() })), ..Device::default() };
     let health = Client::of(settings(), ill).get("/health");
-    assert_eq!((health.status, health.text()), (503, "not ok\n"));
+    assert_eq!((health.status, health.text()), (503, "not ok: journal_fault\n"));
 }
 
 #[test]
