@@ -127,9 +127,9 @@ impl Judge<Box<dyn Predictor>> {
         self.telemetry.answered(self.lanes[lane].0, &answer.verdict, reason, up_ms().saturating_sub(arrived_ms));
         let best = class_of(&answer.verdict);
         let seen = image.as_ref().map(|image| Arc::new(for_people(image)));
-        let shown = Shown { sequence, source: lane, answer, reason, arrived_ms, image: seen, heat_map: None };
+        let size = image.as_ref().map(|image| (image.width, image.height));
+        let shown = Shown { sequence, source: lane, answer, reason, size, arrived_ms, image: seen, heat_map: None };
         self.board.change(|state| {
-            state.n_answers = state.n_answers.max(sequence);
             state.sources[lane].n_answers += 1;
             state.sources[lane].n_skipped += n_skipped;
         });
@@ -193,7 +193,11 @@ impl Judge<Box<dyn Predictor>> {
         let mut has_failed = false;
         loop {
             self.pulse.beat();
-            let alarm = match self.ledger.append(answer) {
+            let appended = self.ledger.append(answer);
+            if appended.is_ok() {
+                self.board.change(|state| state.n_answers += 1);
+            }
+            let alarm = match appended {
                 Ok(sequence) | Err(AppendError::AlreadyAnswered { sequence }) => {
                     self.telemetry.observe(Stage::Store, start.elapsed());
                     for alarm in FAULTS {
