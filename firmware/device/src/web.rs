@@ -1,6 +1,7 @@
 //! What the local web page shows of the device.
 
 mod door;
+mod kept;
 
 pub use door::{Door, settings};
 
@@ -13,10 +14,10 @@ use crate::pipeline::{HeatMap, ModelName, Queue};
 use crate::telemetry::Telemetry;
 use crate::time;
 use remedis_imaging::{Channels, Image, encode_png};
-use remedis_store::{Answer, Answers, Event as Audit, ReadError, Record, Verdict};
+use remedis_store::{Answers, Event as Audit, ReadError, Record};
 use remedis_web as web;
 use std::sync::Arc;
-use web::{Language, Unavailable};
+use web::Unavailable;
 
 const HOUR_S: u32 = 3600;
 /// Hours of the trend.
@@ -39,29 +40,22 @@ pub struct DeviceView {
 }
 
 impl web::View for DeviceView {
-    fn status(&self, language: Language) -> Result<web::Status, Unavailable> {
-        let now_ms = up_ms();
+    fn status(&self) -> Result<web::Status, Unavailable> {
+        let (now_ms, used_bytes) = (up_ms(), self.ledger.as_ref().and_then(|ledger| ledger.bytes()));
         let status = self.board.look(|state| web::Status {
             now_unix_ms: unix_ms(),
             utc_offset_minutes: time::utc_offset_minutes(unix_ms()),
             is_clock_trusted: state.is_clock_trusted,
             uptime_s: now_ms.saturating_sub(state.started_ms) / 1000,
-            alarms: state.alarms.iter().map(|(alarm, raised)| warning(alarm, raised, now_ms, language)).collect(),
+            alarms: state.alarms.iter().map(|(alarm, raised)| warning(alarm, raised, now_ms)).collect(),
             sources: state.sources.iter().map(source).collect(),
-            model: Some(web::Model {
-                name: state.model.name.clone(),
-                version: state.model.version.clone(),
-                digest: state.model.digest.clone(),
-                activated_unix_ms: None,
-                threshold: Some(state.model.confidence_threshold),
-            }),
+            model: answers(&state.model),
             store: web::Store {
                 is_writable: !state.alarms.iter().any(|(alarm, _)| alarm.stops_answers()),
-                records: state.n_answers,
-                oldest_unix_ms: None,
-                used_bytes: 0,
+                records: self.ledger.as_ref().map(|_| state.n_answers),
+                used_bytes,
                 disk_free_bytes: state.free_bytes,
-                disk_total_bytes: None,
+                disk_total_bytes: state.total_bytes,
             },
             temperature_celsius: state.celsius.map(|celsius| celsius as f32),
             memory_bytes: resident_bytes(),
@@ -71,17 +65,17 @@ impl web::View for DeviceView {
         Ok(status)
     }
 
-    fn results(&self, before: Option<u64>, limit: usize, _: Language) -> Result<Vec<web::ResultSummary>, Unavailable> {
+    fn results(&self, before: Option<u64>, limit: usize) -> Result<Vec<web::ResultSummary>, Unavailable> {
         let before = before.unwrap_or(u64::MAX);
         let records = self.read(|answers| answers.before(before, limit))?;
         Ok(records.iter().map(|record| self.summary(record)).collect())
     }
 
-    fn result(&self, sequence: u64, _: Language) -> Result<Option<web::ResultDetail>, Unavailable> {
+    fn result(&self, sequence: u64) -> Result<Option<web::ResultDetail>, Unavailable> {
         let record = self.read(|answers| answers.get(sequence))?;
         Ok(record.map(|record| {
-            let image = self.of(sequence, |shown| shown.image.as_deref().map(|image| (image.width, image.height)));
-            web::ResultDetail { summary: self.summary(&record), trace: trace(&record.answer, image) }
+            let size = self.of(sequence, |shown| shown.size);
+            web::ResultDetail { summary: self.summary(&record), trace: kept::trace(&record.answer, size) }
         }))
     }
 
@@ -104,13 +98,16 @@ impl web::View for DeviceView {
             buckets.iter().flat_map(|bucket| bucket.classes.keys()).collect();
         let classes: Vec<String> = names.into_iter().cloned().collect();
         let few = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let bucket = |bucket: &remedis_store::Bucket| web::Bucket {
-            start_unix_ms: bucket.from_unix_ms,
-            by_class: classes.iter().map(|class| few(bucket.classes.get(class).copied().unwrap_or(0))).collect(),
-            cannot_say: few(bucket.cannot_say),
-            unreadable: few(bucket.unreadable),
-            latency_ms_p50: None,
-            latency_ms_p95: None,
+        let bucket = |bucket: &remedis_store::Bucket| {
+            let times = self.telemetry.hour(bucket.from_unix_ms).map(|times| times.map(|ms| ms as f32));
+            web::Bucket {
+                start_unix_ms: bucket.from_unix_ms,
+                by_class: classes.iter().map(|class| few(bucket.classes.get(class).copied().unwrap_or(0))).collect(),
+                cannot_say: few(bucket.cannot_say),
+                unreadable: few(bucket.unreadable),
+                latency_ms_p50: times.map(|[p50, _]| p50),
+                latency_ms_p95: times.map(|[_, p95]| p95),
+            }
         };
         let buckets = buckets.iter().map(bucket).collect();
         Ok(web::Trend { utc_offset_minutes: time::utc_offset_minutes(now), bucket_s: HOUR_S, classes, buckets })
@@ -162,7 +159,12 @@ impl DeviceView {
     fn shown(&self, shown: &Shown, model: &ModelName, now_ms: u64) -> web::ResultSummary {
         let is_stale = shown.is_stale(now_ms, self.stale_after_ms);
         let (has_picture, has_heat_map) = (shown.image.is_some(), shown.heat_map.is_some());
-        web::ResultSummary { is_stale, has_picture, has_heat_map, ..summary(shown.sequence, &shown.answer, model) }
+        let mut summary = kept::summary(shown.sequence, &shown.answer, model);
+        // What was said when it was answered is better than what the journal tells.
+        if let (Some(reason), Some(code)) = (&mut summary.reason, shown.reason) {
+            reason.name = Some(code.to_owned());
+        }
+        web::ResultSummary { is_stale, has_picture, has_heat_map, ..summary }
     }
 
     /// A result of the journal: without its picture in memory it is an old one.
@@ -171,71 +173,21 @@ impl DeviceView {
         self.board.look(|state| {
             let recent = state.recent.iter().find(|shown| shown.sequence == record.sequence);
             recent.map_or_else(
-                || web::ResultSummary { is_stale: true, ..summary(record.sequence, &record.answer, &state.model) },
+                || web::ResultSummary {
+                    is_stale: true,
+                    ..kept::summary(record.sequence, &record.answer, &state.model)
+                },
                 |shown| self.shown(shown, &state.model, now_ms),
             )
         })
     }
 }
 
-/// `model` is the one that answers now: what its bundle says of classes and threshold holds for its own answers only.
-fn summary(sequence: u64, answer: &Answer, model: &ModelName) -> web::ResultSummary {
-    let (verdict, confidence, reason) = match &answer.verdict {
-        Verdict::Class { name, confidence, .. } => {
-            (web::Verdict::Class { name: name.clone() }, Some(*confidence), None)
-        }
-        Verdict::CannotSay { reason, best } => {
-            (web::Verdict::CannotSay, best.as_ref().map(|best| best.confidence), Some(reason.clone()))
-        }
-        Verdict::Unreadable { reason } => (web::Verdict::Unreadable, None, Some(reason.clone())),
-    };
-    let own = (answer.model.digest == model.digest).then_some(model);
-    let probability = |(class, &probability): (&String, &f32)| web::Probability { class: class.clone(), probability };
-    let probabilities = own.map(|model| model.classes.iter().zip(&answer.probabilities).map(probability).collect());
-    let took: f64 = answer.trace.timings_ms.iter().map(|(_, ms)| ms).sum();
-    web::ResultSummary {
-        sequence,
-        unix_ms: answer.unix_ms,
-        source: answer.source.clone(),
-        verdict,
-        confidence,
-        threshold: own.map(|model| model.confidence_threshold),
-        probabilities: probabilities.unwrap_or_default(),
-        reason,
-        is_stale: false,
-        has_picture: false,
-        has_heat_map: false,
-        model: format!("{} {}", answer.model.name, answer.model.version),
-        latency_ms: Some(took.round() as u64),
-    }
-}
-
-fn trace(answer: &Answer, size: Option<(u32, u32)>) -> web::Trace {
-    let gate = |gate: &remedis_store::GateResult| web::Gate {
-        name: gate.name.clone(),
-        value: gate.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}")),
-        limit: gate.limit.clone(),
-        is_passed: gate.passed,
-    };
-    web::Trace {
-        image_sha256: answer.image_sha256.clone(),
-        image_bytes: Some(answer.image_bytes),
-        width: size.map(|(width, _)| width),
-        height: size.map(|(_, height)| height),
-        format: None,
-        preprocessing: Some(answer.trace.preprocessing.clone()),
-        bundle_digest: Some(answer.model.digest.clone()),
-        plan: Some(answer.trace.plan.clone()),
-        gates: answer.trace.gates.iter().map(gate).collect(),
-        stages: answer
-            .trace
-            .timings_ms
-            .iter()
-            .map(|(name, milliseconds)| web::Stage { name: name.clone(), milliseconds: *milliseconds })
-            .collect(),
-        skipped_frames: Some(answer.trace.skipped_frames),
-        record_hash: None,
-    }
+/// None before there is one.
+fn answers(model: &ModelName) -> Option<web::Model> {
+    let ModelName { name, version, digest, confidence_threshold, .. } = model;
+    let (name, version) = (name.clone(), version.clone());
+    (!digest.is_empty()).then(|| web::Model { name, version, digest: digest.clone(), threshold: *confidence_threshold })
 }
 
 fn source(source: &crate::board::SourceStatus) -> web::Source {
@@ -248,19 +200,16 @@ fn source(source: &crate::board::SourceStatus) -> web::Source {
     let counter = |(name, value): (&&'static str, &u64)| web::Counter { name: (*name).to_owned(), value: *value };
     web::Source {
         name: source.name.to_owned(),
-        kind: source.name.to_owned(),
         state,
         detail: source.trouble.clone(),
-        counters: source.counters.iter().map(counter).collect(),
+        counters: source.counters.iter().filter(|(_, n)| **n > 0).map(counter).collect(),
     }
 }
 
-fn warning(alarm: Alarm, raised: &crate::operation::alarm::Raised, now_ms: u64, language: Language) -> web::Alarm {
+fn warning(alarm: Alarm, raised: &crate::operation::alarm::Raised, now_ms: u64) -> web::Alarm {
     let severity = if alarm.stops_answers() { web::Severity::Failure } else { web::Severity::Warning };
-    let words = crate::words::alarm(alarm, language == Language::German);
-    let text = if raised.detail.is_empty() { words.to_owned() } else { format!("{words}: {}", raised.detail) };
-    let since_unix_ms = Some(unix_ms().saturating_sub(now_ms.saturating_sub(raised.since_ms)));
-    web::Alarm { severity, text, since_unix_ms }
+    let since_unix_ms = unix_ms().saturating_sub(now_ms.saturating_sub(raised.since_ms));
+    web::Alarm { severity, name: alarm.code().to_owned(), detail: raised.detail.clone(), since_unix_ms }
 }
 
 /// The picture with the map over it: where the evidence lies stays bright, the rest is darkened.
