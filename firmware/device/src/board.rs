@@ -42,6 +42,8 @@ pub struct State {
     pub celsius: Option<f64>,
     /// Bytes free where answers are kept.
     pub free_bytes: Option<u64>,
+    /// Bytes there in all.
+    pub total_bytes: Option<u64>,
 }
 
 /// The board itself. Who changes it wakes who looks at it.

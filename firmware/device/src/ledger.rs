@@ -8,6 +8,7 @@ use remedis_store::{
     Answer, Answers, AppendError, Audit, AuditError, AuditHead, Clock, Event, InForce, Moment, OpenAuditError,
     OpenStoreError, ReadError, Record, Retained, Retention, Store,
 };
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What opening the books found.
@@ -51,6 +52,8 @@ pub fn passing(cause: &anyhow::Error) -> Option<Alarm> {
 /// Both books; every thread may use them.
 #[derive(Debug)]
 pub struct Ledger {
+    /// The answers' file.
+    path: PathBuf,
     store: Mutex<Store>,
     audit: Mutex<Audit>,
     boot: u64,
@@ -62,7 +65,7 @@ impl Ledger {
     /// # Errors
     /// When either cannot be opened, is damaged, in use by another process, or the audit log is shorter than it once was.
     pub fn open(config: &JournalConfig) -> anyhow::Result<(Self, Opened)> {
-        let place = |path: &std::path::Path| format!("opening {}", path.display());
+        let place = |path: &Path| format!("opening {}", path.display());
         let (store, opened) = Store::open(&config.answers).with_context(|| place(&config.answers))?;
         let moment = Moment { unix_ms: unix_ms(), boot: opened.boot };
         let anchor = store.answers().audit_anchor().context("reading the head of the audit log")?;
@@ -71,11 +74,20 @@ impl Ledger {
         let torn = found.torn.map(|torn| (torn.length, torn.kept_in.display().to_string()));
         let said =
             Opened { n_answers: opened.n_answers, is_recovered: opened.is_recovered, torn, in_force: found.in_force };
-        Ok((Self { store: Mutex::new(store), audit: Mutex::new(audit), boot: opened.boot }, said))
+        let path = config.answers.clone();
+        Ok((Self { path, store: Mutex::new(store), audit: Mutex::new(audit), boot: opened.boot }, said))
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes that the answers take on the disk, in their file and in the log of what is new; neither is waited for.
+    pub fn bytes(&self) -> Option<u64> {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let new = std::fs::metadata(log).map_or(0, |log| log.len());
+        Some(std::fs::metadata(&self.path).ok()?.len() + new)
     }
 
     /// Which run of the device this is.

@@ -26,7 +26,6 @@ pub mod telemetry;
 pub mod time;
 mod waiting;
 pub mod web;
-mod words;
 
 pub use model::BundleModel;
 pub use pipeline::{HeatMap, ModelName, Opinion, PredictFault, Predictor};

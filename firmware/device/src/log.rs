@@ -110,6 +110,9 @@ pub enum Note<'a> {
     Listening {
         address: &'a str,
     },
+    PageUnreachable {
+        reason: &'a str,
+    },
     Failed {
         reason: &'a str,
     },

@@ -137,7 +137,8 @@ fn fault(cause: &PredictError) -> PredictFault {
     }
 }
 
-fn gate(measured: &Measured) -> GateResult {
+/// What a gate measured, as the journal keeps it.
+pub(crate) fn gate(measured: &Measured) -> GateResult {
     let limit = match (measured.low, measured.high) {
         (Some(low), Some(high)) => format!("{low} to {high}"),
         (Some(low), None) => format!("at least {low}"),

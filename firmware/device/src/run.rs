@@ -17,7 +17,7 @@ use crate::spool;
 use crate::stop::Stop;
 use crate::telemetry::Telemetry;
 use crate::waiting;
-use crate::web::{self, DeviceView};
+use crate::web::{self, DeviceView, Door};
 use remedis_settings::{Config, Page};
 
 use anyhow::{Context, bail};
@@ -50,8 +50,8 @@ pub enum Order {
 /// Runs until SIGTERM or SIGINT; SIGHUP has it look at its models again.
 ///
 /// # Errors
-/// When the journals cannot be opened (a full or read-only disk is waited for), no model can be used, or the system refuses threads or signals. A missing port, camera, folder or
-/// display is no error: the device waits for it.
+/// When the journals cannot be opened (a full or read-only disk is waited for), no model can be used, the web page has no token, or the
+/// system refuses threads or signals. A missing port, camera, folder, display or address is no error: the device waits for it.
 pub fn until_signal(config: &Config, log: &Log) -> anyhow::Result<()> {
     let outcome = begin(config, log);
     if let Err(cause) = &outcome
@@ -160,7 +160,7 @@ impl Device {
     /// Runs with `model` until it is ordered to end; `models` keeps the others, where there are any.
     ///
     /// # Errors
-    /// When a part cannot be started, or the journal is damaged while it runs.
+    /// When a part cannot be started, the web page has no token, or the journal is damaged while it runs.
     pub fn run(
         self,
         config: &Config,
@@ -169,6 +169,7 @@ impl Device {
         orders: Sender<Order>,
         inbox: &Receiver<Order>,
     ) -> anyhow::Result<()> {
+        let page = config.web.as_ref().map(web::settings).transpose()?;
         let (stop, pulses, telemetry) = (Arc::new(Stop::default()), Pulses::default(), Arc::new(Telemetry::default()));
         let name = model.name();
         let (label, answers) = (format!("{} {}", name.name, name.version), self.board.look(|state| state.n_answers));
@@ -189,10 +190,8 @@ impl Device {
         let judge = start_judge(Judge::new(model, desks, around), orders)?;
         let screen = self.show(config, &pulses, &stop)?;
         let watch = self.watch(config, &pulses, &stop)?;
-        let web = config.web.as_ref().map(|web| web::serve(web, self.view(config, &telemetry))).transpose()?;
-        if let Some(web) = &web {
-            self.log.note(&Note::Listening { address: &web.address().to_string() });
-        }
+        let open = |settings| Door::open(settings, Arc::new(self.view(config, &telemetry)), &stop);
+        let door = page.map(open).transpose()?;
         self.log.note(&Note::Started { model: &label, bundle: &name.digest, answers });
         let ModelName { name, version, digest, .. } = name;
         self.audit(&Event::BundleInUse { digest, name, version });
@@ -204,7 +203,9 @@ impl Device {
         self.queue.close();
         let outcome = judge.join().unwrap_or_else(|_panic| bail!("the thread that judges images has ended by a fault"));
         sources.into_iter().for_each(Running::join);
-        drop(web);
+        if let Some(door) = door {
+            door.close();
+        }
         self.leave_the_board();
         // A keeper that has ended needs no telling.
         let _ended = tell_models.send(Tell::End);
@@ -282,7 +283,7 @@ impl Device {
     fn view(&self, config: &Config, telemetry: &Arc<Telemetry>) -> DeviceView {
         DeviceView {
             board: Arc::clone(&self.board),
-            ledger: Arc::clone(&self.ledger),
+            ledger: Some(Arc::clone(&self.ledger)),
             telemetry: Arc::clone(telemetry),
             queue: Arc::clone(&self.queue),
             stale_after_ms: config.health.stale_after_s.saturating_mul(1000),

@@ -2,9 +2,13 @@
 //!
 //! Times are kept in histograms of three significant digits, so that a p99.9 is a measured one. They hold the whole run.
 
+mod hours;
+
 use crate::board::{Board, SourceState, State};
 use crate::operation::alarm::Alarm;
+use crate::operation::clock::unix_ms;
 use hdrhistogram::Histogram;
+use hours::Hours;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -62,6 +66,7 @@ pub struct Telemetry {
 #[derive(Debug)]
 struct Measured {
     stages: Vec<Histogram<u64>>,
+    hours: Hours,
     /// By source, decision and reason.
     answers: BTreeMap<[&'static str; 3], u64>,
 }
@@ -70,7 +75,7 @@ impl Default for Telemetry {
     fn default() -> Self {
         let empty = || Histogram::new_with_bounds(1, LONGEST_US, 3).expect("the bounds are constant and in order");
         let stages = Stage::ALL.iter().map(|_| empty()).collect();
-        Self { measured: Mutex::new(Measured { stages, answers: BTreeMap::new() }) }
+        Self { measured: Mutex::new(Measured { stages, hours: Hours::default(), answers: BTreeMap::new() }) }
     }
 }
 
@@ -104,6 +109,7 @@ impl Telemetry {
         let mut measured = self.lock();
         *measured.answers.entry([source, decision, reason.unwrap_or("none")]).or_default() += 1;
         measured.stages[Stage::Whole as usize].saturating_record(whole_ms.saturating_mul(1000));
+        measured.hours.record(unix_ms(), whole_ms);
     }
 
     /// The quantiles of each stage that was measured.
@@ -115,6 +121,12 @@ impl Telemetry {
             (stage, Quantiles { n: times.len(), ms })
         };
         Stage::ALL.into_iter().map(of).filter(|(_, quantiles)| quantiles.n > 0).collect()
+    }
+
+    /// What 50 and 95 of 100 answers took at most, in milliseconds, in the hour that `unix_ms` is of. None where this run of the device
+    /// gave none, or longer ago than a day.
+    pub fn hour(&self, unix_ms: u64) -> Option<[u64; 2]> {
+        self.lock().hours.quantiles(unix_ms)
     }
 
     /// All of it, and what the board shows, as OpenMetrics text.
@@ -200,7 +212,10 @@ fn register_board(registry: &mut Registry, state: &State) {
     let model = family(registry, "model_info", "1 for the model that answers");
     let name = &state.model;
     let labels = vec![("name", name.name.as_str()), ("version", &name.version), ("digest", &name.digest)];
-    model.get_or_create(&owned(labels)).set(1.0);
+    // A device that waits for its disk has none yet.
+    if !name.digest.is_empty() {
+        model.get_or_create(&owned(labels)).set(1.0);
+    }
     let journal = family(registry, "journal_answers", "Answers in the journal");
     journal.get_or_create(&vec![]).set(state.n_answers as f64);
     for (known, name, help) in [

@@ -1,5 +1,10 @@
 //! What the local web page shows of the device.
 
+mod door;
+mod kept;
+
+pub use door::{Door, settings};
+
 use crate::board::{Board, Shown, SourceState};
 use crate::ledger::Ledger;
 use crate::log::{Log, Note};
@@ -8,13 +13,11 @@ use crate::operation::clock::{unix_ms, up_ms};
 use crate::pipeline::{HeatMap, ModelName, Queue};
 use crate::telemetry::Telemetry;
 use crate::time;
-use anyhow::Context;
 use remedis_imaging::{Channels, Image, encode_png};
-use remedis_settings::WebConfig;
-use remedis_store::{Answer, Event as Audit, ReadError, Record, Verdict};
+use remedis_store::{Answers, Event as Audit, ReadError, Record};
 use remedis_web as web;
 use std::sync::Arc;
-use web::{Language, Unavailable};
+use web::Unavailable;
 
 const HOUR_S: u32 = 3600;
 /// Hours of the trend.
@@ -24,8 +27,8 @@ const N_HOURS: usize = 24;
 pub struct DeviceView {
     /// What people may see.
     pub board: Arc<Board>,
-    /// What was answered.
-    pub ledger: Arc<Ledger>,
+    /// What was answered; none while the books cannot be opened.
+    pub ledger: Option<Arc<Ledger>>,
     /// What was measured.
     pub telemetry: Arc<Telemetry>,
     /// What waits.
@@ -36,50 +39,23 @@ pub struct DeviceView {
     pub log: Log,
 }
 
-/// Starts the web page.
-///
-/// # Errors
-/// When there is no token, or the address cannot be listened at.
-pub fn serve(config: &WebConfig, view: DeviceView) -> anyhow::Result<web::Running> {
-    let text = std::fs::read_to_string(&config.token)
-        .with_context(|| format!("reading {}: `remedis-device token FILE` makes one", config.token.display()))?;
-    let token = text.trim().parse().with_context(|| format!("understanding {}", config.token.display()))?;
-    let mut settings = web::Settings::new(Some(token));
-    settings.address = config.address;
-    settings.is_beyond_loopback_allowed = !config.address.ip().is_loopback();
-    settings.hosts.clone_from(&config.hosts);
-    settings.is_behind_tls = config.is_behind_tls;
-    settings.language = Some(match config.language {
-        remedis_settings::Language::English => Language::English,
-        remedis_settings::Language::German => Language::German,
-    });
-    web::serve(settings, Arc::new(view)).context("starting the web page")
-}
-
 impl web::View for DeviceView {
-    fn status(&self, language: Language) -> Result<web::Status, Unavailable> {
-        let now_ms = up_ms();
+    fn status(&self) -> Result<web::Status, Unavailable> {
+        let (now_ms, used_bytes) = (up_ms(), self.ledger.as_ref().and_then(|ledger| ledger.bytes()));
         let status = self.board.look(|state| web::Status {
             now_unix_ms: unix_ms(),
             utc_offset_minutes: time::utc_offset_minutes(unix_ms()),
             is_clock_trusted: state.is_clock_trusted,
             uptime_s: now_ms.saturating_sub(state.started_ms) / 1000,
-            alarms: state.alarms.iter().map(|(alarm, raised)| warning(alarm, raised, now_ms, language)).collect(),
+            alarms: state.alarms.iter().map(|(alarm, raised)| warning(alarm, raised, now_ms)).collect(),
             sources: state.sources.iter().map(source).collect(),
-            model: Some(web::Model {
-                name: state.model.name.clone(),
-                version: state.model.version.clone(),
-                digest: state.model.digest.clone(),
-                activated_unix_ms: None,
-                threshold: Some(state.model.confidence_threshold),
-            }),
+            model: answers(&state.model),
             store: web::Store {
                 is_writable: !state.alarms.iter().any(|(alarm, _)| alarm.stops_answers()),
-                records: state.n_answers,
-                oldest_unix_ms: None,
-                used_bytes: 0,
+                records: self.ledger.as_ref().map(|_| state.n_answers),
+                used_bytes,
                 disk_free_bytes: state.free_bytes,
-                disk_total_bytes: None,
+                disk_total_bytes: state.total_bytes,
             },
             temperature_celsius: state.celsius.map(|celsius| celsius as f32),
             memory_bytes: resident_bytes(),
@@ -89,17 +65,17 @@ impl web::View for DeviceView {
         Ok(status)
     }
 
-    fn results(&self, before: Option<u64>, limit: usize, _: Language) -> Result<Vec<web::ResultSummary>, Unavailable> {
+    fn results(&self, before: Option<u64>, limit: usize) -> Result<Vec<web::ResultSummary>, Unavailable> {
         let before = before.unwrap_or(u64::MAX);
-        let records = self.ledger.read(|answers| answers.before(before, limit)).map_err(unavailable)?;
+        let records = self.read(|answers| answers.before(before, limit))?;
         Ok(records.iter().map(|record| self.summary(record)).collect())
     }
 
-    fn result(&self, sequence: u64, _: Language) -> Result<Option<web::ResultDetail>, Unavailable> {
-        let record = self.ledger.read(|answers| answers.get(sequence)).map_err(unavailable)?;
+    fn result(&self, sequence: u64) -> Result<Option<web::ResultDetail>, Unavailable> {
+        let record = self.read(|answers| answers.get(sequence))?;
         Ok(record.map(|record| {
-            let image = self.of(sequence, |shown| shown.image.as_deref().map(|image| (image.width, image.height)));
-            web::ResultDetail { summary: self.summary(&record), trace: trace(&record.answer, image) }
+            let size = self.of(sequence, |shown| shown.size);
+            web::ResultDetail { summary: self.summary(&record), trace: kept::trace(&record.answer, size) }
         }))
     }
 
@@ -117,18 +93,21 @@ impl web::View for DeviceView {
         let (now, bucket_ms) = (unix_ms(), u64::from(HOUR_S) * 1000);
         let from_unix_ms = (now / bucket_ms * bucket_ms).saturating_sub((N_HOURS as u64 - 1) * bucket_ms);
         let trend = remedis_store::Trend { from_unix_ms, bucket_ms, n_buckets: N_HOURS };
-        let buckets = self.ledger.read(|answers| answers.trend(&trend)).map_err(unavailable)?;
+        let buckets = self.read(|answers| answers.trend(&trend))?;
         let names: std::collections::BTreeSet<&String> =
             buckets.iter().flat_map(|bucket| bucket.classes.keys()).collect();
         let classes: Vec<String> = names.into_iter().cloned().collect();
         let few = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
-        let bucket = |bucket: &remedis_store::Bucket| web::Bucket {
-            start_unix_ms: bucket.from_unix_ms,
-            by_class: classes.iter().map(|class| few(bucket.classes.get(class).copied().unwrap_or(0))).collect(),
-            cannot_say: few(bucket.cannot_say),
-            unreadable: few(bucket.unreadable),
-            latency_ms_p50: None,
-            latency_ms_p95: None,
+        let bucket = |bucket: &remedis_store::Bucket| {
+            let times = self.telemetry.hour(bucket.from_unix_ms).map(|times| times.map(|ms| ms as f32));
+            web::Bucket {
+                start_unix_ms: bucket.from_unix_ms,
+                by_class: classes.iter().map(|class| few(bucket.classes.get(class).copied().unwrap_or(0))).collect(),
+                cannot_say: few(bucket.cannot_say),
+                unreadable: few(bucket.unreadable),
+                latency_ms_p50: times.map(|[p50, _]| p50),
+                latency_ms_p95: times.map(|[_, p95]| p95),
+            }
         };
         let buckets = buckets.iter().map(bucket).collect();
         Ok(web::Trend { utc_offset_minutes: time::utc_offset_minutes(now), bucket_s: HOUR_S, classes, buckets })
@@ -144,8 +123,9 @@ impl web::View for DeviceView {
         Ok(self.telemetry.text(&self.board, &depths, uptime_s, &web_counters(counters)))
     }
 
-    fn is_healthy(&self) -> bool {
-        self.board.look(|state| !state.alarms.iter().any(|(alarm, _)| alarm.stops_answers() || alarm == Alarm::Hanging))
+    fn ailment(&self) -> Option<&'static str> {
+        let is_grave = |alarm: &Alarm| alarm.stops_answers() || *alarm == Alarm::Hanging;
+        self.board.look(|state| state.alarms.iter().map(|(alarm, _)| alarm).find(is_grave).map(Alarm::code))
     }
 
     fn log(&self, event: &web::Event) {
@@ -156,13 +136,20 @@ impl web::View for DeviceView {
             web::Event::LoginRefused { .. } => false,
             _ => return,
         };
-        if let Err(cause) = self.ledger.audit(&Audit::OperatorLogin { ok: login }) {
+        // Without books the log for people has it.
+        let written = self.ledger.as_ref().map_or(Ok(()), |ledger| ledger.audit(&Audit::OperatorLogin { ok: login }));
+        if let Err(cause) = written {
             self.log.note(&Note::AuditFault { reason: &cause.to_string() });
         }
     }
 }
 
 impl DeviceView {
+    fn read<T>(&self, read: impl FnOnce(&Answers) -> Result<T, ReadError>) -> Result<T, Unavailable> {
+        let Some(ledger) = &self.ledger else { return Err(Unavailable { reason: "the journal is not open".into() }) };
+        ledger.read(read).map_err(|cause| Unavailable { reason: cause.to_string() })
+    }
+
     /// Something of a result whose picture is still in memory.
     fn of<T>(&self, sequence: u64, look: impl FnOnce(&Shown) -> Option<T>) -> Option<T> {
         self.board
@@ -172,7 +159,12 @@ impl DeviceView {
     fn shown(&self, shown: &Shown, model: &ModelName, now_ms: u64) -> web::ResultSummary {
         let is_stale = shown.is_stale(now_ms, self.stale_after_ms);
         let (has_picture, has_heat_map) = (shown.image.is_some(), shown.heat_map.is_some());
-        web::ResultSummary { is_stale, has_picture, has_heat_map, ..summary(shown.sequence, &shown.answer, model) }
+        let mut summary = kept::summary(shown.sequence, &shown.answer, model);
+        // What was said when it was answered is better than what the journal tells.
+        if let (Some(reason), Some(code)) = (&mut summary.reason, shown.reason) {
+            reason.name = Some(code.to_owned());
+        }
+        web::ResultSummary { is_stale, has_picture, has_heat_map, ..summary }
     }
 
     /// A result of the journal: without its picture in memory it is an old one.
@@ -181,75 +173,21 @@ impl DeviceView {
         self.board.look(|state| {
             let recent = state.recent.iter().find(|shown| shown.sequence == record.sequence);
             recent.map_or_else(
-                || web::ResultSummary { is_stale: true, ..summary(record.sequence, &record.answer, &state.model) },
+                || web::ResultSummary {
+                    is_stale: true,
+                    ..kept::summary(record.sequence, &record.answer, &state.model)
+                },
                 |shown| self.shown(shown, &state.model, now_ms),
             )
         })
     }
 }
 
-fn unavailable(cause: ReadError) -> Unavailable {
-    Unavailable { reason: cause.to_string() }
-}
-
-/// `model` is the one that answers now: what its bundle says of classes and threshold holds for its own answers only.
-fn summary(sequence: u64, answer: &Answer, model: &ModelName) -> web::ResultSummary {
-    let (verdict, confidence, reason) = match &answer.verdict {
-        Verdict::Class { name, confidence, .. } => {
-            (web::Verdict::Class { name: name.clone() }, Some(*confidence), None)
-        }
-        Verdict::CannotSay { reason, best } => {
-            (web::Verdict::CannotSay, best.as_ref().map(|best| best.confidence), Some(reason.clone()))
-        }
-        Verdict::Unreadable { reason } => (web::Verdict::Unreadable, None, Some(reason.clone())),
-    };
-    let own = (answer.model.digest == model.digest).then_some(model);
-    let probability = |(class, &probability): (&String, &f32)| web::Probability { class: class.clone(), probability };
-    let probabilities = own.map(|model| model.classes.iter().zip(&answer.probabilities).map(probability).collect());
-    let took: f64 = answer.trace.timings_ms.iter().map(|(_, ms)| ms).sum();
-    web::ResultSummary {
-        sequence,
-        unix_ms: answer.unix_ms,
-        source: answer.source.clone(),
-        verdict,
-        confidence,
-        threshold: own.map(|model| model.confidence_threshold),
-        probabilities: probabilities.unwrap_or_default(),
-        reason,
-        is_stale: false,
-        has_picture: false,
-        has_heat_map: false,
-        model: format!("{} {}", answer.model.name, answer.model.version),
-        latency_ms: Some(took.round() as u64),
-    }
-}
-
-fn trace(answer: &Answer, size: Option<(u32, u32)>) -> web::Trace {
-    let gate = |gate: &remedis_store::GateResult| web::Gate {
-        name: gate.name.clone(),
-        value: gate.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}")),
-        limit: gate.limit.clone(),
-        is_passed: gate.passed,
-    };
-    web::Trace {
-        image_sha256: answer.image_sha256.clone(),
-        image_bytes: Some(answer.image_bytes),
-        width: size.map(|(width, _)| width),
-        height: size.map(|(_, height)| height),
-        format: None,
-        preprocessing: Some(answer.trace.preprocessing.clone()),
-        bundle_digest: Some(answer.model.digest.clone()),
-        plan: Some(answer.trace.plan.clone()),
-        gates: answer.trace.gates.iter().map(gate).collect(),
-        stages: answer
-            .trace
-            .timings_ms
-            .iter()
-            .map(|(name, milliseconds)| web::Stage { name: name.clone(), milliseconds: *milliseconds })
-            .collect(),
-        skipped_frames: Some(answer.trace.skipped_frames),
-        record_hash: None,
-    }
+/// None before there is one.
+fn answers(model: &ModelName) -> Option<web::Model> {
+    let ModelName { name, version, digest, confidence_threshold, .. } = model;
+    let (name, version) = (name.clone(), version.clone());
+    (!digest.is_empty()).then(|| web::Model { name, version, digest: digest.clone(), threshold: *confidence_threshold })
 }
 
 fn source(source: &crate::board::SourceStatus) -> web::Source {
@@ -262,19 +200,16 @@ fn source(source: &crate::board::SourceStatus) -> web::Source {
     let counter = |(name, value): (&&'static str, &u64)| web::Counter { name: (*name).to_owned(), value: *value };
     web::Source {
         name: source.name.to_owned(),
-        kind: source.name.to_owned(),
         state,
         detail: source.trouble.clone(),
-        counters: source.counters.iter().map(counter).collect(),
+        counters: source.counters.iter().filter(|(_, n)| **n > 0).map(counter).collect(),
     }
 }
 
-fn warning(alarm: Alarm, raised: &crate::operation::alarm::Raised, now_ms: u64, language: Language) -> web::Alarm {
+fn warning(alarm: Alarm, raised: &crate::operation::alarm::Raised, now_ms: u64) -> web::Alarm {
     let severity = if alarm.stops_answers() { web::Severity::Failure } else { web::Severity::Warning };
-    let words = crate::words::alarm(alarm, language == Language::German);
-    let text = if raised.detail.is_empty() { words.to_owned() } else { format!("{words}: {}", raised.detail) };
-    let since_unix_ms = Some(unix_ms().saturating_sub(now_ms.saturating_sub(raised.since_ms)));
-    web::Alarm { severity, text, since_unix_ms }
+    let since_unix_ms = unix_ms().saturating_sub(now_ms.saturating_sub(raised.since_ms));
+    web::Alarm { severity, name: alarm.code().to_owned(), detail: raised.detail.clone(), since_unix_ms }
 }
 
 /// The picture with the map over it: where the evidence lies stays bright, the rest is darkened.

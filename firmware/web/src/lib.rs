@@ -22,8 +22,8 @@ pub use event::{Counters, Event};
 pub use server::{Running, ServeError, serve};
 pub use settings::{Language, Limits, Settings};
 pub use snapshot::{
-    Alarm, Bucket, Counter, Gate, Model, Probability, ResultDetail, ResultSummary, Severity, Source, SourceState,
-    Stage, Status, Store, Trace, Trend, Verdict,
+    Alarm, Bucket, Counter, Gate, Model, Probability, Reason, ResultDetail, ResultSummary, Severity, Source,
+    SourceState, Stage, Status, Store, Trace, Trend, Verdict,
 };
 pub use token::{BadTokenDigest, NoRandomness, Token, TokenDigest};
 pub use view::{Unavailable, View};

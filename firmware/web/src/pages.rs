@@ -3,6 +3,7 @@
 mod chart;
 mod locale;
 mod texts;
+mod words;
 
 use crate::{Language, ResultDetail, ResultSummary, Status, Trend};
 use chart::{Chart, percent_of};
@@ -10,6 +11,7 @@ use locale::Locale;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, context};
 use texts::Texts;
+use words::Kind;
 
 /// Results on one page of the list.
 pub(crate) const RESULTS_PER_PAGE: usize = 20;
@@ -166,5 +168,11 @@ fn add_filters(environment: &mut Environment<'_>) {
     environment.add_filter("bytes", |state: &State<'_, '_>, bytes: u64| locale(state).bytes(bytes));
     environment.add_filter("count", |state: &State<'_, '_>, count: u64| locale(state).count(count));
     environment.add_filter("decimal", |state: &State<'_, '_>, number: f64| locale(state).decimal(number, 1));
+    environment.add_filter("measure", |state: &State<'_, '_>, number: f64| locale(state).measure(number));
     environment.add_filter("percent_of", percent_of);
+    for (filter, kind) in Kind::FILTERS {
+        environment.add_filter(filter, move |state: &State<'_, '_>, name: &str| {
+            kind.words(name, locale(state).language()).map_or_else(|| name.to_owned(), str::to_owned)
+        });
+    }
 }

@@ -42,7 +42,7 @@ pub(crate) fn html(status: StatusCode, page: String) -> Reply {
 }
 
 /// A line for programs.
-pub(crate) fn text(status: StatusCode, line: &'static str) -> Reply {
+pub(crate) fn text(status: StatusCode, line: impl Into<Bytes>) -> Reply {
     reply(status, "text/plain; charset=utf-8", line)
 }
 

@@ -1,4 +1,5 @@
-//! What the pages show, as plain fields. Times are milliseconds since 1970 in UTC.
+//! What the pages show, as plain fields. Times are milliseconds since 1970 in UTC. Names of alarms, reasons, checks, counters and stages
+//! are the device's own; the pages have words for them, and show what they have none for as it is.
 
 use serde::Serialize;
 
@@ -35,8 +36,6 @@ pub struct Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Good to know.
-    Notice,
     /// Work goes on, with something missing.
     Warning,
     /// Work does not go on.
@@ -48,10 +47,12 @@ pub enum Severity {
 pub struct Alarm {
     /// How grave it is.
     pub severity: Severity,
-    /// What it is and what to do.
-    pub text: String,
+    /// Its name, such as `disk_full`.
+    pub name: String,
+    /// More about it; empty where there is no more.
+    pub detail: String,
     /// Since when.
-    pub since_unix_ms: Option<u64>,
+    pub since_unix_ms: u64,
 }
 
 /// What a source is doing.
@@ -66,8 +67,6 @@ pub enum SourceState {
     Receiving,
     /// Gone; the device tries again by itself.
     Lost,
-    /// Switched off.
-    Off,
 }
 
 /// Where images come from.
@@ -75,13 +74,11 @@ pub enum SourceState {
 pub struct Source {
     /// Its name in the configuration.
     pub name: String,
-    /// What it is, such as `serial` or `folder`.
-    pub kind: String,
     /// What it is doing.
     pub state: SourceState,
-    /// More about that.
+    /// Why it is lost.
     pub detail: Option<String>,
-    /// What it counted.
+    /// What it counted, as far as there was any.
     pub counters: Vec<Counter>,
 }
 
@@ -103,10 +100,8 @@ pub struct Model {
     pub version: String,
     /// The bundle's SHA-256 digest in hexadecimal.
     pub digest: String,
-    /// Since when it answers.
-    pub activated_unix_ms: Option<u64>,
     /// Calibrated probability below which it cannot say, 0 to 1.
-    pub threshold: Option<f32>,
+    pub threshold: f32,
 }
 
 /// Where answers are kept.
@@ -114,12 +109,10 @@ pub struct Model {
 pub struct Store {
     /// Whether answers can be kept now.
     pub is_writable: bool,
-    /// Answers that are kept.
-    pub records: u64,
-    /// When the oldest of them was given.
-    pub oldest_unix_ms: Option<u64>,
-    /// Bytes that they take.
-    pub used_bytes: u64,
+    /// Answers that are kept; none while they cannot be opened.
+    pub records: Option<u64>,
+    /// Bytes that they take on the disk.
+    pub used_bytes: Option<u64>,
     /// Bytes that the disk has left.
     pub disk_free_bytes: Option<u64>,
     /// Bytes that the disk has in all.
@@ -150,6 +143,15 @@ pub struct Probability {
     pub probability: f32,
 }
 
+/// Why there is no class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// Its name, such as `low_confidence`; none where only its words are known.
+    pub name: Option<String>,
+    /// The words that are kept with the answer, in the language of whoever gave it.
+    pub words: String,
+}
+
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ResultSummary {
@@ -168,7 +170,7 @@ pub struct ResultSummary {
     /// Probability of each class.
     pub probabilities: Vec<Probability>,
     /// Why it cannot say, or could not read.
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// Whether it is too old to be taken for the present.
     pub is_stale: bool,
     /// Whether its picture is kept.
@@ -177,8 +179,8 @@ pub struct ResultSummary {
     pub has_heat_map: bool,
     /// What answered: the bundle's name and version.
     pub model: String,
-    /// Milliseconds from the image's last byte to the answer.
-    pub latency_ms: Option<u64>,
+    /// Milliseconds from the image's last byte to the decision, which is then kept and told.
+    pub latency_ms: f64,
 }
 
 /// One answer and how it came about.
@@ -196,38 +198,34 @@ pub struct Trace {
     /// SHA-256 digest of the image as it arrived, in hexadecimal.
     pub image_sha256: String,
     /// Bytes of the image as it arrived.
-    pub image_bytes: Option<u64>,
-    /// Pixels across.
-    pub width: Option<u32>,
-    /// Pixels down.
-    pub height: Option<u32>,
-    /// Its format, such as `PNG`.
-    pub format: Option<String>,
+    pub image_bytes: u64,
+    /// Pixels across and down, as long as that is known.
+    pub size: Option<(u32, u32)>,
     /// What was done before the model saw it.
-    pub preprocessing: Option<String>,
+    pub preprocessing: String,
     /// SHA-256 digest of the bundle, in hexadecimal.
-    pub bundle_digest: Option<String>,
+    pub bundle_digest: String,
     /// What executed the model.
-    pub plan: Option<String>,
+    pub plan: String,
     /// What was asked of the image before its answer counted.
     pub gates: Vec<Gate>,
     /// What took how long.
     pub stages: Vec<Stage>,
     /// Frames of a live source that were passed over for this one.
-    pub skipped_frames: Option<u64>,
-    /// The record's hash in the chain, in hexadecimal.
-    pub record_hash: Option<String>,
+    pub skipped_frames: u64,
 }
 
 /// Something asked of an image before its answer counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Gate {
     /// What is looked at.
     pub name: String,
-    /// What was found.
-    pub value: String,
-    /// What is asked for.
-    pub limit: String,
+    /// What was found; none where it cannot be measured.
+    pub value: Option<f64>,
+    /// The least that passes.
+    pub low: Option<f64>,
+    /// The most that passes.
+    pub high: Option<f64>,
     /// Whether the image passed.
     pub is_passed: bool,
 }
@@ -265,7 +263,7 @@ pub struct Bucket {
     pub cannot_say: u32,
     /// Images that could not be read.
     pub unreadable: u32,
-    /// Half of the answers took no longer than this.
+    /// Half of the answers took no longer than this, from the last byte until kept and told; none where that was not measured.
     pub latency_ms_p50: Option<f32>,
     /// 95 of 100 answers took no longer than this.
     pub latency_ms_p95: Option<f32>,

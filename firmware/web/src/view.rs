@@ -1,6 +1,6 @@
 //! What the pages show, asked of the device.
 
-use crate::{Counters, Event, Language, ResultDetail, ResultSummary, Status, Trend};
+use crate::{Counters, Event, ResultDetail, ResultSummary, Status, Trend};
 
 /// The device cannot tell at the moment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,27 +13,26 @@ pub struct Unavailable {
 /// The device as the pages see it.
 ///
 /// All but [`View::log`] is called on threads of its own, at most two at a time, and may read the store; what takes longer
-/// than [`Limits::request_timeout`](crate::Limits::request_timeout) is answered with 503. Free text is wanted in the
-/// language that is asked for. No text may come from a patient's data; pictures are only shown to who has logged in.
+/// than [`Limits::request_timeout`](crate::Limits::request_timeout) is answered with 503. The pages put names into words; no
+/// text may come from a patient's data. Pictures are only shown to who has logged in.
 pub trait View: Send + Sync + 'static {
     /// How the device is.
     ///
     /// # Errors
     /// When it cannot be told now.
-    fn status(&self, language: Language) -> Result<Status, Unavailable>;
+    fn status(&self) -> Result<Status, Unavailable>;
 
     /// At most `limit` results with numbers below `before`, the newest first.
     ///
     /// # Errors
     /// When the store cannot be read now.
-    fn results(&self, before: Option<u64>, limit: usize, language: Language)
-    -> Result<Vec<ResultSummary>, Unavailable>;
+    fn results(&self, before: Option<u64>, limit: usize) -> Result<Vec<ResultSummary>, Unavailable>;
 
     /// One result with how it came about; none when there is no such result (any more).
     ///
     /// # Errors
     /// When the store cannot be read now.
-    fn result(&self, sequence: u64, language: Language) -> Result<Option<ResultDetail>, Unavailable>;
+    fn result(&self, sequence: u64) -> Result<Option<ResultDetail>, Unavailable>;
 
     /// The picture that a result is about, as a PNG file.
     ///
@@ -60,8 +59,9 @@ pub trait View: Send + Sync + 'static {
     /// When they cannot be gathered now.
     fn metrics(&self, web: &Counters) -> Result<String, Unavailable>;
 
-    /// Whether the device does its work: the answer of `/health`, which everybody may ask.
-    fn is_healthy(&self) -> bool;
+    /// What keeps the device from its work, as logs and metrics call it; none when it works. It is the answer of `/health`, which
+    /// everybody may ask.
+    fn ailment(&self) -> Option<&'static str>;
 
     /// Something happened that belongs in the log. Called on the server's thread, so it must not wait.
     fn log(&self, event: &Event);

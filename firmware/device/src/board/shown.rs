@@ -16,6 +16,8 @@ pub struct Shown {
     pub answer: Answer,
     /// A code for why it cannot say.
     pub reason: Option<&'static str>,
+    /// Columns and rows of the image as it came; none when it could not be read.
+    pub size: Option<(u32, u32)>,
     /// When the image came, in [`up_ms`](crate::operation::clock::up_ms).
     pub arrived_ms: u64,
     /// The picture, with 8 bits a sample and at most [`Shown::MAX_SIDE`] pixels a side; none when it could not be read.

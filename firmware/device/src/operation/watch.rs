@@ -132,7 +132,10 @@ impl Watch {
         // In whole megabytes, so that not every answer is a change to be drawn.
         let free_megabytes = free >> 20;
         if self.board.look(|state| state.free_bytes) != Some(free_megabytes << 20) {
-            self.board.change(|state| state.free_bytes = Some(free_megabytes << 20));
+            let total_bytes = found.f_blocks.saturating_mul(found.f_frsize);
+            self.board.change(|state| {
+                (state.free_bytes, state.total_bytes) = (Some(free_megabytes << 20), Some(total_bytes));
+            });
         }
         match free_megabytes < self.health.min_free_megabytes {
             true => self.board.raise(Alarm::DiskLow, &format!("{free_megabytes} MB free")),

@@ -134,7 +134,8 @@ impl Judge<Box<dyn Predictor>> {
         self.telemetry.answered(self.lanes[lane].0, &answer.verdict, reason, up_ms().saturating_sub(arrived_ms));
         let best = class_of(&answer.verdict);
         let seen = image.as_ref().map(|image| Arc::new(for_people(image)));
-        let shown = Shown { sequence, source: lane, answer, reason, arrived_ms, image: seen, heat_map: None };
+        let size = image.as_ref().map(|image| (image.width, image.height));
+        let shown = Shown { sequence, source: lane, answer, reason, size, arrived_ms, image: seen, heat_map: None };
         self.board.change(|state| {
             state.sources[lane].n_answers += 1;
             state.sources[lane].n_skipped += n_skipped;

@@ -110,6 +110,11 @@ impl Running {
         self.predictions.load(Ordering::SeqCst)
     }
 
+    /// Waits for it to end by itself: how it did.
+    pub(crate) fn outcome(self) -> anyhow::Result<()> {
+        self.device.join().unwrap()
+    }
+
     /// Ends it: what is in its journal.
     pub(crate) fn stop(self) -> Vec<Record> {
         self.orders.send(Order::End).unwrap();

@@ -18,6 +18,10 @@ impl Locale {
         Self { language, offset }
     }
 
+    pub(super) fn language(self) -> Language {
+        self.language
+    }
+
     /// Local time; a clock that is off the calendar shows its start.
     fn local(self, unix_ms: u64) -> OffsetDateTime {
         let seconds = i64::try_from(unix_ms / 1000).unwrap_or(i64::MAX);
@@ -145,6 +149,17 @@ impl Locale {
         text
     }
 
+    /// A measured number, as short as it can be told: four decimals below ten, one above.
+    pub(super) fn measure(self, number: f64) -> String {
+        let decimals = if number.abs() < 10.0 { 4 } else { 1 };
+        let text = format!("{number:.decimals$}");
+        let short = text.trim_end_matches('0').trim_end_matches('.');
+        match self.language {
+            Language::English => short.to_owned(),
+            Language::German => short.replace('.', ","),
+        }
+    }
+
     pub(super) fn decimal(self, number: f64, decimals: usize) -> String {
         let text = format!("{number:.decimals$}");
         match self.language {
@@ -204,6 +219,13 @@ mod tests {
             [0, 999, 1_000, 999_999, 31_900_000_000].map(|n| ENGLISH(0).bytes(n)),
             ["0 B", "999 B", "1.0 kB", "1.0 MB", "31.9 GB"]
         );
+    }
+
+    #[test]
+    fn a_measured_number_is_short() {
+        let measured = [0.0, 0.7, f64::from(0.7_f32), 0.000_04, 60.0, 141.26, -3.5];
+        assert_eq!(measured.map(|number| ENGLISH(0).measure(number)), ["0", "0.7", "0.7", "0", "60", "141.3", "-3.5"]);
+        assert_eq!(GERMAN(0).measure(141.26), "141,3");
     }
 
     #[test]

@@ -46,7 +46,6 @@ texts! {
     no_picture: "Image not kept", "Bild nicht aufbewahrt";
     no_heat_map: "No heat-map", "Kein Wärmebild";
     no_alarm: "No alarm", "Keine Meldung";
-    severity_notice: "Notice", "Hinweis";
     severity_warning: "Warning", "Warnung";
     severity_failure: "Failure", "Störung";
     since: "since", "seit";
@@ -56,15 +55,12 @@ texts! {
     state_connected: "Connected", "Verbunden";
     state_receiving: "Receiving", "Empfängt";
     state_lost: "Lost", "Getrennt";
-    state_off: "Off", "Aus";
     model: "Model", "Modell";
     no_model: "No model answers.", "Kein Modell antwortet.";
     version: "Version", "Version";
     digest: "Digest", "Prüfsumme";
-    active: "Active since", "Aktiv seit";
     store: "Store", "Speicher";
     records: "Answers kept", "Aufbewahrte Antworten";
-    oldest: "Oldest", "Älteste";
     used: "Used", "Belegt";
     writable: "Writable", "Beschreibbar";
     yes: "Yes", "Ja";
@@ -85,7 +81,7 @@ texts! {
     to_newest: "Newest", "Neueste";
     all_results: "All results", "Alle Ergebnisse";
     source: "Source", "Quelle";
-    latency: "Time to answer", "Antwortzeit";
+    decided: "Until decided", "Bis zur Entscheidung";
     trace: "How it came about", "Wie es dazu kam";
     image_arrived: "Image as it arrived", "Bild wie eingetroffen";
     pixels: "pixels", "Bildpunkte";
@@ -93,10 +89,13 @@ texts! {
     bundle: "Bundle", "Modellpaket";
     plan: "Executed by", "Ausgeführt von";
     skipped: "Frames passed over", "Übersprungene Bilder";
-    record_hash: "Record in the chain", "Eintrag in der Kette";
     gates: "Checks", "Prüfungen";
     found: "Found", "Gefunden";
     asked: "Asked for", "Verlangt";
+    at_least: "at least", "mindestens";
+    at_most: "at most", "höchstens";
+    to: "to", "bis";
+    in_its_words: "Reason as kept", "Grund wie aufbewahrt";
     passed: "passed", "bestanden";
     not_passed: "NOT PASSED", "NICHT BESTANDEN";
     stages: "Times", "Zeiten";
@@ -107,7 +106,7 @@ texts! {
     share: "Share", "Anteil";
     total: "All", "Alle";
     other_classes: "Other classes", "Andere Klassen";
-    latency_over_time: "Time to answer", "Antwortzeit";
+    latency_over_time: "Time to answer, since the device started", "Antwortzeit, seit das Gerät läuft";
     half: "50 of 100 answers are quicker", "50 von 100 Antworten sind schneller";
     ninety_five: "95 of 100 answers are quicker", "95 von 100 Antworten sind schneller";
     problem_400: "This request cannot be understood.", "Diese Anfrage ist nicht verständlich.";

@@ -113,16 +113,16 @@ async fn show(shared: &Arc<Shared>, route: Route, visit: &Visit, query: &str) ->
     let before = visit::field(query.as_bytes(), "before").and_then(|number| number.parse().ok());
     let seen = visit.clone();
     let shown = ask(shared, move |shared| {
-        let (view, pages, language) = (&shared.view, &shared.pages, seen.language);
+        let (view, pages) = (&shared.view, &shared.pages);
         let found = |rendered| page(shared, StatusCode::OK, rendered);
         Ok(match route {
-            Route::Status => Some(found(pages.status(&seen, &view.status(language)?))),
+            Route::Status => Some(found(pages.status(&seen, &view.status()?))),
             Route::Results => {
-                let results = view.results(before, RESULTS_PER_PAGE + 1, language)?;
-                Some(found(pages.results(&seen, &view.status(language)?, &results, before)))
+                let results = view.results(before, RESULTS_PER_PAGE + 1)?;
+                Some(found(pages.results(&seen, &view.status()?, &results, before)))
             }
-            Route::Result(number) => match view.result(number, language)? {
-                Some(detail) => Some(found(pages.result(&seen, &view.status(language)?, &detail))),
+            Route::Result(number) => match view.result(number)? {
+                Some(detail) => Some(found(pages.result(&seen, &view.status()?, &detail))),
                 None => None,
             },
             Route::Picture(number) => view.picture(number)?.map(png),
@@ -171,9 +171,10 @@ async fn ask<T: Send + 'static>(
 }
 
 async fn health(shared: &Arc<Shared>) -> Reply {
-    match ask(shared, |shared| Ok(shared.view.is_healthy())).await {
-        Ok(true) => text(StatusCode::OK, "ok\n"),
-        Ok(false) | Err(Failed) => text(StatusCode::SERVICE_UNAVAILABLE, "not ok\n"),
+    match ask(shared, |shared| Ok(shared.view.ailment())).await {
+        Ok(None) => text(StatusCode::OK, "ok\n"),
+        Ok(Some(ailment)) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ok: {ailment}\n")),
+        Err(Failed) => text(StatusCode::SERVICE_UNAVAILABLE, "not ok: no answer\n"),
     }
 }
 

@@ -1,4 +1,5 @@
-//! A device that never was: every number and word is written here, so that pages and pictures are always the same.
+//! A device that never was, with nothing that a real one would not show: every number and name is written here, so that pages and
+//! pictures are always the same.
 
 use image::{ImageFormat, Rgb, RgbImage};
 use remedis_web::*;
@@ -16,6 +17,8 @@ pub(crate) const TOKEN: &str = "k3vd-0a9x-77qe-m2ht-5zzr-c81n-b4ws-6yjp";
 pub(crate) type Mood = Box<dyn Fn() -> Result<(), Unavailable> + Send + Sync>;
 
 pub(crate) struct Device {
+    /// The oldest result that is kept.
+    pub(crate) oldest: u64,
     pub(crate) picture: Vec<u8>,
     pub(crate) mood: Mood,
     pub(crate) events: Mutex<Vec<Event>>,
@@ -27,7 +30,7 @@ impl Default for Device {
         let tissue =
             |x: u32, y: u32| if (x / 12 + y / 12).is_multiple_of(2) { Rgb([58, 44, 92]) } else { Rgb([72, 54, 108]) };
         let picture = png(|x, y| if is_in_disc(x, y) { Rgb([205, 120, 150]) } else { tissue(x, y) });
-        Self { picture, mood: Box::new(|| Ok(())), events: Mutex::default(), logged: Condvar::new() }
+        Self { oldest: OLDEST, picture, mood: Box::new(|| Ok(())), events: Mutex::default(), logged: Condvar::new() }
     }
 }
 
@@ -54,25 +57,25 @@ fn png(pixel: impl Fn(u32, u32) -> Rgb<u8>) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn words(language: Language, english: &str, german: &str) -> String {
-    match language {
-        Language::English => english.into(),
-        Language::German => german.into(),
-    }
-}
+/// Results whose picture the device still has in memory.
+const N_RECENT: u64 = 12;
+const LOST: &str = "cannot look into /var/lib/remedis/inbox: No such file or directory (os error 2)";
 
-fn summary(sequence: u64, language: Language) -> ResultSummary {
+fn summary(sequence: u64) -> ResultSummary {
     let kind = (NEWEST - sequence) % 4;
-    let verdict = match kind {
-        0 => Verdict::Class { name: "ring form".into() },
-        1 => Verdict::CannotSay,
-        2 => Verdict::Class { name: "healthy".into() },
-        _ => Verdict::Unreadable,
-    };
-    let reason = match kind {
-        1 => Some(words(language, "Confidence 52.5 % < threshold 70.0 %", "Sicherheit 52,5 % < Schwelle 70,0 %")),
-        3 => Some(words(language, "The file ends within the image", "Die Datei endet mitten im Bild")),
-        _ => None,
+    let is_recent = NEWEST - sequence < N_RECENT;
+    let reason = |name: &str, words: &str| Some(Reason { name: Some(name.into()), words: words.into() });
+    let (verdict, reason) = match kind {
+        0 => (Verdict::Class { name: "ring form".into() }, None),
+        1 => (Verdict::CannotSay, reason("low_confidence", "confidence 52.5 % is below the operating point of 70.0 %")),
+        2 => (Verdict::Class { name: "healthy".into() }, None),
+        _ => (
+            Verdict::Unreadable,
+            reason(
+                "unreadable",
+                "unreadable image: the JPEG ends early: 31 of 56 parts of its picture are there; take or send it again",
+            ),
+        ),
     };
     let shares: &[f32] =
         [&[0.9312, 0.0402, 0.0286][..], &[0.5249, 0.3011, 0.174], &[0.0101, 0.0015, 0.9884], &[]][kind as usize];
@@ -80,51 +83,73 @@ fn summary(sequence: u64, language: Language) -> ResultSummary {
     ResultSummary {
         sequence,
         unix_ms: NOW - 41_000 - (NEWEST - sequence) * 97_000,
-        source: if kind == 2 { "inbox" } else { "microscope" }.into(),
+        source: if kind == 2 { "folder" } else { "link" }.into(),
         verdict,
         confidence: shares.iter().copied().reduce(f32::max),
-        threshold: (kind != 3).then_some(0.7),
+        threshold: Some(0.7),
         probabilities: classes
             .iter()
             .zip(shares)
             .map(|(class, share)| Probability { class: (*class).into(), probability: *share })
             .collect(),
         reason,
-        is_stale: kind == 1,
-        has_picture: kind != 3,
-        has_heat_map: kind < 2,
+        is_stale: sequence != NEWEST,
+        has_picture: is_recent && kind != 3,
+        has_heat_map: is_recent && kind < 2,
         model: "cells student 1.2.0".into(),
-        latency_ms: Some(212),
+        latency_ms: 49.24,
     }
 }
 
-fn sources(language: Language) -> Vec<Source> {
-    let counter = |english: &str, german: &str, value| Counter { name: words(language, english, german), value };
+fn gates(confidence: f64) -> Vec<Gate> {
+    let gate = |name: &str, value, low: Option<f64>, high: Option<f64>| Gate {
+        name: name.into(),
+        value: Some(value),
+        low,
+        high,
+        is_passed: low.is_none_or(|low| value >= low) && high.is_none_or(|high| value <= high),
+    };
+    vec![
+        gate("width", 224.0, Some(96.0), None),
+        gate("height", 224.0, Some(96.0), None),
+        gate("aspect", 1.0, Some(0.8), Some(1.25)),
+        gate("exposure", 0.472_31, Some(0.1), Some(0.9)),
+        gate("black", 0.003, None, Some(0.25)),
+        gate("white", 0.0, None, Some(0.25)),
+        gate("sharpness", 141.26, Some(60.0), None),
+        gate("appearance", 2.113, None, Some(4.9)),
+        gate("energy", -3.5027, None, Some(-1.25)),
+        gate("confidence", confidence, Some(f64::from(0.7_f32)), None),
+    ]
+}
+
+fn sources() -> Vec<Source> {
+    let counter = |(name, value): (&str, u64)| Counter { name: name.into(), value };
+    let link = [("corrupt", 38), ("frames", 12_907), ("naks", 12), ("opened", 1), ("packets", 181_440)];
     vec![
         Source {
-            name: "microscope".into(),
-            kind: "serial".into(),
+            name: "link".into(),
             state: SourceState::Receiving,
-            detail: Some(words(language, "921,600 baud, image 64 % here", "921.600 Baud, Bild zu 64 % da")),
-            counters: vec![counter("Frames", "Bilder", 12_907), counter("Corrupt packets", "Gestörte Pakete", 38)],
+            detail: None,
+            counters: link.into_iter().map(counter).collect(),
         },
         Source {
-            name: "inbox".into(),
-            kind: "folder".into(),
+            name: "folder".into(),
             state: SourceState::Lost,
-            detail: Some(words(language, "The folder is gone; tried every 5 s", "Der Ordner fehlt; Versuch alle 5 s")),
-            counters: vec![counter("Files", "Dateien", 311), counter("Failed", "Misslungen", 2)],
+            detail: Some(LOST.into()),
+            counters: [("failed", 2), ("files", 311)].into_iter().map(counter).collect(),
         },
     ]
 }
 
 impl View for Device {
-    fn status(&self, language: Language) -> Result<Status, Unavailable> {
+    fn status(&self) -> Result<Status, Unavailable> {
         (self.mood)()?;
-        let alarm = |severity, english, german, since| Alarm {
+        let alarm = |severity, name: &str, detail: &str, ago_ms| Alarm {
             severity,
-            text: words(language, english, german),
-            since_unix_ms: since,
+            name: name.into(),
+            detail: detail.into(),
+            since_unix_ms: NOW - ago_ms,
         };
         Ok(Status {
             now_unix_ms: NOW,
@@ -132,106 +157,78 @@ impl View for Device {
             is_clock_trusted: false,
             uptime_s: 273_912,
             alarms: vec![
-                alarm(
-                    Severity::Failure,
-                    "Folder “inbox” cannot be read",
-                    "Ordner „inbox“ ist nicht lesbar",
-                    Some(NOW - 912_000),
-                ),
-                alarm(Severity::Warning, "Disk almost full", "Datenträger fast voll", None),
+                alarm(Severity::Failure, "disk_full", "", 30_000),
+                alarm(Severity::Warning, "disk_low", "0 MB free", 4_210_000),
+                alarm(Severity::Warning, "source_lost", LOST, 61_000),
             ],
-            sources: sources(language),
+            sources: sources(),
             model: Some(Model {
                 name: "cells student".into(),
                 version: "1.2.0".into(),
                 digest: "9f2c41d07ab3".repeat(5) + "9f2c",
-                activated_unix_ms: Some(NOW - 273_000_000),
-                threshold: Some(0.7),
+                threshold: 0.7,
             }),
             store: Store {
-                is_writable: true,
-                records: 13_218,
-                oldest_unix_ms: Some(NOW - 7_776_000_000),
-                used_bytes: 1_482_000_000,
-                disk_free_bytes: Some(2_114_000_000),
+                is_writable: false,
+                records: Some(13_218),
+                used_bytes: Some(14_820_000),
+                disk_free_bytes: Some(0),
                 disk_total_bytes: Some(31_900_000_000),
             },
             temperature_celsius: Some(61.5),
             memory_bytes: Some(84_300_000),
-            version: "remedis-device 0.0.0".into(),
-            newest: Some(summary(NEWEST, language)),
+            version: "0.0.0".into(),
+            newest: Some(summary(NEWEST)),
         })
     }
 
-    fn results(
-        &self,
-        before: Option<u64>,
-        limit: usize,
-        language: Language,
-    ) -> Result<Vec<ResultSummary>, Unavailable> {
+    fn results(&self, before: Option<u64>, limit: usize) -> Result<Vec<ResultSummary>, Unavailable> {
         (self.mood)()?;
-        let kept = OLDEST..=before.map_or(NEWEST, |before| before.saturating_sub(1).min(NEWEST));
-        Ok(kept.rev().take(limit).map(|sequence| summary(sequence, language)).collect())
+        let kept = self.oldest..=before.map_or(NEWEST, |before| before.saturating_sub(1).min(NEWEST));
+        Ok(kept.rev().take(limit).map(summary).collect())
     }
 
-    fn result(&self, sequence: u64, language: Language) -> Result<Option<ResultDetail>, Unavailable> {
+    fn result(&self, sequence: u64) -> Result<Option<ResultDetail>, Unavailable> {
         (self.mood)()?;
-        let gate = |english: &str, german: &str, value: &str, limit: &str, is_passed| Gate {
-            name: words(language, english, german),
-            value: value.into(),
-            limit: limit.into(),
-            is_passed,
-        };
-        // The one before the newest is the one that it cannot say.
-        let is_known = sequence != NEWEST - 1;
-        let kind = if is_known { "0.62" } else { "0.91" };
-        let stage =
-            |english: &str, german: &str, milliseconds| Stage { name: words(language, english, german), milliseconds };
+        if !(self.oldest..=NEWEST).contains(&sequence) {
+            return Ok(None);
+        }
+        let summary = summary(sequence);
+        let stage = |name: &str, milliseconds| Stage { name: name.into(), milliseconds };
         let trace = Trace {
             image_sha256: "5b1d90c2".repeat(8),
-            image_bytes: Some(50_176),
-            width: Some(224),
-            height: Some(224),
-            format: Some("PNG".into()),
-            preprocessing: Some("resize 224 × 224 (area), RGB, mean 0.485 0.456 0.406, scale 0.229 0.224 0.225".into()),
-            bundle_digest: Some("9f2c41d07ab3".repeat(5) + "9f2c"),
-            plan: Some("int8, plan 3, ARM dot product".into()),
-            gates: vec![
-                gate("Sharpness", "Schärfe", "141", "≥ 60", true),
-                gate("Exposure", "Belichtung", "0.47", "0.10 – 0.90", true),
-                gate("Known kind of image", "Bekannte Art von Bild", kind, "≤ 0.80", is_known),
-            ],
-            stages: vec![
-                stage("Transfer", "Übertragung", 171.3),
-                stage("Decoding", "Dekodieren", 4.21),
-                stage("Model", "Modell", 36.9),
-            ],
-            skipped_frames: Some(3),
-            record_hash: Some("e0417c5a".repeat(8)),
+            image_bytes: 50_176,
+            size: summary.has_picture.then_some((224, 224)),
+            preprocessing: "rgb 224x224 stretch, 8 bits".into(),
+            bundle_digest: "9f2c41d07ab3".repeat(5) + "9f2c",
+            plan: "dot".into(),
+            // Of what cannot be read nothing is measured.
+            gates: summary.confidence.map_or_else(Vec::new, |confidence| gates(confidence.into())),
+            stages: vec![stage("wait", 8.13), stage("decode", 4.21), stage("judge", 36.9)],
+            skipped_frames: 3,
         };
-        let is_kept = (OLDEST..=NEWEST).contains(&sequence);
-        Ok(is_kept.then(|| ResultDetail { summary: summary(sequence, language), trace }))
+        Ok(Some(ResultDetail { summary, trace }))
     }
 
     fn picture(&self, sequence: u64) -> Result<Option<Vec<u8>>, Unavailable> {
         (self.mood)()?;
-        Ok((OLDEST..=NEWEST).contains(&sequence).then(|| self.picture.clone()))
+        Ok((NEWEST - N_RECENT + 1..=NEWEST).contains(&sequence).then(|| self.picture.clone()))
     }
 
     fn heat_map(&self, sequence: u64) -> Result<Option<Vec<u8>>, Unavailable> {
         (self.mood)()?;
         let cold = |x: u32| if x < 48 { Rgb([24, 40, 96]) } else { Rgb([32, 72, 128]) };
         let warm = |x, y| if is_in_disc(x, y) { Rgb([240, 180, 41]) } else { cold(x) };
-        Ok((OLDEST..=NEWEST).contains(&sequence).then(|| png(warm)))
+        Ok((NEWEST - N_RECENT + 1..=NEWEST).contains(&sequence).then(|| png(warm)))
     }
 
     fn trend(&self) -> Result<Trend, Unavailable> {
         (self.mood)()?;
         let bucket = |i: u32| {
-            let is_night = i % 24 < 6;
+            let is_night = (3..10).contains(&i);
             let n = if is_night { 0 } else { 20 + (i * 7) % 13 };
             Bucket {
-                start_unix_ms: NOW - NOW % 3_600_000 - u64::from(47 - i) * 3_600_000,
+                start_unix_ms: NOW - NOW % 3_600_000 - u64::from(23 - i) * 3_600_000,
                 by_class: vec![n / 3, n / 9, n / 2],
                 cannot_say: if is_night { 0 } else { 2 + i % 4 },
                 unreadable: if is_night { 0 } else { i % 3 },
@@ -243,7 +240,7 @@ impl View for Device {
             utc_offset_minutes: 60,
             bucket_s: 3600,
             classes: ["ring form", "schizont", "healthy"].map(String::from).to_vec(),
-            buckets: (0..48).map(bucket).collect(),
+            buckets: (0..24).map(bucket).collect(),
         })
     }
 
@@ -252,8 +249,8 @@ impl View for Device {
         Ok(format!("# TYPE remedis_web_logins counter\nremedis_web_logins_total {}\n# EOF\n", web.logins))
     }
 
-    fn is_healthy(&self) -> bool {
-        (self.mood)().is_ok()
+    fn ailment(&self) -> Option<&'static str> {
+        (self.mood)().is_err().then_some("journal_fault")
     }
 
     fn log(&self, event: &Event) {
@@ -265,9 +262,5 @@ impl View for Device {
 /// Settings that let in whoever has [`TOKEN`], on any free port.
 pub(crate) fn settings() -> Settings {
     let token = Token::parse(TOKEN).unwrap().digest();
-    Settings {
-        address: "127.0.0.1:0".parse().unwrap(),
-        device_name: "Microscope 2".into(),
-        ..Settings::new(Some(token))
-    }
+    Settings { address: "127.0.0.1:0".parse().unwrap(), ..Settings::new(Some(token)) }
 }
