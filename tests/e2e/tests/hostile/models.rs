@@ -77,7 +77,8 @@ fn bundle(place: &Place, version: &str) -> Result<String> {
     let genuine = genuine(place)?;
     let mut manifest = genuine.manifest().clone();
     version.clone_into(&mut manifest.version);
-    let sections = genuine.sections().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    let sections: Vec<String> =
+        genuine.sections().map(|(name, _)| name.to_owned()).filter(|name| name != "manifest.json").collect();
     let builder = sections.iter().fold(BundleBuilder::new(manifest), |builder, name| {
         builder.section(name, genuine.section(name).unwrap_or_default())
     });
