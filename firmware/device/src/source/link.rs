@@ -8,7 +8,7 @@ use crate::operation::clock::up_ms;
 use crate::pipeline::{Answered, Desk, Job, Picture};
 use remedis_bundle::Channels;
 use remedis_link::{
-    Decision, Format, FrameHeader, Identity, Known, NakReason, Outcome, Packet, Rates, Received, Receiver,
+    Decision, Format, FrameHeader, Identity, Known, NakReason, Outcome, Packet, Received, Receiver,
     ReceiverCounters,
 };
 use remedis_settings::LinkConfig;
@@ -90,7 +90,7 @@ impl Line {
     fn new(config: LinkConfig, desk: Desk) -> Self {
         let identity = Identity { device_id: config.device_id, result_retry_ms: config.result_retry_ms };
         let receiver = Receiver::new(vec![0; config.max_image_bytes as usize], identity);
-        let receiver = match rates(&config) {
+        let receiver = match config.rates() {
             Some(rates) => receiver.with_rates(rates),
             None => receiver,
         };
@@ -222,13 +222,6 @@ impl Line {
         let counters: BTreeMap<&str, u64> = counters(&self.receiver.counters());
         self.desk.log().note(&Note::Line { source: LinkSource::NAME, counters: &counters });
     }
-}
-
-fn rates(config: &LinkConfig) -> Option<Rates> {
-    let mut all: Vec<u32> = config.other_bauds.iter().copied().chain([config.baud]).collect();
-    all.sort_unstable();
-    all.dedup();
-    Rates::new(config.baud, &all)
 }
 
 fn counters(counters: &ReceiverCounters) -> BTreeMap<&'static str, u64> {
