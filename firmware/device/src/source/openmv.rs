@@ -1,6 +1,6 @@
 //! A camera that speaks OpenMV's protocol: a live source, whose newest frame is the one that counts.
 
-use super::port::{self, PortEvent, is_passing};
+use super::port::{self, PortEvent, Writer, is_passing};
 use super::{BEAT_EVERY, Room, Source};
 use crate::board::SourceState;
 use crate::log::Note;
@@ -9,8 +9,6 @@ use crate::pipeline::{Desk, Job, Picture};
 use remedis_bundle::Channels;
 use remedis_openmv::{Counters, Frame, Heard, Host, Pixels, Settings};
 use remedis_settings::OpenMvConfig;
-use serialport::TTYPort;
-use std::io::Write;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -70,7 +68,7 @@ struct Line {
     config: OpenMvConfig,
     desk: Desk,
     host: Host,
-    port: Option<TTYPort>,
+    port: Option<Writer>,
     /// When the last frame came.
     frame_ms: Option<u64>,
     n_opened: u64,
@@ -118,7 +116,7 @@ impl Line {
         let mut packet = Vec::new();
         while self.port.is_some() && self.host.poll(up_ms(), &mut packet) {
             let Some(port) = &mut self.port else { return };
-            if let Err(cause) = port.write_all(&packet)
+            if let Err(cause) = port.write(&packet)
                 && !is_passing(cause.kind())
             {
                 // The reading side meets the same fault and opens the port again.
