@@ -101,6 +101,7 @@ impl Line {
                 self.follow_rate();
                 self.desk.log().note(&Note::SourceOpen { source: LinkSource::NAME });
             }
+            PortEvent::Slow { latency_ms } => port::note_slow(&self.desk, latency_ms),
             PortEvent::Bytes(bytes) => self.receive(&bytes),
             PortEvent::Lost(reason) => {
                 self.desk.lost(&reason);

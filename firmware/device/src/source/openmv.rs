@@ -89,6 +89,7 @@ impl Line {
                 self.host.restart(up_ms());
                 self.desk.log().note(&Note::SourceOpen { source: OpenMvSource::NAME });
             }
+            PortEvent::Slow { latency_ms } => port::note_slow(&self.desk, latency_ms),
             PortEvent::Bytes(bytes) => {
                 let mut rest = &bytes[..];
                 while self.host.receive(up_ms(), &mut rest) == Heard::Frame {

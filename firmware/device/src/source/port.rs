@@ -3,10 +3,13 @@
 //! Knows nothing of protocols. When the port goes away (unplugged, hung up) it says so and opens it again, waiting longer after each
 //! failure. What arrived before anybody listened is thrown away: the protocols begin with a greeting.
 
+mod latency;
 mod writer;
 
 pub(super) use writer::Writer;
 
+use crate::log::Note;
+use crate::pipeline::Desk;
 use crate::stop::Stop;
 use serialport::{ClearBuffer, SerialPort, TTYPort};
 use std::io::{ErrorKind, Read};
@@ -24,6 +27,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub enum PortEvent {
     /// It is open; write here.
     Opened(Writer),
+    /// Its USB adapter collects bytes for so long before it hands them over, and cannot be told otherwise.
+    Slow {
+        /// Milliseconds.
+        latency_ms: u32,
+    },
     /// Bytes arrived.
     Bytes(Vec<u8>),
     /// It is gone, for this reason.
@@ -43,7 +51,7 @@ pub(super) fn spawn<E: Send + 'static>(
 ) -> std::io::Result<()> {
     std::thread::Builder::new().name("port".into()).spawn(move || {
         let tell = |event: PortEvent| events.send(as_event(event)).map_err(|_unsent| ListenerGone);
-        let port = Port { path, baud };
+        let port = Port { path, baud, sysfs: PathBuf::from(latency::SYSFS) };
         // A listener that has gone is the other reason to end, and needs no message.
         let _listener_gone = port.keep_open(&tell, &stop);
     })?;
@@ -56,6 +64,8 @@ struct ListenerGone;
 struct Port {
     path: PathBuf,
     baud: u32,
+    /// Where the kernel keeps settings of USB adapters.
+    sysfs: PathBuf,
 }
 
 impl Port {
@@ -65,11 +75,16 @@ impl Port {
         stop: &Stop,
     ) -> Result<(), ListenerGone> {
         let mut pause = FIRST_PAUSE;
-        let mut told = String::new();
+        let (mut told, mut told_latency) = (String::new(), None);
         while !stop.is_set() {
             let reason = match self.open() {
                 Ok((reader, writer)) => {
                     tell(PortEvent::Opened(writer))?;
+                    let latency = latency::lower(&self.sysfs, &self.path);
+                    if let Some(latency_ms) = latency.filter(|_| latency != told_latency) {
+                        tell(PortEvent::Slow { latency_ms })?;
+                    }
+                    told_latency = latency;
                     let (reason, has_heard) = read(reader, tell, stop)?;
                     if has_heard {
                         pause = FIRST_PAUSE;
@@ -124,7 +139,61 @@ fn read(
     Ok(("stopped".into(), has_heard))
 }
 
+/// Says in the log that the port's adapter collects bytes for so long, and what helps.
+pub(super) fn note_slow(desk: &Desk, latency_ms: u32) {
+    desk.log().note(&Note::SlowPort { source: desk.name(), latency_ms, advice: latency::ADVICE });
+}
+
 /// Whether an error says nothing about the port's health.
 pub(super) fn is_passing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::TimedOut | ErrorKind::Interrupted | ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::path::Path;
+    use std::sync::mpsc::channel;
+
+    /// The far end of a line, and the name of its near end.
+    fn line() -> (TTYPort, PathBuf) {
+        let (far, near) = TTYPort::pair().unwrap();
+        (far, PathBuf::from(near.name().unwrap()))
+    }
+
+    fn link(path: &Path, to: &Path) {
+        // There is none at first.
+        let _none = std::fs::remove_file(path);
+        std::os::unix::fs::symlink(to, path).unwrap();
+    }
+
+    #[test]
+    fn an_adapter_that_stays_slow_is_told_once_however_often_it_is_plugged_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("usb-FTDI_1-if00-port0");
+        let [(far, name), (mut other_far, other_name)] = [line(), line()];
+        let (sysfs, _timer) = latency::tests::fixed_sysfs(folder.path(), &name, "16\n");
+        let (_, _other_timer) = latency::tests::fixed_sysfs(folder.path(), &other_name, "16\n");
+        link(&path, &name);
+        let (events, inbox) = channel();
+        let stop = Arc::new(Stop::default());
+        let (to_stop, port) = (Arc::clone(&stop), Port { path: path.clone(), baud: 9600, sysfs });
+        let thread = std::thread::spawn(move || {
+            let tell = |event| events.send(event).map_err(|_unsent| ListenerGone);
+            let _listener_gone = port.keep_open(&tell, &to_stop);
+        });
+        let next = || inbox.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert!(matches!(next(), PortEvent::Opened(_)));
+        assert!(matches!(next(), PortEvent::Slow { latency_ms: 16 }));
+        link(&path, &other_name);
+        drop(far);
+        assert!(matches!(next(), PortEvent::Lost(_)));
+        let opened = next();
+        assert!(matches!(opened, PortEvent::Opened(_)));
+        other_far.write_all(b"!").unwrap();
+        assert!(matches!(next(), PortEvent::Bytes(bytes) if bytes == b"!"));
+        stop.set();
+        thread.join().unwrap();
+    }
 }
