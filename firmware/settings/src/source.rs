@@ -151,7 +151,11 @@ impl OpenMvConfig {
         lines.value("baud", self.baud, "bits a second; a camera on USB takes any");
         lines.optional_path("script", self.script.as_deref(), "MicroPython that the camera is given to run");
         lines.value("max_image_bytes", self.max_image_bytes, "longer frames are not read");
-        lines.value("quiet_after_ms", self.quiet_after_ms, "without a frame for so long the camera is begun again");
+        lines.value(
+            "quiet_after_ms",
+            self.quiet_after_ms,
+            "without a frame for so long the camera counts as lost, and is begun again",
+        );
     }
 }
 

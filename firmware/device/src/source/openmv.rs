@@ -7,7 +7,7 @@ use crate::log::Note;
 use crate::operation::clock::up_ms;
 use crate::pipeline::{Desk, Job, Picture};
 use remedis_bundle::Channels;
-use remedis_openmv::{Counters, Frame, Heard, Host, Pixels, Settings};
+use remedis_openmv::{Counters, Frame, Heard, Host, Pixels, Settings, Trouble};
 use remedis_settings::OpenMvConfig;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -69,8 +69,12 @@ struct Line {
     desk: Desk,
     host: Host,
     port: Option<Writer>,
+    /// When the port was opened.
+    opened_ms: Option<u64>,
     /// When the last frame came.
     frame_ms: Option<u64>,
+    /// Why there are no frames, as people were told.
+    told: Option<Trouble>,
     n_opened: u64,
 }
 
@@ -78,7 +82,7 @@ impl Line {
     fn new(config: OpenMvConfig, script: Option<String>, desk: Desk) -> Self {
         let (max_frame, quiet_ms) = (config.max_image_bytes as usize, config.quiet_after_ms);
         let host = Host::new(Settings { script, max_frame, quiet_ms, ..Settings::default() });
-        Self { config, desk, host, port: None, frame_ms: None, n_opened: 0 }
+        Self { config, desk, host, port: None, opened_ms: None, frame_ms: None, told: None, n_opened: 0 }
     }
 
     fn port(&mut self, event: PortEvent) {
@@ -86,6 +90,7 @@ impl Line {
             PortEvent::Opened(port) => {
                 self.n_opened += 1;
                 self.port = Some(port);
+                self.opened_ms = Some(up_ms());
                 self.host.restart(up_ms());
                 self.desk.log().note(&Note::SourceOpen { source: OpenMvSource::NAME });
             }
@@ -101,6 +106,7 @@ impl Line {
             PortEvent::Lost(reason) => {
                 self.desk.lost(&reason);
                 self.port = None;
+                self.told = None;
             }
         }
     }
@@ -126,17 +132,37 @@ impl Line {
         }
     }
 
-    fn show(&self) {
-        let now_ms = up_ms();
-        let is_seen = self.frame_ms.is_some_and(|at_ms| now_ms < at_ms.saturating_add(self.config.quiet_after_ms));
-        match (&self.port, is_seen) {
-            // Said when it happened, with the reason.
-            (None, _) => {}
-            (Some(_), true) => self.desk.is(SourceState::Connected),
-            (Some(_), false) => self.desk.is(SourceState::Waiting),
+    fn show(&mut self) {
+        // Of a port that is gone, the reason was said when it went.
+        if self.port.is_some() {
+            self.show_camera();
         }
         let met: Vec<_> = met(&self.host.counters()).chain([("opened", self.n_opened)]).collect();
         self.desk.count(&met);
+    }
+
+    /// A camera without frames is lost after a while, for the reason that the protocol gives.
+    fn show_camera(&mut self) {
+        let now_ms = up_ms();
+        let quiet_ms = self.config.quiet_after_ms;
+        let is_past = |at_ms: Option<u64>| at_ms.is_none_or(|at_ms| now_ms >= at_ms.saturating_add(quiet_ms));
+        let is_quiet = is_past(self.frame_ms.max(self.opened_ms));
+        // That the line was opened is no trouble.
+        match self.host.trouble().filter(|trouble| is_quiet && **trouble != Trouble::Reopened) {
+            Some(trouble) => {
+                if !self.told.as_ref().is_some_and(|told| told.is_like(trouble)) {
+                    self.desk.lost(&trouble.to_string());
+                    self.told = Some(trouble.clone());
+                }
+            }
+            None if is_past(self.frame_ms) => self.desk.is(SourceState::Waiting),
+            None => {
+                if self.told.take().is_some() {
+                    self.desk.log().note(&Note::Connected { source: OpenMvSource::NAME });
+                }
+                self.desk.is(SourceState::Connected);
+            }
+        }
     }
 
     fn until_due(&self) -> Duration {
