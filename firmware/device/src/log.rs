@@ -36,6 +36,11 @@ pub enum Note<'a> {
     SourceOpen {
         source: &'a str,
     },
+    SlowPort {
+        source: &'a str,
+        latency_ms: u32,
+        advice: &'a str,
+    },
     SourceLost {
         source: &'a str,
         reason: &'a str,

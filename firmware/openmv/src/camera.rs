@@ -35,6 +35,8 @@ pub struct CameraSettings {
     pub stream_bytes: usize,
     /// Largest payload, from 50 to [`MAX_PAYLOAD`].
     pub max_payload: usize,
+    /// Whether there is a stream of frames; other boards may speak the protocol without.
+    pub has_stream: bool,
 }
 
 impl Default for CameraSettings {
@@ -45,6 +47,7 @@ impl Default for CameraSettings {
             sensor_id: 0x5640,
             stream_bytes: 1 << 20,
             max_payload: MAX_PAYLOAD,
+            has_stream: true,
         }
     }
 }
@@ -142,11 +145,16 @@ impl Camera {
     /// Shows `frame`; `false` while the one before was not read, nobody streams, or it is too large. As the firmware's fair lock has
     /// it, a frame that nobody has read is not replaced.
     pub fn offer(&mut self, frame: &Frame) -> bool {
-        let bytes = frame.to_bytes();
+        self.offer_bytes(frame.to_bytes(), answers::shape(frame))
+    }
+
+    /// As [`offer`](Self::offer), a frame that is none to a host, such as one of raw pixels: as the stream channel gives it, and what
+    /// the stream's shape says of it.
+    pub fn offer_bytes(&mut self, bytes: Vec<u8>, shape: Vec<u32>) -> bool {
         if !self.is_free() || bytes.len() > self.settings.stream_bytes {
             return false;
         }
-        (self.frame, self.shape) = (bytes, answers::shape(frame));
+        (self.frame, self.shape) = (bytes, shape);
         // While an answer is on its way: the maker's client takes every event for a sign of life and would never find that an answer
         // was lost.
         if self.sending.is_none() && self.caps & EVENTS != 0 {

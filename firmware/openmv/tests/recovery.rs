@@ -146,3 +146,13 @@ fn a_frame_that_is_too_long_is_left_and_the_next_one_read() {
     assert_eq!(rig.arrived, [0, 2, 3, 5]);
     assert_eq!((rig.counters().bad_frames, rig.counters().resyncs), (2, 0));
 }
+
+#[test]
+fn a_camera_whose_frames_are_all_too_long_is_not_begun_again() {
+    let mut rig = Rig::new(None);
+    rig.host = remedis_openmv::Host::new(remedis_openmv::Settings { max_frame: 20, ..Default::default() });
+    rig.show_for(60_000);
+    assert!(matches!(rig.host.trouble(), Some(Trouble::LongFrame { expected: 20, .. })), "{:?}", rig.host.trouble());
+    let counters = rig.counters();
+    assert!(counters.bad_frames > 100 && counters.resyncs == 0, "{counters:?}");
+}

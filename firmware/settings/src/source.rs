@@ -2,6 +2,7 @@
 
 use crate::explain::Explain;
 use crate::{ConfigError, value};
+use remedis_link::{MAX_RATES, Rates};
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ pub struct LinkConfig {
     pub port: PathBuf,
     /// Bits a second at which the line begins. Frames are 8 data bits, no parity, 1 stop bit.
     pub baud: u32,
-    /// Other rates that are listened at in turn while nothing sensible arrives, and that the hardware may ask for.
+    /// Other rates that are listened at in turn while nothing sensible arrives, and that the hardware may ask for; 7 at most.
     #[serde(default)]
     pub other_bauds: Vec<u32>,
     /// Tells this device from others on the same bench.
@@ -84,9 +85,10 @@ fn default_look_every_s() -> u64 {
 
 impl LinkConfig {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if self.baud == 0 || self.other_bauds.contains(&0) {
+        if self.baud == 0 {
             return value("link.baud", 0, "the hardware's rate in bits a second, such as 921600");
         }
+        self.check_other_bauds()?;
         if !(1..=remedis_link::MAX_FRAME).contains(&self.max_image_bytes) {
             return value("link.max_image_bytes", self.max_image_bytes, "1 to 16777216");
         }
@@ -94,6 +96,30 @@ impl LinkConfig {
             return value("link.result_retry_ms", 0, "at least 1");
         }
         Ok(())
+    }
+
+    fn check_other_bauds(&self) -> Result<(), ConfigError> {
+        const { assert!(MAX_RATES == 8, "the message below says so") };
+        let others = &self.other_bauds;
+        if others.contains(&0) {
+            return value("link.other_bauds", "0 among others", "rates in bits a second, such as 115200");
+        }
+        if others.len() >= MAX_RATES {
+            let found = format!("a list of {} rates", others.len());
+            return value("link.other_bauds", found, "at most 7: a line has 8 rates, and link.baud is one of them");
+        }
+        if self.rates().is_none() {
+            let found = format!("{others:?} beside {}", self.baud);
+            return value("link.other_bauds", found, "each rate once, and not the one of link.baud");
+        }
+        Ok(())
+    }
+
+    /// The rates of the line, beginning at `baud`; settings that were checked have some.
+    pub fn rates(&self) -> Option<Rates> {
+        let mut all: Vec<u32> = self.other_bauds.iter().copied().chain([self.baud]).collect();
+        all.sort_unstable();
+        Rates::new(self.baud, &all)
     }
 
     pub(crate) fn explain(&self, lines: &mut Explain) {
@@ -125,7 +151,11 @@ impl OpenMvConfig {
         lines.value("baud", self.baud, "bits a second; a camera on USB takes any");
         lines.optional_path("script", self.script.as_deref(), "MicroPython that the camera is given to run");
         lines.value("max_image_bytes", self.max_image_bytes, "longer frames are not read");
-        lines.value("quiet_after_ms", self.quiet_after_ms, "without a frame for so long the camera is begun again");
+        lines.value(
+            "quiet_after_ms",
+            self.quiet_after_ms,
+            "without a frame for so long the camera counts as lost, and is begun again",
+        );
     }
 }
 

@@ -72,6 +72,34 @@ fn a_panel_may_leave_out_what_is_usual() {
 }
 
 #[test]
+fn rates_that_a_line_cannot_have_are_refused() {
+    let told = |others: &str| {
+        let text = EXAMPLE.replace("other_bauds = [115200, 3000000]", &format!("other_bauds = {others}"));
+        Config::parse(&text).err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    assert_eq!(told("[1, 2, 3, 4, 5, 6, 7]"), "");
+    assert_eq!(
+        told("[1, 2, 3, 4, 5, 6, 7, 8]"),
+        "link.other_bauds is a list of 8 rates, expected at most 7: a line has 8 rates, and link.baud is one of them"
+    );
+    let each_once = "expected each rate once, and not the one of link.baud";
+    assert_eq!(told("[9600, 9600]"), format!("link.other_bauds is [9600, 9600] beside 921600, {each_once}"));
+    assert_eq!(told("[921600]"), format!("link.other_bauds is [921600] beside 921600, {each_once}"));
+    assert!(
+        told("[9600, 0]").starts_with("link.other_bauds is 0 among others, expected rates"),
+        "{}",
+        told("[9600, 0]")
+    );
+}
+
+#[test]
+fn every_rate_of_a_line_is_one_it_may_go_to() {
+    let link = Config::parse(EXAMPLE).unwrap().link.unwrap();
+    let rates = link.rates().unwrap();
+    assert_eq!((rates.base(), rates.as_slice()), (921_600, &[115_200, 921_600, 3_000_000][..]));
+}
+
+#[test]
 fn a_device_that_nothing_comes_to_is_refused() {
     let error = Config::parse("bundle = 'b'\ntrusted_keys = ['k']\n[journal]\nanswers = 'a'\naudit = 'b'").unwrap_err();
     assert!(matches!(error, ConfigError::NoSource), "{error}");

@@ -15,7 +15,7 @@ pub enum SourceState {
         /// How much of it, 0 to 100.
         percent: u8,
     },
-    /// Not there.
+    /// Not there, or there and of no use.
     Lost,
 }
 

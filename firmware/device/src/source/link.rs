@@ -1,6 +1,6 @@
 //! Imaging hardware on our own link ([WIRE.md](../../../link/WIRE.md)): requests, each answered for good.
 
-use super::port::{self, PortEvent, is_passing};
+use super::port::{self, PortEvent, Writer, is_passing};
 use super::{BEAT_EVERY, Room, Source};
 use crate::board::SourceState;
 use crate::log::Note;
@@ -8,14 +8,11 @@ use crate::operation::clock::up_ms;
 use crate::pipeline::{Answered, Desk, Job, Picture};
 use remedis_bundle::Channels;
 use remedis_link::{
-    Decision, Format, FrameHeader, Identity, Known, NakReason, Outcome, Packet, Rates, Received, Receiver,
-    ReceiverCounters,
+    Decision, Format, FrameHeader, Identity, Known, NakReason, Outcome, Packet, Received, Receiver, ReceiverCounters,
 };
 use remedis_settings::LinkConfig;
 use remedis_store::{Answer, Record, Request, Verdict};
-use serialport::{SerialPort, TTYPort};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -80,8 +77,7 @@ struct Line {
     config: LinkConfig,
     desk: Desk,
     receiver: Receiver<Vec<u8>>,
-    port: Option<TTYPort>,
-    baud: u32,
+    port: Option<Writer>,
     n_opened: u64,
     n_unsent: u64,
 }
@@ -90,23 +86,22 @@ impl Line {
     fn new(config: LinkConfig, desk: Desk) -> Self {
         let identity = Identity { device_id: config.device_id, result_retry_ms: config.result_retry_ms };
         let receiver = Receiver::new(vec![0; config.max_image_bytes as usize], identity);
-        let receiver = match rates(&config) {
+        let receiver = match config.rates() {
             Some(rates) => receiver.with_rates(rates),
             None => receiver,
         };
-        let baud = config.baud;
-        Self { config, desk, receiver, port: None, baud, n_opened: 0, n_unsent: 0 }
+        Self { config, desk, receiver, port: None, n_opened: 0, n_unsent: 0 }
     }
 
     fn port(&mut self, event: PortEvent) {
         match event {
             PortEvent::Opened(port) => {
                 self.n_opened += 1;
-                self.baud = self.config.baud;
                 self.port = Some(port);
                 self.follow_rate();
                 self.desk.log().note(&Note::SourceOpen { source: LinkSource::NAME });
             }
+            PortEvent::Slow { latency_ms } => port::note_slow(&self.desk, latency_ms),
             PortEvent::Bytes(bytes) => self.receive(&bytes),
             PortEvent::Lost(reason) => {
                 self.desk.lost(&reason);
@@ -168,7 +163,7 @@ impl Line {
         let mut packet = Packet::new();
         while self.port.is_some() && self.receiver.poll(up_ms(), &mut packet) {
             let Some(port) = &mut self.port else { return };
-            if let Err(cause) = port.write_all(packet.as_bytes()) {
+            if let Err(cause) = port.write(packet.as_bytes()) {
                 self.n_unsent += 1;
                 if !is_passing(cause.kind()) {
                     // The reading side meets the same fault and opens the port again.
@@ -182,11 +177,10 @@ impl Line {
 
     /// Sets the port to the rate that the protocol has come to.
     fn follow_rate(&mut self) {
-        let Some(wanted) = self.receiver.baud().filter(|&baud| baud != self.baud) else { return };
-        let Some(port) = &mut self.port else { return };
-        // What was written at the old rate leaves at the old rate.
-        if port.flush().and_then(|()| port.set_baud_rate(wanted).map_err(Into::into)).is_ok() {
-            self.baud = wanted;
+        let (Some(wanted), Some(port)) = (self.receiver.baud(), &mut self.port) else { return };
+        if port.baud() != wanted {
+            // A port that cannot is asked again; one that is gone is opened again by its reading side.
+            let _unchanged = port.set_baud(wanted);
         }
     }
 
@@ -222,13 +216,6 @@ impl Line {
         let counters: BTreeMap<&str, u64> = counters(&self.receiver.counters());
         self.desk.log().note(&Note::Line { source: LinkSource::NAME, counters: &counters });
     }
-}
-
-fn rates(config: &LinkConfig) -> Option<Rates> {
-    let mut all: Vec<u32> = config.other_bauds.iter().copied().chain([config.baud]).collect();
-    all.sort_unstable();
-    all.dedup();
-    Rates::new(config.baud, &all)
 }
 
 fn counters(counters: &ReceiverCounters) -> BTreeMap<&'static str, u64> {

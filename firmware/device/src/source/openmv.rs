@@ -1,16 +1,14 @@
 //! A camera that speaks OpenMV's protocol: a live source, whose newest frame is the one that counts.
 
-use super::port::{self, PortEvent, is_passing};
+use super::port::{self, PortEvent, Writer, is_passing};
 use super::{BEAT_EVERY, Room, Source};
 use crate::board::SourceState;
 use crate::log::Note;
 use crate::operation::clock::up_ms;
 use crate::pipeline::{Desk, Job, Picture};
 use remedis_bundle::Channels;
-use remedis_openmv::{Counters, Frame, Heard, Host, Pixels, Settings};
+use remedis_openmv::{Counters, Frame, Heard, Host, Pixels, Settings, Trouble};
 use remedis_settings::OpenMvConfig;
-use serialport::TTYPort;
-use std::io::Write;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -70,9 +68,13 @@ struct Line {
     config: OpenMvConfig,
     desk: Desk,
     host: Host,
-    port: Option<TTYPort>,
+    port: Option<Writer>,
+    /// When the port was opened.
+    opened_ms: Option<u64>,
     /// When the last frame came.
     frame_ms: Option<u64>,
+    /// Why there are no frames, as people were told.
+    told: Option<Trouble>,
     n_opened: u64,
 }
 
@@ -80,7 +82,7 @@ impl Line {
     fn new(config: OpenMvConfig, script: Option<String>, desk: Desk) -> Self {
         let (max_frame, quiet_ms) = (config.max_image_bytes as usize, config.quiet_after_ms);
         let host = Host::new(Settings { script, max_frame, quiet_ms, ..Settings::default() });
-        Self { config, desk, host, port: None, frame_ms: None, n_opened: 0 }
+        Self { config, desk, host, port: None, opened_ms: None, frame_ms: None, told: None, n_opened: 0 }
     }
 
     fn port(&mut self, event: PortEvent) {
@@ -88,9 +90,11 @@ impl Line {
             PortEvent::Opened(port) => {
                 self.n_opened += 1;
                 self.port = Some(port);
+                self.opened_ms = Some(up_ms());
                 self.host.restart(up_ms());
                 self.desk.log().note(&Note::SourceOpen { source: OpenMvSource::NAME });
             }
+            PortEvent::Slow { latency_ms } => port::note_slow(&self.desk, latency_ms),
             PortEvent::Bytes(bytes) => {
                 let mut rest = &bytes[..];
                 while self.host.receive(up_ms(), &mut rest) == Heard::Frame {
@@ -102,6 +106,7 @@ impl Line {
             PortEvent::Lost(reason) => {
                 self.desk.lost(&reason);
                 self.port = None;
+                self.told = None;
             }
         }
     }
@@ -118,7 +123,7 @@ impl Line {
         let mut packet = Vec::new();
         while self.port.is_some() && self.host.poll(up_ms(), &mut packet) {
             let Some(port) = &mut self.port else { return };
-            if let Err(cause) = port.write_all(&packet)
+            if let Err(cause) = port.write(&packet)
                 && !is_passing(cause.kind())
             {
                 // The reading side meets the same fault and opens the port again.
@@ -127,17 +132,37 @@ impl Line {
         }
     }
 
-    fn show(&self) {
-        let now_ms = up_ms();
-        let is_seen = self.frame_ms.is_some_and(|at_ms| now_ms < at_ms.saturating_add(self.config.quiet_after_ms));
-        match (&self.port, is_seen) {
-            // Said when it happened, with the reason.
-            (None, _) => {}
-            (Some(_), true) => self.desk.is(SourceState::Connected),
-            (Some(_), false) => self.desk.is(SourceState::Waiting),
+    fn show(&mut self) {
+        // Of a port that is gone, the reason was said when it went.
+        if self.port.is_some() {
+            self.show_camera();
         }
         let met: Vec<_> = met(&self.host.counters()).chain([("opened", self.n_opened)]).collect();
         self.desk.count(&met);
+    }
+
+    /// A camera without frames is lost after a while, for the reason that the protocol gives.
+    fn show_camera(&mut self) {
+        let now_ms = up_ms();
+        let quiet_ms = self.config.quiet_after_ms;
+        let is_past = |at_ms: Option<u64>| at_ms.is_none_or(|at_ms| now_ms >= at_ms.saturating_add(quiet_ms));
+        let is_quiet = is_past(self.frame_ms.max(self.opened_ms));
+        // That the line was opened is no trouble.
+        match self.host.trouble().filter(|trouble| is_quiet && **trouble != Trouble::Reopened) {
+            Some(trouble) => {
+                if !self.told.as_ref().is_some_and(|told| told.is_like(trouble)) {
+                    self.desk.lost(&trouble.to_string());
+                    self.told = Some(trouble.clone());
+                }
+            }
+            None if is_past(self.frame_ms) => self.desk.is(SourceState::Waiting),
+            None => {
+                if self.told.take().is_some() {
+                    self.desk.log().note(&Note::Connected { source: OpenMvSource::NAME });
+                }
+                self.desk.is(SourceState::Connected);
+            }
+        }
     }
 
     fn until_due(&self) -> Duration {

@@ -8,11 +8,12 @@ use remedis_imaging::{Depth, Image};
 use remedis_store::{Answers, Best, Record, Verdict};
 use serialport::{SerialPort, TTYPort};
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -80,9 +81,33 @@ impl Wire {
     }
 }
 
+/// What a device has said in its log.
+#[derive(Clone, Default)]
+pub(crate) struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl Said {
+    /// The lines that begin so, without their beginning.
+    pub(crate) fn lines(&self, beginning: &str) -> Vec<String> {
+        let said = self.0.lock().unwrap();
+        let said = std::str::from_utf8(&said).unwrap();
+        said.lines().filter_map(|line| line.strip_prefix(beginning)).map(str::to_owned).collect()
+    }
+}
+
+impl Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A running device.
 pub(crate) struct Running {
     folder: PathBuf,
+    pub(crate) said: Said,
     orders: Sender<Order>,
     device: JoinHandle<anyhow::Result<()>>,
     pub(crate) board: Arc<remedis_device::board::Board>,
@@ -100,10 +125,16 @@ impl Running {
         let (orders, inbox) = channel();
         let predictions = Arc::new(AtomicUsize::new(0));
         let model = MeanGrey(Arc::clone(&predictions));
-        let device = Device::open(&config, &Log::to(false, std::io::sink())).unwrap();
+        let said = Said::default();
+        let device = Device::open(&config, &Log::to(false, said.clone())).unwrap();
         let (board, to_device) = (Arc::clone(device.board()), orders.clone());
         let device = std::thread::spawn(move || device.run(&config, Box::new(model), None, to_device, &inbox));
-        Self { folder: folder.to_owned(), orders, device, board, predictions }
+        Self { folder: folder.to_owned(), said, orders, device, board, predictions }
+    }
+
+    /// What the line of its only source has met of this kind.
+    pub(crate) fn met(&self, kind: &str) -> u64 {
+        self.board.look(|state| state.sources.first()?.counters.get(kind).copied()).unwrap_or_default()
     }
 
     pub(crate) fn n_predictions(&self) -> usize {

@@ -46,7 +46,7 @@ impl Camera {
             (Opcode::Stats, _) => Answer::Data(self.stats.block()),
             (Opcode::Version, _) => Answer::Data(block(&VERSIONS)),
             (Opcode::Info, _) => Answer::Data(self.info()),
-            (Opcode::ChannelList, _) => Answer::Data(CHANNELS.into_iter().flat_map(entry).collect()),
+            (Opcode::ChannelList, _) => Answer::Data(self.channels()),
             (Opcode::ChannelPoll, _) => {
                 let ready = u32::from(!self.frame.is_empty()) << Channel::STREAM.0;
                 Answer::Data(ready.to_le_bytes().to_vec())
@@ -87,6 +87,11 @@ impl Camera {
 
     fn caps_block(&self) -> Vec<u8> {
         block(&[&self.caps.to_le_bytes()[..], &(self.max_payload as u16).to_le_bytes()].concat())
+    }
+
+    fn channels(&self) -> Vec<u8> {
+        let is_there = |channel: Channel| channel != Channel::STREAM || self.settings.has_stream;
+        CHANNELS.into_iter().filter(|(channel, ..)| is_there(*channel)).flat_map(entry).collect()
     }
 
     /// As firmware 5 lays it out, which is not as the protocol's text has it.

@@ -161,7 +161,7 @@ impl Host {
                 (self.holds_frame, self.lock_is_doubtful, self.locked_at) = (true, false, now_ms);
                 Ask::Size
             }
-            Ask::Size => self.sized(answer),
+            Ask::Size => self.sized(now_ms, answer),
             Ask::Read { size } => {
                 self.quiet_since = now_ms;
                 self.holds_frame = false;
@@ -174,13 +174,15 @@ impl Host {
     }
 
     /// What is done about a frame of the size that the camera says.
-    fn sized(&mut self, answer: &[u8]) -> Ask {
+    fn sized(&mut self, now_ms: u64, answer: &[u8]) -> Ask {
         let found = answer.first_chunk().map_or(0, |four| u32::from_le_bytes(*four)) as usize;
         let expected = self.settings.max_frame;
         if (1..=expected).contains(&found) {
             return Ask::Read { size: found };
         }
         if found > expected {
+            // A camera that shows frames is not quiet: beginning again would not make them shorter.
+            self.quiet_since = now_ms;
             self.holds_frame = false;
             self.counters.bad_frames += 1;
             self.trouble = Some(Trouble::LongFrame { expected, found });

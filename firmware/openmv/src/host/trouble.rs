@@ -2,6 +2,7 @@
 
 use crate::frame::FrameError;
 use crate::packet::Status;
+use std::mem::discriminant;
 
 /// Why there is no connection, or why the last frame was none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,4 +74,29 @@ pub enum Trouble {
     /// What came is no frame that is known.
     #[error(transparent)]
     Frame(#[from] FrameError),
+}
+
+impl Trouble {
+    /// Whether it is the same trouble, if in other numbers.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Frame(one), Self::Frame(other)) => discriminant(one) == discriminant(other),
+            (one, other) => discriminant(one) == discriminant(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_in_other_numbers_is_the_same_trouble() {
+        let [long, longer] = [500, 600].map(|found| Trouble::LongFrame { expected: 400, found });
+        let format = Trouble::Frame(FrameError::Format { found: 5 });
+        assert!(long.is_like(&longer));
+        assert!(format.is_like(&Trouble::Frame(FrameError::Format { found: 6 })));
+        assert!(!format.is_like(&Trouble::Frame(FrameError::Jpeg)) && !format.is_like(&long));
+    }
 }

@@ -97,13 +97,25 @@ impl Rig {
                 self.counters(),
                 self.host.trouble()
             );
-            if self.camera.is_free() && self.camera.offer(&picture(self.offered)) {
-                self.offered += 1;
-            }
-            if !self.step(&harm) {
-                let camera = self.camera.due_ms().unwrap_or(u64::MAX);
-                self.now_ms = self.host.due_ms().min(camera).max(self.now_ms + 1);
-            }
+            self.go_on(&harm);
+        }
+    }
+
+    /// As long as this, without harm.
+    pub(crate) fn show_for(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        while self.now_ms < end {
+            self.go_on(&|_, _| None);
+        }
+    }
+
+    fn go_on(&mut self, harm: &impl Fn(usize, usize) -> Option<Harm>) {
+        if self.camera.is_free() && self.camera.offer(&picture(self.offered)) {
+            self.offered += 1;
+        }
+        if !self.step(harm) {
+            let camera = self.camera.due_ms().unwrap_or(u64::MAX);
+            self.now_ms = self.host.due_ms().min(camera).max(self.now_ms + 1);
         }
     }
 
