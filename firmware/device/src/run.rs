@@ -339,7 +339,7 @@ fn start_judge(
         }
     }
     std::thread::Builder::new().name("judge".into()).spawn(move || {
-        let _alarm = Bell(orders);
+        let _bell = Bell(orders);
         judge.run().context("the device cannot go on")
     })
 }
