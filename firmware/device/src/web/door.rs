@@ -138,6 +138,7 @@ mod tests {
             queue: Arc::new(Queue::default()),
             stale_after_ms: 0,
             log: Log::to(false, lines.clone()),
+            logins: crate::web::Logins::new(None, Log::to(false, lines.clone())).unwrap(),
         };
         Door::open(settings(&config)?, Arc::new(view), stop)
     }
