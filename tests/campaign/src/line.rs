@@ -52,6 +52,16 @@ pub(crate) struct Parcel {
     pub(crate) is_whole: bool,
 }
 
+/// How a packet comes to the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    Undisturbed,
+    /// Whole, but later ones may come before it, or the one before lacks bytes and takes its first ones for them.
+    Disturbed,
+    /// Damaged, or not at all.
+    Spoiled,
+}
+
 /// One direction of a line.
 #[derive(Default)]
 pub(crate) struct Lane {
@@ -59,13 +69,22 @@ pub(crate) struct Lane {
     pub(crate) free_ns: u64,
     /// By arrival; the number keeps parcels that arrive together apart.
     under_way: BTreeMap<(u64, u64), Parcel>,
+    /// Whether the last packet given lacks bytes.
+    is_short: bool,
     pub(crate) n_sent: u64,
     pub(crate) n_hit: u64,
 }
 
 impl Lane {
     /// Gives it a packet, which arrives at once when its last bit has.
-    pub(crate) fn send(&mut self, now_ns: u64, bytes: &[u8], line: Line, trouble: &Trouble, rng: &mut ChaCha8Rng) {
+    pub(crate) fn send(
+        &mut self,
+        now_ns: u64,
+        bytes: &[u8],
+        line: Line,
+        trouble: &Trouble,
+        rng: &mut ChaCha8Rng,
+    ) -> Arrival {
         let duration_ns = line.duration_ns(bytes.len());
         self.free_ns = self.free_ns.max(now_ns) + duration_ns;
         let mut arrival_ns = self.free_ns + line.latency_ns;
@@ -78,8 +97,17 @@ impl Lane {
             None => {}
         }
         let is_whole = arrived == bytes;
+        let arrival = match fault {
+            // A byte too many before or behind it takes nothing away.
+            _ if !arrived.windows(bytes.len()).any(|part| part == bytes) => Arrival::Spoiled,
+            Some(Fault::PacketOvertaken) => Arrival::Disturbed,
+            _ if self.is_short => Arrival::Disturbed,
+            _ => Arrival::Undisturbed,
+        };
+        self.is_short = (1..bytes.len()).contains(&arrived.len());
         self.n_hit += u64::from(fault.is_some());
         self.put(arrival_ns, arrived, is_whole);
+        arrival
     }
 
     /// Gives it a packet without errors, which arrives as ports hand bytes over: `at_a_time`.

@@ -1,6 +1,6 @@
 //! A host and a camera, and a line between them on which chosen packets come to harm.
 
-use remedis_openmv::{Camera, CameraSettings, Counters, Frame, Heard, Host, PixelFormat, Settings};
+use remedis_openmv::{Camera, CameraSettings, Counters, Flags, Frame, Heard, Host, Opcode, PixelFormat, Settings};
 
 /// What happens to one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +37,17 @@ impl Harm {
 #[derive(Default)]
 struct Way {
     n_packets: usize,
+    /// The numbers of those that say yes to a lock.
+    grants: Vec<usize>,
     held: Option<Vec<u8>>,
 }
 
 impl Way {
     fn carry(&mut self, packet: Vec<u8>, harm: impl Fn(usize) -> Option<Harm>) -> Vec<u8> {
         let harm = harm(self.n_packets);
+        if packet.get(4..6) == Some(&[Flags::ACK.0, Opcode::ChannelLock as u8]) {
+            self.grants.push(self.n_packets);
+        }
         self.n_packets += 1;
         if harm == Some(Harm::Overtaken) && self.held.is_none() {
             self.held = Some(packet);
@@ -83,6 +88,11 @@ impl Rig {
     /// Packets carried so far, to the camera and to the host.
     pub(crate) fn n_packets(&self) -> [usize; 2] {
         [self.to_camera.n_packets, self.to_host.n_packets]
+    }
+
+    /// Whether the camera granted a picture by the packet to the host of this number.
+    pub(crate) fn is_grant(&self, number: usize) -> bool {
+        self.to_host.grants.contains(&number)
     }
 
     /// Until `n` pictures have arrived, each shown as soon as the camera has room. `harm` says what happens to a packet by its way (0

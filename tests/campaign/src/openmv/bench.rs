@@ -2,9 +2,9 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use remedis_openmv::{Camera, CameraSettings, Counters, Frame, Heard, Host, Settings, Stats};
+use remedis_openmv::{Camera, CameraSettings, Counters, Flags, Frame, Heard, Host, Opcode, Settings, Stats};
 
-use crate::line::{Lane, Line, NS_PER_MS, NS_PER_S, Parcel, Trouble};
+use crate::line::{Arrival, Lane, Line, NS_PER_MS, NS_PER_S, Parcel, Trouble};
 
 /// Bytes that a port hands over at a time.
 const AT_A_TIME: usize = 64;
@@ -34,8 +34,14 @@ pub(super) struct Seen {
     pub(super) n_wrong: u64,
     /// That had been delivered before.
     pub(super) n_twice: u64,
-    /// That the camera locked for the host.
+    /// That the camera locked for the host. Each of them is delivered, lost, or one whose grant the line spoiled.
     pub(super) n_locked: u64,
+    /// Whose grant arrived whole, and which were not delivered all the same.
+    pub(super) n_lost: u64,
+    /// Of these: whose grant was disturbed. A refusal may have come first and told the host to ask anew.
+    pub(super) n_disturbed: u64,
+    /// Whose grant the line spoiled: nobody but the camera knew of them, and no request tells whether a lock is held.
+    pub(super) n_unheard: u64,
     pub(super) n_packets: u64,
     pub(super) n_hit: u64,
     /// Longest wait for a frame, between the one before and it.
@@ -43,6 +49,22 @@ pub(super) struct Seen {
     pub(super) worst_resync_bytes: u64,
     pub(super) host: Counters,
     pub(super) camera: Stats,
+}
+
+/// What the camera shows, and how its word came to the host that the frame is locked for it.
+struct Shown {
+    frame: Frame,
+    grant: Option<Arrival>,
+}
+
+impl Seen {
+    /// A frame that will not be delivered any more.
+    fn give_up(&mut self, shown: Option<&Shown>) {
+        let Some(grant) = shown.and_then(|shown| shown.grant) else { return };
+        self.n_lost += u64::from(grant != Arrival::Spoiled);
+        self.n_disturbed += u64::from(grant == Arrival::Disturbed);
+        self.n_unheard += u64::from(grant == Arrival::Spoiled);
+    }
 }
 
 /// An end of the line.
@@ -64,8 +86,10 @@ pub(super) struct Bench {
     host_lag: Lag,
     host: Host,
     camera: Camera,
-    /// What the camera shows, until it was delivered.
-    shown: Option<Frame>,
+    /// Until it was delivered.
+    shown: Option<Shown>,
+    /// What it showed before and was not delivered: its last packet may still be on the line.
+    passed: Option<Shown>,
     delivered_ns: u64,
     seen: Seen,
 }
@@ -85,6 +109,7 @@ impl Bench {
             host: Host::new(Settings { script: Some("csi0.snapshot()\n".repeat(400)), ..Settings::default() }),
             camera: Camera::new(CameraSettings { max_payload, ..CameraSettings::default() }),
             shown: None,
+            passed: None,
             delivered_ns: 0,
             seen: Seen::default(),
         }
@@ -99,17 +124,27 @@ impl Bench {
         self.delivered_ns = self.now_ns;
         let n = self.seen.n_delivered + n;
         while self.seen.n_delivered < n && self.now_ns < self.delivered_ns + limit_s * NS_PER_S {
-            if self.camera.is_free() {
-                let frame = next(&mut self.rng);
-                assert!(self.camera.offer(&frame), "a camera that is free shows a frame");
-                self.shown = Some(frame);
-            }
+            self.show(&mut next);
             self.step();
         }
         self.seen.n_delivered == n
     }
 
+    /// The next frame, if the camera has room for it.
+    fn show(&mut self, mut next: impl FnMut(&mut ChaCha8Rng) -> Frame) {
+        if !self.camera.is_free() {
+            return;
+        }
+        self.seen.give_up(self.passed.as_ref());
+        self.passed = self.shown.take();
+        let frame = next(&mut self.rng);
+        assert!(self.camera.offer(&frame), "a camera that is free shows a frame");
+        self.shown = Some(Shown { frame, grant: None });
+    }
+
     pub(super) fn seen(&self) -> Seen {
+        let mut seen = self.seen;
+        seen.give_up(self.passed.as_ref());
         Seen {
             n_locked: self.camera.locks(),
             n_packets: self.to_camera.n_sent + self.to_host.n_sent,
@@ -117,7 +152,7 @@ impl Bench {
             worst_resync_bytes: self.camera_lag.worst.max(self.host_lag.worst),
             host: self.host.counters(),
             camera: self.camera.stats(),
-            ..self.seen
+            ..seen
         }
     }
 
@@ -158,9 +193,14 @@ impl Bench {
             Side::Host => &mut self.to_host,
             Side::Camera => &mut self.to_camera,
         };
-        match self.trouble.faults.is_empty() {
-            true => lane.send_in_pieces(self.now_ns, packet, self.line, AT_A_TIME),
-            false => lane.send(self.now_ns, packet, self.line, &self.trouble, &mut self.rng),
+        let arrival = if self.trouble.faults.is_empty() {
+            lane.send_in_pieces(self.now_ns, packet, self.line, AT_A_TIME);
+            Arrival::Undisturbed
+        } else {
+            lane.send(self.now_ns, packet, self.line, &self.trouble, &mut self.rng)
+        };
+        if let (Side::Host, true, Some(shown)) = (to, is_grant(packet), &mut self.shown) {
+            shown.grant = Some(arrival);
         }
     }
 
@@ -181,14 +221,22 @@ impl Bench {
 
     fn take(&mut self) {
         let Some(frame) = self.host.take_frame() else { return };
-        match self.shown.take() {
-            Some(shown) if shown == frame => self.seen.n_delivered += 1,
-            Some(_) => self.seen.n_wrong += 1,
-            None => self.seen.n_twice += 1,
+        let is_this = |shown: &mut Shown| shown.frame == frame;
+        if self.shown.take_if(is_this).or_else(|| self.passed.take_if(is_this)).is_some() {
+            self.seen.n_delivered += 1;
+        } else if self.shown.is_some() {
+            self.seen.n_wrong += 1;
+        } else {
+            self.seen.n_twice += 1;
         }
         self.seen.worst_gap_ms = self.seen.worst_gap_ms.max((self.now_ns - self.delivered_ns) / NS_PER_MS);
         self.delivered_ns = self.now_ns;
     }
+}
+
+/// Whether a packet of the camera says yes to a lock.
+fn is_grant(packet: &[u8]) -> bool {
+    packet.get(4..6) == Some(&[Flags::ACK.0, Opcode::ChannelLock as u8])
 }
 
 /// What a camera wrote, packet by packet.
@@ -202,3 +250,6 @@ fn packets(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     }
     packets
 }
+
+#[cfg(test)]
+mod tests;
