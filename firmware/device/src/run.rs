@@ -311,19 +311,12 @@ fn start_sources(
         running.push(source::start(LinkSource::new(link), desks, pulses, stop)?);
     }
     if let Some(openmv) = config.openmv.clone() {
-        let place = openmv.script.clone().unwrap_or_default();
-        let camera =
-            OpenMvSource::new(openmv).with_context(|| format!("reading the camera's script {}", shown(&place)))?;
-        running.push(source::start(camera, desks, pulses, stop)?);
+        running.push(source::start(OpenMvSource::new(openmv)?, desks, pulses, stop)?);
     }
     if let Some(folder) = config.folder.clone() {
         running.push(source::start(FolderSource::new(folder), desks, pulses, stop)?);
     }
     Ok(running)
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 fn start_judge(
