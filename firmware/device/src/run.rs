@@ -257,7 +257,7 @@ impl Device {
     fn show(&self, config: &Config, pulses: &Pulses, stop: &Arc<Stop>) -> std::io::Result<Option<JoinHandle<()>>> {
         let Some(settings) = config.screen.clone() else { return Ok(None) };
         if let Some(input) = settings.input.clone() {
-            screen::listen(input, Arc::clone(&self.board), Arc::clone(stop))?;
+            screen::listen(input, Arc::clone(&self.board), self.log.clone(), Arc::clone(stop))?;
         }
         self.board.change(|state| state.page = settings.page);
         let stale_after_ms = config.health.stale_after_s.saturating_mul(1000);

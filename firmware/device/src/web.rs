@@ -51,7 +51,7 @@ impl web::View for DeviceView {
             sources: state.sources.iter().map(source).collect(),
             model: answers(&state.model),
             store: web::Store {
-                is_writable: !state.alarms.iter().any(|(alarm, _)| alarm.stops_answers()),
+                is_writable: !state.alarms.iter().any(|(alarm, _)| alarm.holds_the_store()),
                 records: self.ledger.as_ref().map(|_| state.n_answers),
                 used_bytes,
                 disk_free_bytes: state.free_bytes,

@@ -98,7 +98,9 @@ fn until_open(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::board::Board;
     use crate::log::Log;
+    use crate::operation::alarm::Alarm;
     use crate::pipeline::Queue;
     use crate::telemetry::Telemetry;
     use std::io::Write;
@@ -131,15 +133,31 @@ mod tests {
             is_behind_tls: false,
             language: remedis_settings::Language::English,
         };
-        let view = DeviceView {
-            board: Arc::default(),
+        Door::open(settings(&config)?, Arc::new(view(Arc::default(), lines)), stop)
+    }
+
+    fn view(board: Arc<Board>, lines: &Lines) -> DeviceView {
+        DeviceView {
+            board,
             ledger: None,
             telemetry: Arc::new(Telemetry::default()),
             queue: Arc::new(Queue::default()),
             stale_after_ms: 0,
             log: Log::to(false, lines.clone()),
+        }
+    }
+
+    #[test]
+    fn a_store_counts_as_writable_unless_it_is_the_store_that_ails() {
+        let is_writable = |alarm| {
+            let view = view(Arc::default(), &Lines::default());
+            view.board.raise(alarm, "");
+            (web::View::status(&view).unwrap().store.is_writable, web::View::ailment(&view))
         };
-        Door::open(settings(&config)?, Arc::new(view), stop)
+        assert_eq!(is_writable(Alarm::NoModel), (true, Some("no_model")));
+        assert_eq!(is_writable(Alarm::AuditBroken), (true, Some("audit_broken")));
+        assert_eq!(is_writable(Alarm::DiskFull), (false, Some("disk_full")));
+        assert_eq!(is_writable(Alarm::Hot), (true, None));
     }
 
     fn digest() -> String {
