@@ -6,7 +6,8 @@ pub(crate) mod models;
 use anyhow::{Context, ensure};
 use remedis_device::log::{Log, Note};
 use remedis_device::models::Models;
-use remedis_device::{Config, Predictor, run};
+use remedis_device::source::OpenMvSource;
+use remedis_device::{BundleModel, Config, Predictor, run, web};
 use remedis_web::Token;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -44,18 +45,26 @@ pub(crate) fn check(config: &Path, json: bool) -> anyhow::Result<()> {
             false => println!("{line}"),
         }
     }
-    let model = Models::peek(&config)?;
+    let model = Models::peek(&config).map(|model| tell(&model, json));
+    // What a start reads beside the model; what else may be missing, the device waits for.
+    let script = config.openmv.map(OpenMvSource::new).transpose();
+    let token = config.web.as_ref().map(web::settings).transpose();
+    let faults: Vec<String> =
+        [model.err(), script.err(), token.err()].into_iter().flatten().map(|cause| format!("{cause:#}")).collect();
+    ensure!(faults.is_empty(), "the device would not start: {}", faults.join("; "));
+    Ok(())
+}
+
+fn tell(model: &BundleModel, json: bool) {
     let name = model.name();
     if json {
         let model = serde_json::json!({ "name": name.name, "version": name.version, "digest": name.digest });
-        println!("{}", serde_json::json!({ "model": model }));
-        return Ok(());
+        return println!("{}", serde_json::json!({ "model": model }));
     }
     println!("bundle is good: {} {}, digest {}", name.name, name.version, name.digest);
     println!("its signature is by a trusted key, and its golden vectors come out right on this processor");
     println!("{}", model.readied());
     println!("classes: {}; below {} it cannot say", model.classes().join(", "), name.confidence_threshold);
-    Ok(())
 }
 
 /// Says what the device could not say itself, since the system ended it: on its screen, and in the audit log at the next start.

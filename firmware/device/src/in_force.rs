@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 /// The settings, always; the keys, where they are not those of `before`.
 pub(crate) fn events(config: &Config, before: &InForce) -> Vec<Event> {
     let lines = config.explain();
-    let words: Vec<String> = lines.iter().map(ToString::to_string).collect();
-    let digest = hexadecimal(&Sha256::digest(words.join("\n")));
-    let settings: Values = lines.into_iter().map(|line| (line.setting, line.value)).collect();
+    // Without the meanings: a sentence of ours that reads better is no change of the configuration.
+    let values: Vec<(String, String)> = lines.into_iter().map(|line| (line.setting, line.value)).collect();
+    let digest = hexadecimal(&Sha256::digest(serde_json::json!(values).to_string()));
+    let settings: Values = values.into_iter().collect();
     let keys = before.keys.changes(&keys(config));
     let configuration = Event::Configuration { digest, changed: before.settings.changes(&settings) };
     let keys = (!keys.is_empty()).then_some(Event::KeyChanged { changed: keys });
@@ -26,7 +27,7 @@ fn keys(config: &Config) -> Values {
 
 #[cfg(test)]
 mod tests {
-    use super::Config;
+    use super::*;
     use crate::log::Log;
     use crate::run::Device;
     use serde_json::{Value, json};
@@ -58,6 +59,39 @@ mod tests {
         let without = changed("[folder]\npath = 'inbox'\n");
         assert_eq!(without["[link]"], "left out", "{without}");
         assert_eq!(without.as_object().unwrap().get("link.baud"), Some(&Value::Null), "said to be gone: {without}");
+    }
+
+    #[test]
+    fn the_audit_log_names_the_size_of_screen_and_panel() {
+        let folder = tempfile::tempdir().unwrap();
+        let changed = |width: u32, panel_height: u32| {
+            let panel = format!("controller = 'ili9488'\nwidth = 320\nheight = {panel_height}");
+            let panel = format!("[screen.spi]\ndevice = 'spi'\ndata_command = 25\n{panel}\n");
+            let sections = format!("[folder]\npath = 'inbox'\n[screen]\nwidth = {width}\n{panel}");
+            started(folder.path(), &sections)[1]["changed"].clone()
+        };
+        changed(800, 480);
+        assert_eq!(changed(640, 480), json!({ "screen.width": "640" }));
+        assert_eq!(changed(640, 400), json!({ "screen.spi.height": "400" }));
+        assert_eq!(changed(640, 400), json!({}));
+    }
+
+    #[test]
+    fn the_digest_is_of_settings_and_values_and_of_no_other_words() {
+        let text =
+            "bundle = 'b'\ntrusted_keys = ['k']\n[journal]\nanswers = 'a'\naudit = 'c'\n[folder]\npath = 'inbox'\n";
+        let config = Config::parse(text).unwrap();
+        let told = &events(&config, &InForce::default())[0];
+        let Event::Configuration { digest, .. } = told else { panic!("{told:?}") };
+        let values = r#"
+            [["bundle","b"],["trusted_keys","k"],["plans","none"],["[models]","left out"],["[link]","left out"],
+            ["[openmv]","left out"],["folder.path","inbox"],["folder.max_file_bytes","67108864"],["folder.look_every_s","5"],
+            ["journal.answers","a"],["journal.audit","c"],["journal.max_age_days","none"],["journal.max_megabytes","none"],
+            ["health.stale_after_s","300"],["health.heat_map_ms","500"],["health.min_free_megabytes","100"],
+            ["health.max_celsius","85"],["health.thermometer","none"],["health.longest_answer_s","60"],
+            ["[screen]","left out"],["[web]","left out"]]"#;
+        let values: String = values.lines().map(str::trim).collect();
+        assert_eq!(*digest, hexadecimal(&Sha256::digest(values)));
     }
 
     #[test]

@@ -112,6 +112,10 @@ pub enum Note<'a> {
         reason: &'a str,
     },
     ScreenBack,
+    KeysLost {
+        reason: &'a str,
+    },
+    KeysBack,
     Listening {
         address: &'a str,
     },

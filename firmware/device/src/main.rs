@@ -25,7 +25,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Explain every setting and open the model, without touching ports, journals or screen.
+    /// Explain every setting, open the model, and read the camera's script and the web page's token: what would keep the device from its
+    /// start is named. Ports, journals and screen are not touched.
     Check {
         /// The settings.
         config: PathBuf,

@@ -258,7 +258,7 @@ impl Device {
     fn show(&self, config: &Config, pulses: &Pulses, stop: &Arc<Stop>) -> std::io::Result<Option<JoinHandle<()>>> {
         let Some(settings) = config.screen.clone() else { return Ok(None) };
         if let Some(input) = settings.input.clone() {
-            screen::listen(input, Arc::clone(&self.board), Arc::clone(stop))?;
+            screen::listen(input, Arc::clone(&self.board), self.log.clone(), Arc::clone(stop))?;
         }
         self.board.change(|state| state.page = settings.page);
         let stale_after_ms = config.health.stale_after_s.saturating_mul(1000);
@@ -313,19 +313,12 @@ fn start_sources(
         running.push(source::start(LinkSource::new(link), desks, pulses, stop)?);
     }
     if let Some(openmv) = config.openmv.clone() {
-        let place = openmv.script.clone().unwrap_or_default();
-        let camera =
-            OpenMvSource::new(openmv).with_context(|| format!("reading the camera's script {}", shown(&place)))?;
-        running.push(source::start(camera, desks, pulses, stop)?);
+        running.push(source::start(OpenMvSource::new(openmv)?, desks, pulses, stop)?);
     }
     if let Some(folder) = config.folder.clone() {
         running.push(source::start(FolderSource::new(folder), desks, pulses, stop)?);
     }
     Ok(running)
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 fn start_judge(

@@ -13,7 +13,7 @@ use crate::log::{Log, Note};
 use crate::operation::alarm::Alarm;
 use crate::operation::clock::{unix_ms, up_ms};
 use crate::pipeline::{HeatMap, ModelName, Queue};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Figures, Telemetry};
 use crate::time;
 use logins::Login;
 use remedis_imaging::{Channels, Image, encode_png};
@@ -56,7 +56,7 @@ impl web::View for DeviceView {
             sources: state.sources.iter().map(source).collect(),
             model: answers(&state.model),
             store: web::Store {
-                is_writable: !state.alarms.iter().any(|(alarm, _)| alarm.stops_answers()),
+                is_writable: !state.alarms.iter().any(|(alarm, _)| alarm.holds_the_store()),
                 records: self.ledger.as_ref().map(|_| state.n_answers),
                 used_bytes,
                 disk_free_bytes: state.free_bytes,
@@ -125,7 +125,8 @@ impl web::View for DeviceView {
         let depths: Vec<_> =
             sources.into_iter().enumerate().map(|(lane, name)| (name, self.queue.depth(lane))).collect();
         let uptime_s = up_ms().saturating_sub(started_ms) / 1000;
-        Ok(self.telemetry.text(&self.board, &depths, uptime_s, &web_counters(counters)))
+        let (web, web_open) = (&web_counters(counters), &web_open(counters));
+        Ok(self.telemetry.text(&self.board, &Figures { depths: &depths, uptime_s, web, web_open }))
     }
 
     fn ailment(&self) -> Option<&'static str> {
@@ -237,10 +238,13 @@ fn overlaid(image: &Image, map: &HeatMap) -> Image {
     Image::new(rgb.width, rgb.height, Channels::Rgb, samples)
 }
 
-fn web_counters(counters: &web::Counters) -> [(&'static str, u64); 11] {
+fn web_open(counters: &web::Counters) -> [(&'static str, u64); 2] {
+    [("connections", counters.connections_open), ("sessions", counters.sessions)]
+}
+
+fn web_counters(counters: &web::Counters) -> [(&'static str, u64); 9] {
     [
         ("connections", counters.connections),
-        ("connections_open", counters.connections_open),
         ("connections_refused", counters.connections_refused),
         ("connections_evicted", counters.connections_evicted),
         ("connections_dropped", counters.connections_dropped),
@@ -249,7 +253,6 @@ fn web_counters(counters: &web::Counters) -> [(&'static str, u64); 11] {
         ("logins", counters.logins),
         ("logins_refused", counters.logins_refused),
         ("views_failed", counters.views_failed),
-        ("sessions", counters.sessions),
     ]
 }
 

@@ -4,6 +4,7 @@ use evdev::uinput::VirtualDevice;
 use evdev::{AttributeSet, EventType, InputEvent, KeyCode};
 use remedis_device::board::Board;
 use remedis_device::config::Page;
+use remedis_device::log::Log;
 use remedis_device::screen;
 use remedis_device::stop::Stop;
 use std::io;
@@ -48,7 +49,7 @@ fn keys_of_a_real_device_turn_the_pages() {
         return println!("skipped: {} cannot be read", node.display());
     }
     let (board, stop) = (Arc::new(Board::default()), Arc::new(Stop::default()));
-    screen::listen(node, Arc::clone(&board), Arc::clone(&stop)).unwrap();
+    screen::listen(node, Arc::clone(&board), Log::to(false, io::sink()), Arc::clone(&stop)).unwrap();
     let mut turn = |key, page, patience| {
         press(&mut keyboard, key).unwrap();
         comes_to(&board, page, patience)

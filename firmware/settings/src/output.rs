@@ -110,11 +110,12 @@ impl ScreenConfig {
     }
 
     pub(crate) fn explain(&self, lines: &mut Explain) {
-        let png = format!("the current page, {} x {}", self.width, self.height);
-        lines.optional_path("png", self.png.as_deref(), &png);
+        lines.optional_path("png", self.png.as_deref(), "a file that always holds the current page");
         lines.optional_path("framebuffer", self.framebuffer.as_deref(), "the panel; its size as the kernel says");
         lines.optional_path("input", self.input.as_deref(), "keys or touch that turn pages");
         lines.value("page", self.page.name(), "the page at the beginning");
+        lines.value("width", self.width, "pixels across of the PNG page");
+        lines.value("height", self.height, "pixels down of the PNG page");
         lines.value("language", self.language.name(), "of the pages");
         lines.section("screen.spi", self.spi.as_ref(), "no panel on SPI", SpiConfig::explain);
     }

@@ -26,7 +26,7 @@ pub struct LinkConfig {
     /// How long to wait for the hardware to confirm a result before it is sent again, in milliseconds.
     #[serde(default = "default_result_retry_ms")]
     pub result_retry_ms: u64,
-    /// The hardware counts as absent after this silence, in milliseconds.
+    /// The hardware counts as absent after this silence, in milliseconds, 2000 or more: with nothing to say it pings once a second.
     #[serde(default = "default_quiet_after_ms")]
     pub quiet_after_ms: u64,
 }
@@ -45,7 +45,8 @@ pub struct OpenMvConfig {
     /// Largest frame taken, in bytes.
     #[serde(default = "default_max_image_bytes")]
     pub max_image_bytes: u32,
-    /// The camera counts as absent after this silence, in milliseconds.
+    /// Without a frame for so long, in milliseconds, the camera counts as lost and is begun again. 3000 or more, and longer than from
+    /// one frame to the next: it would be begun again before a frame can come.
     #[serde(default = "default_quiet_after_ms")]
     pub quiet_after_ms: u64,
 }
@@ -63,6 +64,11 @@ pub struct FolderConfig {
     #[serde(default = "default_look_every_s")]
     pub look_every_s: u64,
 }
+
+/// Hardware pings once a second when it has nothing to say (`firmware/link/WIRE.md`), and one ping may be lost.
+const LEAST_LINK_QUIET_MS: u64 = 2_000;
+/// A camera that was given `firmware/device/camera.py` shows nothing for two seconds, until exposure and gain have settled.
+const LEAST_OPENMV_QUIET_MS: u64 = 3_000;
 
 fn default_max_image_bytes() -> u32 {
     4 * 1024 * 1024
@@ -94,6 +100,10 @@ impl LinkConfig {
         }
         if self.result_retry_ms == 0 {
             return value("link.result_retry_ms", 0, "at least 1");
+        }
+        if self.quiet_after_ms < LEAST_LINK_QUIET_MS {
+            let expected = "at least 2000: hardware with nothing to say pings once a second";
+            return value("link.quiet_after_ms", self.quiet_after_ms, expected);
         }
         Ok(())
     }
@@ -142,6 +152,11 @@ impl OpenMvConfig {
         }
         if !(1..=1 << 26).contains(&self.max_image_bytes) {
             return value("openmv.max_image_bytes", self.max_image_bytes, "1 to 67108864");
+        }
+        if self.quiet_after_ms < LEAST_OPENMV_QUIET_MS {
+            let expected =
+                "at least 3000, and longer than from one frame to the next: a camera takes two seconds to begin";
+            return value("openmv.quiet_after_ms", self.quiet_after_ms, expected);
         }
         Ok(())
     }

@@ -27,10 +27,7 @@ fn every_setting_of_the_example_is_explained() {
             section = format!("{name}.");
         }
         let Some((name, _)) = line.split_once(" = ") else { continue };
-        // The size is said with the picture.
-        if !["width", "height"].contains(&name) {
-            assert!(explained.contains(&format!("{section}{name}")), "{section}{name} is not in {explained:?}");
-        }
+        assert!(explained.contains(&format!("{section}{name}")), "{section}{name} is not in {explained:?}");
     }
 }
 
@@ -108,6 +105,25 @@ fn every_rate_of_a_line_is_one_it_may_go_to() {
     let link = Config::parse(EXAMPLE).unwrap().link.unwrap();
     let rates = link.rates().unwrap();
     assert_eq!((rates.base(), rates.as_slice()), (921_600, &[115_200, 921_600, 3_000_000][..]));
+}
+
+#[test]
+fn a_silence_that_every_line_has_is_no_absence() {
+    let told = |name: &str, ms: u64| {
+        let (before, section) = EXAMPLE.split_once(&format!("[{name}]")).unwrap();
+        let section = section.replacen("quiet_after_ms = 10000", &format!("quiet_after_ms = {ms}"), 1);
+        let parsed = Config::parse(&format!("{before}[{name}]{section}"));
+        parsed.err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let pings = "expected at least 2000: hardware with nothing to say pings once a second";
+    assert_eq!(told("link", 0), format!("link.quiet_after_ms is 0, {pings}"));
+    assert_eq!(told("link", 1999), format!("link.quiet_after_ms is 1999, {pings}"));
+    assert_eq!(told("link", 2000), "");
+    let settles =
+        "expected at least 3000, and longer than from one frame to the next: a camera takes two seconds to begin";
+    assert_eq!(told("openmv", 0), format!("openmv.quiet_after_ms is 0, {settles}"));
+    assert_eq!(told("openmv", 2999), format!("openmv.quiet_after_ms is 2999, {settles}"));
+    assert_eq!(told("openmv", 3000), "");
 }
 
 #[test]

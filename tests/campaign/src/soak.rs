@@ -141,9 +141,9 @@ impl<'a> Soak<'a> {
             broken.push(format!("soak: {n_kept} answers to {n_images} images"));
         }
         let mut latency =
-            Table::new("soak: latency of a stage, in milliseconds", &["stage", "images", "p50", "p99", "p99.9"]);
+            Table::new("soak: latency of a stage, in milliseconds", &["stage", "images", "of", "p50", "p99", "p99.9"]);
         for stage in stages {
-            latency.row(&[&stage.name, &stage.n, &stage.ms[0], &stage.ms[1], &stage.ms[2]]);
+            latency.row(&[&stage.name, &stage.n_recent, &stage.n, &stage.ms[0], &stage.ms[1], &stage.ms[2]]);
         }
         Ok(Outcome { tables: vec![self.table(seconds), latency], broken })
     }

@@ -59,17 +59,14 @@ impl Alarm {
         }
     }
 
+    /// Whether answers cannot be made durable while it lasts.
+    pub fn holds_the_store(self) -> bool {
+        matches!(self, Self::JournalReadOnly | Self::DiskFull | Self::JournalFault)
+    }
+
     /// Whether no answer is given while it lasts.
     pub fn stops_answers(self) -> bool {
-        matches!(
-            self,
-            Self::Stopped
-                | Self::AuditBroken
-                | Self::NoModel
-                | Self::JournalReadOnly
-                | Self::DiskFull
-                | Self::JournalFault
-        )
+        self.holds_the_store() || matches!(self, Self::Stopped | Self::AuditBroken | Self::NoModel)
     }
 
     /// Whether it tells of something that is over, and so goes by itself after a while.

@@ -201,7 +201,7 @@ fn bucket(hour: &Hour) -> screen::Bucket<'_> {
 }
 
 fn status<'a>(state: &State, now_ms: u64, bands: screen::Bands<'a>, time: &'a str) -> screen::StatusPage<'a> {
-    let is_writable = !state.alarms.iter().any(|(alarm, _)| alarm.stops_answers());
+    let is_writable = !state.alarms.iter().any(|(alarm, _)| alarm.holds_the_store());
     let disk_free_mib = state.free_bytes.map(|bytes| bytes >> 20);
     screen::StatusPage {
         bands,

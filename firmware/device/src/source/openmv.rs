@@ -6,9 +6,11 @@ use crate::board::SourceState;
 use crate::log::Note;
 use crate::operation::clock::up_ms;
 use crate::pipeline::{Desk, Job, Picture};
+use anyhow::Context;
 use remedis_bundle::Channels;
 use remedis_openmv::{Counters, Frame, Heard, Host, Pixels, Settings, Trouble};
 use remedis_settings::OpenMvConfig;
+use std::path::Path;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -23,8 +25,11 @@ impl OpenMvSource {
     ///
     /// # Errors
     /// When the camera's script cannot be read.
-    pub fn new(config: OpenMvConfig) -> std::io::Result<Self> {
-        let script = config.script.as_deref().map(std::fs::read_to_string).transpose()?;
+    pub fn new(config: OpenMvConfig) -> anyhow::Result<Self> {
+        let read = |path: &Path| {
+            std::fs::read_to_string(path).with_context(|| format!("reading the camera's script {}", path.display()))
+        };
+        let script = config.script.as_deref().map(read).transpose()?;
         Ok(Self { config, script })
     }
 }

@@ -98,7 +98,9 @@ fn until_open(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::board::Board;
     use crate::log::Log;
+    use crate::operation::alarm::Alarm;
     use crate::pipeline::Queue;
     use crate::telemetry::Telemetry;
     use remedis_settings::Language;
@@ -129,16 +131,32 @@ mod tests {
     }
 
     fn open(token: &str, address: SocketAddr, lines: &Lines, stop: &Arc<Stop>) -> anyhow::Result<Door> {
-        let view = DeviceView {
-            board: Arc::default(),
+        Door::open(understand(token, address, None)?, Arc::new(view(Arc::default(), lines)), stop)
+    }
+
+    fn view(board: Arc<Board>, lines: &Lines) -> DeviceView {
+        DeviceView {
+            board,
             ledger: None,
             telemetry: Arc::new(Telemetry::default()),
             queue: Arc::new(Queue::default()),
             stale_after_ms: 0,
             log: Log::to(false, lines.clone()),
             logins: crate::web::Logins::new(None, Log::to(false, lines.clone())).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_store_counts_as_writable_unless_it_is_the_store_that_ails() {
+        let is_writable = |alarm| {
+            let view = view(Arc::default(), &Lines::default());
+            view.board.raise(alarm, "");
+            (web::View::status(&view).unwrap().store.is_writable, web::View::ailment(&view))
         };
-        Door::open(understand(token, address, None)?, Arc::new(view), stop)
+        assert_eq!(is_writable(Alarm::NoModel), (true, Some("no_model")));
+        assert_eq!(is_writable(Alarm::AuditBroken), (true, Some("audit_broken")));
+        assert_eq!(is_writable(Alarm::DiskFull), (false, Some("disk_full")));
+        assert_eq!(is_writable(Alarm::Hot), (true, None));
     }
 
     fn digest() -> String {

@@ -100,8 +100,9 @@ impl SpiConfig {
 
     pub(crate) fn explain(&self, lines: &mut Explain) {
         lines.path("device", &self.device, "the bus with its chip select");
-        let panel = format!("drives the panel, {} x {} as mounted", self.width, self.height);
-        lines.value("controller", self.controller.name(), panel);
+        lines.value("controller", self.controller.name(), "drives the panel");
+        lines.value("width", self.width, "pixels across of the panel as it is mounted");
+        lines.value("height", self.height, "pixels down of the panel as it is mounted");
         lines.value("rotation", self.rotation, "degrees clockwise by which the picture is turned");
         lines.value("is_inverted", self.is_inverted, "whether the panel shows the negative of what it is sent");
         lines.value("is_bgr", self.is_bgr, "whether the panel has blue where the controller has red");

@@ -26,7 +26,10 @@ const STAGES: [&str; 6] = ["wait", "decode", "judge", "store", "whole", "heat_ma
 /// Latency of a stage.
 pub(super) struct StageTimes {
     pub(super) name: String,
+    /// Images since the device was started.
     pub(super) n: u64,
+    /// The latest of them, which the quantiles are of: all of them for ten minutes after a start, then those of five to ten minutes.
+    pub(super) n_recent: u64,
     /// p50, p99, p99.9.
     pub(super) ms: [f64; 3],
 }
@@ -59,10 +62,12 @@ impl Watched {
     pub(super) fn stages(&self) -> Result<Vec<StageTimes>> {
         let metrics = self.metrics()?;
         let of = |name: &str| {
-            let n = metrics.metric(&format!("remedis_stage_images{{stage=\"{name}\"}}"))? as u64;
-            let quantile = |q| metrics.metric(&format!("remedis_stage_seconds{{stage=\"{name}\",quantile=\"{q}\"}}"));
+            let count = |what| Some(metrics.metric(&format!("remedis_stage_{what}{{stage=\"{name}\"}}"))? as u64);
+            let (n, n_recent) = (count("seconds_count")?, count("recent_images")?);
+            let quantile =
+                |q| metrics.metric(&format!("remedis_stage_recent_seconds{{stage=\"{name}\",quantile=\"{q}\"}}"));
             let ms = [quantile("0.5")?, quantile("0.99")?, quantile("0.999")?].map(|s| (s * 1e5).round() / 100.0);
-            Some(StageTimes { name: name.to_owned(), n, ms })
+            Some(StageTimes { name: name.to_owned(), n, n_recent, ms })
         };
         STAGES.iter().map(|name| of(name).with_context(|| format!("metrics tell of the stage {name}"))).collect()
     }

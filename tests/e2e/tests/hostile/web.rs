@@ -33,7 +33,7 @@ fn wrong_tokens_are_counted_and_have_to_wait_while_who_is_in_stays_in() -> Resul
     let wait = late.header("retry-after").unwrap_or_default();
     ensure!(late.status == 429 && wait.parse::<u64>().is_ok(), "the right token has to wait as well: {}", late.head);
     place.serves_page(&visitor)?;
-    let n_refused = place.metric(&visitor, "remedis_web{kind=\"logins_refused\"}")?;
+    let n_refused = place.metric(&visitor, "remedis_web_total{kind=\"logins_refused\"}")?;
     ensure!(n_refused == f64::from(n_looked_at + 2), "each of them is counted: {n_refused}");
     place.device.wait_for("web what={event=login_refused peer=127.0.0.1")?;
     place.device.wait_for("web what={event=login_limited peer=127.0.0.1")?;
@@ -66,7 +66,7 @@ fn what_is_too_large_or_too_slow_keeps_nobody_waiting() -> Result<()> {
     }
     place.serves_everybody("slow connections")?;
     place.device.wait_for("web what={event=connection_evicted peer=127.0.0.1}")?;
-    let evicted = place.metric(&place.log_in()?, "remedis_web{kind=\"connections_evicted\"}")?;
+    let evicted = place.metric(&place.log_in()?, "remedis_web_total{kind=\"connections_evicted\"}")?;
     ensure!(evicted >= (N_SLOW - 16) as f64, "they made room: {evicted}");
     place
         .device
