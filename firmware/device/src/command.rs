@@ -73,7 +73,8 @@ pub(crate) fn stopped(config: &Path, json: bool) -> anyhow::Result<()> {
 
 /// Makes a token and keeps its hash in `path`, for the device's user alone to read.
 pub(crate) fn token(path: &Path, replace: bool) -> anyhow::Result<()> {
-    ensure!(replace || !path.exists(), "{} is there already: --replace makes a new token", path.display());
+    let is_there = path.exists();
+    ensure!(replace || !is_there, "{} is there already: --replace makes a new token", path.display());
     let token = Token::generate().context("drawing a token")?;
     let unfinished = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
@@ -84,5 +85,8 @@ pub(crate) fn token(path: &Path, replace: bool) -> anyhow::Result<()> {
     File::open(folder)?.sync_all()?;
     println!("{token}");
     eprintln!("write the token down: only its hash is kept, in {}", path.display());
+    if is_there {
+        eprintln!("restart the device: until then the old token opens it, and whom it let in stays in");
+    }
     Ok(())
 }

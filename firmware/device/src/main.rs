@@ -49,7 +49,7 @@ enum Verb {
     Token {
         /// Where the hash is kept, as the setting `web.token` names it.
         path: PathBuf,
-        /// Replace a token that is there.
+        /// Replace a token that is there; a running device takes the old one until it is started again.
         #[arg(long)]
         replace: bool,
     },

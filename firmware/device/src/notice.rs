@@ -8,7 +8,7 @@ use crate::operation::clock::{is_plausible, unix_ms, up_ms};
 use crate::operation::pulse::Pulses;
 use crate::screen::Screen;
 use crate::stop::Stop;
-use crate::web::{self, DeviceView, Door};
+use crate::web::{self, DeviceView, Door, Logins};
 use remedis_settings::{Config, Page};
 use remedis_slots::StartError;
 use remedis_store::{OpenAuditError, OpenStoreError};
@@ -49,6 +49,7 @@ impl Notice {
             queue: Arc::default(),
             stale_after_ms: 0,
             log: log.clone(),
+            logins: Logins::new(None, log.clone())?,
         };
         notice.door = page.map(|page| Door::open(page, Arc::new(view), &notice.stop)).transpose()?;
         Ok(notice)

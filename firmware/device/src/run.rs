@@ -17,7 +17,7 @@ use crate::spool;
 use crate::stop::Stop;
 use crate::telemetry::Telemetry;
 use crate::waiting;
-use crate::web::{self, DeviceView, Door};
+use crate::web::{self, DeviceView, Door, Logins};
 use remedis_settings::{Config, Page};
 
 use anyhow::{Context, bail};
@@ -25,6 +25,7 @@ use remedis_store::Event;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -190,7 +191,7 @@ impl Device {
         let judge = start_judge(Judge::new(model, desks, around), orders)?;
         let screen = self.show(config, &pulses, &stop)?;
         let watch = self.watch(config, &pulses, &stop)?;
-        let open = |settings| Door::open(settings, Arc::new(self.view(config, &telemetry)), &stop);
+        let open = |settings| Door::open(settings, Arc::new(self.view(config, &telemetry)?), &stop);
         let door = page.map(open).transpose()?;
         self.log.note(&Note::Started { model: &label, bundle: &name.digest, answers });
         let ModelName { name, version, digest, .. } = name;
@@ -280,15 +281,16 @@ impl Device {
         std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(&stop))
     }
 
-    fn view(&self, config: &Config, telemetry: &Arc<Telemetry>) -> DeviceView {
-        DeviceView {
+    fn view(&self, config: &Config, telemetry: &Arc<Telemetry>) -> io::Result<DeviceView> {
+        Ok(DeviceView {
             board: Arc::clone(&self.board),
             ledger: Some(Arc::clone(&self.ledger)),
             telemetry: Arc::clone(telemetry),
             queue: Arc::clone(&self.queue),
             stale_after_ms: config.health.stale_after_s.saturating_mul(1000),
             log: self.log.clone(),
-        }
+            logins: Logins::new(Some(Arc::clone(&self.ledger)), self.log.clone())?,
+        })
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod door;
 mod kept;
+mod logins;
 
 pub use door::{Door, settings};
+pub use logins::Logins;
 
 use crate::board::{Board, Shown, SourceState};
 use crate::ledger::Ledger;
@@ -13,8 +15,9 @@ use crate::operation::clock::{unix_ms, up_ms};
 use crate::pipeline::{HeatMap, ModelName, Queue};
 use crate::telemetry::Telemetry;
 use crate::time;
+use logins::Login;
 use remedis_imaging::{Channels, Image, encode_png};
-use remedis_store::{Answers, Event as Audit, ReadError, Record};
+use remedis_store::{Answers, ReadError, Record};
 use remedis_web as web;
 use std::sync::Arc;
 use web::Unavailable;
@@ -37,6 +40,8 @@ pub struct DeviceView {
     pub stale_after_ms: u64,
     /// The device's log.
     pub log: Log,
+    /// The way of logins to the audit log.
+    pub logins: Logins,
 }
 
 impl web::View for DeviceView {
@@ -131,15 +136,13 @@ impl web::View for DeviceView {
     fn log(&self, event: &web::Event) {
         let what = serde_json::to_value(event).unwrap_or_default();
         self.log.note(&Note::Web { what: &what });
-        let login = match event {
-            web::Event::LoginAccepted { .. } => true,
-            web::Event::LoginRefused { .. } => false,
-            _ => return,
-        };
-        // Without books the log for people has it.
-        let written = self.ledger.as_ref().map_or(Ok(()), |ledger| ledger.audit(&Audit::OperatorLogin { ok: login }));
-        if let Err(cause) = written {
-            self.log.note(&Note::AuditFault { reason: &cause.to_string() });
+        match event {
+            web::Event::LoginAccepted { .. } => self.logins.tell(Login::Accepted),
+            web::Event::LoginRefused { .. } => self.logins.tell(Login::Refused(1)),
+            web::Event::Suppressed { of: web::Event::LOGIN_REFUSED, count } => {
+                self.logins.tell(Login::Refused(*count));
+            }
+            _ => {}
         }
     }
 }

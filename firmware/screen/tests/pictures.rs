@@ -100,6 +100,7 @@ fn live_page_with_a_class_and_its_heat_map() {
     check("live-class", scene::live_class, &Theme::DARK, Language::English, (800, 480));
     check("live-class", scene::live_class, &Theme::DARK, Language::German, (320, 240));
     check("live-class", scene::live_class, &Theme::DARK, Language::German, (480, 800));
+    check("live-wide", scene::live_wide, &Theme::DARK, Language::English, (800, 480));
     check("live-class-light", scene::live_class, &Theme::LIGHT, Language::English, (800, 480));
 }
 

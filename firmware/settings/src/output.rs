@@ -79,9 +79,8 @@ pub struct WebConfig {
     /// Whether a proxy before it speaks TLS with browsers.
     #[serde(default)]
     pub is_behind_tls: bool,
-    /// What the pages are written in: english or german.
-    #[serde(default)]
-    pub language: Language,
+    /// What the pages are written in: english or german; none is whichever the browser would rather have.
+    pub language: Option<Language>,
 }
 
 fn default_width() -> u32 {
@@ -162,7 +161,8 @@ impl WebConfig {
         let hosts = if self.hosts.is_empty() { "none".to_owned() } else { self.hosts.join(", ") };
         lines.value("hosts", hosts, "other names by which browsers reach it");
         lines.value("is_behind_tls", self.is_behind_tls, "whether a proxy before it speaks TLS with browsers");
-        lines.value("language", self.language.name(), "of the pages");
+        let whose = "of the pages, where nobody picked another there; none: as the browser wishes";
+        lines.optional("language", self.language.map(Language::name), whose);
     }
 }
 

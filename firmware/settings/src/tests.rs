@@ -35,6 +35,17 @@ fn every_setting_of_the_example_is_explained() {
 }
 
 #[test]
+fn a_page_in_no_language_of_its_own_is_explained_as_the_browsers_wish() {
+    let explained = |text: &str| {
+        let lines = Config::parse(text).unwrap().explain();
+        lines.into_iter().find(|line| line.setting == "web.language").unwrap().to_string()
+    };
+    let meaning = "of the pages, where nobody picked another there; none: as the browser wishes";
+    assert_eq!(explained(EXAMPLE), format!("web.language = none: {meaning}"));
+    assert_eq!(explained(&whole_example()), format!("web.language = english: {meaning}"));
+}
+
+#[test]
 fn a_misspelt_setting_is_named() {
     let error = Config::parse(&EXAMPLE.replace("max_age_days =", "max_age =")).unwrap_err();
     let ConfigError::Parse(cause) = error else { panic!("{error}") };

@@ -83,13 +83,16 @@ pub enum Event {
 }
 
 impl Event {
+    /// The kind of [`Event::LoginRefused`].
+    pub const LOGIN_REFUSED: &str = "login_refused";
+
     /// The name of its kind, as it is serialised.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Started { .. } => "started",
             Self::Stopped => "stopped",
             Self::LoginAccepted { .. } => "login_accepted",
-            Self::LoginRefused { .. } => "login_refused",
+            Self::LoginRefused { .. } => Self::LOGIN_REFUSED,
             Self::LoginLimited { .. } => "login_limited",
             Self::LoggedOut { .. } => "logged_out",
             Self::ConnectionRefused { .. } => "connection_refused",

@@ -45,6 +45,11 @@ impl Route {
         }
     }
 
+    /// Whether it is a page that a person turns to; the rest is fetched by pages for themselves, or by programs.
+    pub(crate) fn is_turned_to(self) -> bool {
+        matches!(self, Self::Status | Self::Results | Self::Result(_) | Self::Trend)
+    }
+
     /// How it may be asked for, as the header `Allow` says it.
     pub(crate) fn allowed(self) -> &'static str {
         match self {

@@ -113,7 +113,7 @@ pub struct Limits {
     pub failures_at_once: f64,
     /// People logged in at a time; one more ends the session that was idle longest.
     pub sessions: usize,
-    /// A session ends when nobody turned a page for this long; pages that refresh themselves do not count.
+    /// A session ends when nobody turned a page for this long; what pages fetch by themselves does not count.
     pub session_idle: Duration,
     /// A session ends after this long, whatever happens.
     pub session_life: Duration,

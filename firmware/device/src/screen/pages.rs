@@ -5,6 +5,7 @@ use crate::board::{Shown, SourceState, State};
 use crate::ledger::Ledger;
 use crate::operation::alarm::Alarm;
 use crate::operation::clock::unix_ms;
+use crate::pipeline::HeatMap;
 use crate::source::of_10000;
 use crate::time;
 use embedded_graphics::prelude::Size;
@@ -112,11 +113,12 @@ impl Pages {
         screen::LivePage {
             bands,
             picture: shown.and_then(|shown| shown.image.as_deref()).and_then(picture),
-            heat_map: shown
-                .and_then(|shown| shown.heat_map.as_ref())
-                .and_then(|map| screen::HeatMap::new(map.columns, map.rows, &map.relevance)),
+            heat_map: shown.and_then(|shown| shown.heat_map.as_ref()).and_then(heat_map),
             verdict,
-            threshold_of_10000: Some(of_10000(state.model.confidence_threshold)),
+            // Another model's threshold says nothing about this answer.
+            threshold_of_10000: newest
+                .filter(|shown| shown.answer.model.digest == state.model.digest)
+                .map(|_| of_10000(state.model.confidence_threshold)),
             source: working.or(last).unwrap_or_default(),
             time: if shown.is_some() { time } else { "" },
             n_answers: state.n_answers,
@@ -200,7 +202,7 @@ fn bucket(hour: &Hour) -> screen::Bucket<'_> {
 
 fn status<'a>(state: &State, now_ms: u64, bands: screen::Bands<'a>, time: &'a str) -> screen::StatusPage<'a> {
     let is_writable = !state.alarms.iter().any(|(alarm, _)| alarm.stops_answers());
-    let disk_free_mib = state.free_bytes.unwrap_or(0) >> 20;
+    let disk_free_mib = state.free_bytes.map(|bytes| bytes >> 20);
     screen::StatusPage {
         bands,
         store: Some(screen::StoreStatus { n_answers: state.n_answers, disk_free_mib, is_writable }),
@@ -217,6 +219,10 @@ fn picture(image: &Image) -> Option<screen::Picture<'_>> {
         Channels::Rgb => screen::Samples::Rgb(image.as_u8()),
     };
     screen::Picture::new(image.width, image.height, samples)
+}
+
+fn heat_map(map: &HeatMap) -> Option<screen::HeatMap<'_>> {
+    screen::HeatMap::new(map.columns, map.rows, &map.relevance)?.over_part(map.area)
 }
 
 /// An alarm and the time that is borrowed for its page.
@@ -252,5 +258,78 @@ impl Warning {
             Alarm::DisplayLost => Kind::DisplayLost,
         };
         screen::Alarm { kind, since: &self.since }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::ModelName;
+    use remedis_bundle::Channels;
+    use remedis_store::{Answer, ModelId, Trace};
+
+    fn model(digest: &str) -> ModelName {
+        ModelName { digest: digest.to_owned(), confidence_threshold: 0.8, ..ModelName::default() }
+    }
+
+    /// Model `a` has named a class in an image of 40 x 20, of which it saw the middle square.
+    fn answered() -> State {
+        let verdict = Verdict::Class { index: 0, name: "ring form".to_owned(), confidence: 0.75 };
+        let model_id = ModelId { name: String::new(), version: String::new(), digest: "a".to_owned() };
+        let shown = Shown {
+            sequence: 1,
+            source: 0,
+            answer: Answer {
+                source: "link".to_owned(),
+                request: None,
+                image_sha256: String::new(),
+                image_bytes: 800,
+                verdict,
+                probabilities: vec![0.75, 0.25],
+                model: model_id,
+                unix_ms: 0,
+                is_clock_trusted: true,
+                boot: 1,
+                uptime_ms: 1,
+                trace: Trace::default(),
+            },
+            reason: None,
+            size: Some((40, 20)),
+            arrived_ms: 0,
+            image: Some(Arc::new(Image::new(40, 20, Channels::Grey, vec![128_u8; 800]))),
+            heat_map: Some(HeatMap { rows: 1, columns: 1, relevance: vec![255], area: [0.25, 0.0, 0.5, 1.0] }),
+        };
+        let sources = vec![crate::board::SourceStatus { name: "link", ..Default::default() }];
+        State { model: model("a"), sources, recent: [Arc::new(shown)].into(), ..State::default() }
+    }
+
+    fn pages() -> Pages {
+        Pages::new(Language::English, 1000, None)
+    }
+
+    #[test]
+    fn an_answer_is_shown_with_the_threshold_of_its_own_model_only() {
+        let bands = screen::Bands { sources: &[], alarms: None, clock: "", model: None };
+        let mut state = answered();
+        assert_eq!(pages().live(&state, 0, bands, "").threshold_of_10000, Some(8_000));
+        state.model = model("b");
+        assert_eq!(pages().live(&state, 0, bands, "").threshold_of_10000, None);
+    }
+
+    #[test]
+    fn the_heat_map_lies_over_what_the_model_saw() {
+        let with_map = pages().draw(&answered(), 0, Size::new(320, 240));
+        let mut without = answered();
+        Arc::make_mut(&mut without.recent[0]).heat_map = None;
+        let without = pages().draw(&without, 0, Size::new(320, 240));
+        // The plain image, and the same grey under the strongest tint.
+        let n = |canvas: &Canvas, colour: [u8; 3]| {
+            canvas.pixels().chunks_exact(3).filter(|pixel| **pixel == colour).count()
+        };
+        let [grey, hot] = [[128; 3], [189, 183, 94]];
+        let (all, left, covered) = (n(&without, grey), n(&with_map, grey), n(&with_map, hot));
+        // A legend is drawn too.
+        let is_half = |part: usize| (2 * part).abs_diff(all) < all / 5;
+        assert!(is_half(left) && is_half(covered), "of {all}: {left} beside the map, {covered} under it");
     }
 }

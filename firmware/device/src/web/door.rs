@@ -28,7 +28,7 @@ pub fn settings(config: &WebConfig) -> anyhow::Result<web::Settings> {
     settings.is_beyond_loopback_allowed = !config.address.ip().is_loopback();
     settings.hosts.clone_from(&config.hosts);
     settings.is_behind_tls = config.is_behind_tls;
-    settings.language = Some(match config.language {
+    settings.language = config.language.map(|language| match language {
         remedis_settings::Language::English => web::Language::English,
         remedis_settings::Language::German => web::Language::German,
     });
@@ -101,8 +101,9 @@ mod tests {
     use crate::log::Log;
     use crate::pipeline::Queue;
     use crate::telemetry::Telemetry;
+    use remedis_settings::Language;
     use std::io::Write;
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
     use std::sync::Mutex;
     use std::time::Instant;
 
@@ -120,17 +121,14 @@ mod tests {
         }
     }
 
-    fn open(token: &str, address: std::net::SocketAddr, lines: &Lines, stop: &Arc<Stop>) -> anyhow::Result<Door> {
+    fn understand(token: &str, address: SocketAddr, language: Option<Language>) -> anyhow::Result<web::Settings> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("web.token");
         std::fs::write(&path, token).unwrap();
-        let config = WebConfig {
-            address,
-            token: path,
-            hosts: vec![],
-            is_behind_tls: false,
-            language: remedis_settings::Language::English,
-        };
+        settings(&WebConfig { address, token: path, hosts: vec![], is_behind_tls: false, language })
+    }
+
+    fn open(token: &str, address: SocketAddr, lines: &Lines, stop: &Arc<Stop>) -> anyhow::Result<Door> {
         let view = DeviceView {
             board: Arc::default(),
             ledger: None,
@@ -138,8 +136,9 @@ mod tests {
             queue: Arc::new(Queue::default()),
             stale_after_ms: 0,
             log: Log::to(false, lines.clone()),
+            logins: crate::web::Logins::new(None, Log::to(false, lines.clone())).unwrap(),
         };
-        Door::open(settings(&config)?, Arc::new(view), stop)
+        Door::open(understand(token, address, None)?, Arc::new(view), stop)
     }
 
     fn digest() -> String {
@@ -174,5 +173,13 @@ mod tests {
     fn a_file_without_a_token_is_an_error_whatever_the_address() {
         let refused = open("open sesame", "192.0.2.1:8470".parse().unwrap(), &Lines::default(), &Arc::default());
         assert!(format!("{:#}", refused.err().unwrap()).contains("web.token"));
+    }
+
+    #[test]
+    fn the_language_is_the_browsers_to_wish_for_until_the_settings_name_one() {
+        let language = |told| understand(&digest(), SocketAddr::from(([127, 0, 0, 1], 8470)), told).unwrap().language;
+        assert_eq!(language(None), None);
+        assert_eq!(language(Some(Language::English)), Some(web::Language::English));
+        assert_eq!(language(Some(Language::German)), Some(web::Language::German));
     }
 }

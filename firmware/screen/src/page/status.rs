@@ -15,8 +15,8 @@ use embedded_graphics::{pixelcolor::Rgb888, prelude::*, primitives::Rectangle};
 pub struct StoreStatus {
     /// Answers in it.
     pub n_answers: u64,
-    /// Room left on its disk, in MiB.
-    pub disk_free_mib: u64,
+    /// Room left on its disk, in MiB; `None` before it was measured.
+    pub disk_free_mib: Option<u64>,
     /// Whether it takes answers.
     pub is_writable: bool,
 }
@@ -94,7 +94,9 @@ impl StatusPage<'_> {
         if let Some(store) = self.store {
             let n_answers = Phrase::of(format_args!("{}", Grouped(store.n_answers)));
             facts.put_ours(texts.live.answers, n_answers.as_str(), theme.text);
-            facts.put_ours(status.disk_free, disk_free(store.disk_free_mib, texts).as_str(), theme.text);
+            if let Some(mib) = store.disk_free_mib {
+                facts.put_ours(status.disk_free, disk_free(mib, texts).as_str(), theme.text);
+            }
             let (words, colour) =
                 if store.is_writable { (status.writable, theme.text) } else { (status.not_writable, theme.bad) };
             facts.put_ours(status.store, words, colour);

@@ -2,13 +2,18 @@
 
 use embedded_graphics::{pixelcolor::Rgb888, prelude::*, primitives::Rectangle};
 
-/// Borrowed relevance for the class decided on, a coarse grid over the whole image.
+/// Borrowed relevance for the class decided on: a coarse grid over what the model saw of the image.
 #[derive(Clone, Copy, Debug)]
 pub struct HeatMap<'a> {
     columns: u32,
     rows: u32,
     relevance: &'a [u8],
+    /// Left, top, right and bottom of what it covers, in [`WHOLE`]ths of the image.
+    edges: [u32; 4],
 }
+
+/// All of the image's width or height. Whole numbers keep pages the same on every processor.
+const WHOLE: u32 = 1 << 16;
 
 /// From this relevance on a place is outlined.
 const OUTLINED: u8 = 128;
@@ -21,15 +26,40 @@ const HOT: [u8; 3] = [240, 228, 66];
 const STRONGEST: u32 = 140;
 
 impl<'a> HeatMap<'a> {
-    /// A grid of `columns` x `rows` cells, rows from the top, 0 for no relevance to 255 for the highest; `None` when it
-    /// is empty or `relevance` has another length.
+    /// A grid of `columns` x `rows` cells over the whole image, rows from the top, 0 for no relevance to 255 for the
+    /// highest; `None` when it is empty or `relevance` has another length.
     pub fn new(columns: u32, rows: u32, relevance: &'a [u8]) -> Option<Self> {
         let n_cells = (columns as usize).checked_mul(rows as usize)?;
-        (n_cells > 0 && relevance.len() == n_cells).then_some(Self { columns, rows, relevance })
+        let edges = [0, 0, WHOLE, WHOLE];
+        (n_cells > 0 && relevance.len() == n_cells).then_some(Self { columns, rows, relevance, edges })
     }
 
-    /// Relevance at pixel `point` of `size`, linear between the middles of the cells.
-    fn at(&self, point: Point, size: Size) -> u8 {
+    /// The same grid over a part of the image, such as the middle that a model crops: left, top, width and height as
+    /// shares of the image. `None` when the part is empty, or leaves the image by more than rounding.
+    pub fn over_part(self, [left, top, width, height]: [f32; 4]) -> Option<Self> {
+        let edges = [left, top, left + width, top + height].map(|share| (share * WHOLE as f32).round() as i64);
+        let is_near = |edge: &i64| (-1..=i64::from(WHOLE) + 1).contains(edge);
+        let is_part = edges.iter().all(is_near) && edges[0] < edges[2] && edges[1] < edges[3];
+        let edges = edges.map(|edge| edge.clamp(0, i64::from(WHOLE)) as u32);
+        is_part.then_some(Self { edges, ..self })
+    }
+
+    /// The pixels that it covers of an image of `size`: one at least.
+    pub(super) fn place(&self, size: Size) -> Rectangle {
+        let pixel = |edge: u32, side: u32| {
+            ((u64::from(edge) * u64::from(side) + u64::from(WHOLE / 2)) / u64::from(WHOLE)) as u32
+        };
+        let [left, top, right, bottom] = self.edges;
+        let (left, right) = (pixel(left, size.width), pixel(right, size.width));
+        let (top, bottom) = (pixel(top, size.height), pixel(bottom, size.height));
+        let corner = Point::new(left.cast_signed(), top.cast_signed());
+        Rectangle::new(corner, Size::new((right - left).max(1), (bottom - top).max(1)))
+    }
+
+    /// Relevance at pixel `point`, linear between the middles of the cells of the map that covers `place`; beyond it
+    /// as at its edge.
+    fn at(&self, point: Point, place: Rectangle) -> u8 {
+        let (point, size) = (point - place.top_left, place.size);
         let (x, y) = (cell(point.x, size.width, self.columns), cell(point.y, size.height, self.rows));
         let value = |column: u32, row: u32| {
             let index = row as usize * self.columns as usize + column as usize;
@@ -40,15 +70,19 @@ impl<'a> HeatMap<'a> {
         ((sum + (1 << 15)) >> 16) as u8
     }
 
-    /// `colour` of the image at pixel `point` of `size` with the relevance there over it.
+    /// `colour` of the image at pixel `point` with the relevance there over it, where the map covers `place`; what the
+    /// model did not see stays as it is.
     ///
     /// The outline between places of half the highest relevance or more and the rest is light inside and dark outside,
     /// each `stroke` pixels wide, so that it shows on any image.
-    pub(super) fn over(&self, colour: Rgb888, point: Point, size: Size, stroke: i32) -> Rgb888 {
-        let relevance = self.at(point, size);
+    pub(super) fn over(&self, colour: Rgb888, point: Point, place: Rectangle, stroke: i32) -> Rgb888 {
+        if !place.contains(point) {
+            return colour;
+        }
+        let relevance = self.at(point, place);
         let is_inside = relevance >= OUTLINED;
         let steps = [Point::new(stroke, 0), Point::new(-stroke, 0), Point::new(0, stroke), Point::new(0, -stroke)];
-        if steps.into_iter().any(|step| (self.at(point + step, size) >= OUTLINED) != is_inside) {
+        if steps.into_iter().any(|step| (self.at(point + step, place) >= OUTLINED) != is_inside) {
             return if is_inside { Rgb888::WHITE } else { Rgb888::BLACK };
         }
         tinted(colour, relevance)

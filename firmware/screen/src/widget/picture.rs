@@ -83,12 +83,13 @@ pub(crate) fn draw_picture<D: DrawTarget<Color = Rgb888>>(
     let place = picture.fitted(area);
     let (columns, rows) = (place.size.width, place.size.height);
     let stroke = (columns.min(rows) / 150).max(1).cast_signed();
+    let heat_map = heat_map.map(|map| (map, map.place(place.size)));
     let pixels = (0..rows).flat_map(|row| {
         let y = span(row, rows, picture.height);
         (0..columns).map(move |column| {
             let mean = picture.mean(span(column, columns, picture.width), y);
             let point = Point::new(column.cast_signed(), row.cast_signed());
-            heat_map.map_or(mean, |map| map.over(mean, point, place.size, stroke))
+            heat_map.map_or(mean, |(map, covered)| map.over(mean, point, covered, stroke))
         })
     });
     target.fill_contiguous(&place, pixels)

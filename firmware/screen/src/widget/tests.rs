@@ -229,6 +229,31 @@ fn half_the_highest_relevance_is_outlined_in_white_within_black() {
 }
 
 #[test]
+fn a_map_of_the_middle_lies_over_the_middle() {
+    let grey = [128; 64];
+    let picture = Picture::new(16, 4, Samples::Grey(&grey)).unwrap();
+    // The model saw the middle half: 4 pixels at each side were cut off.
+    let map = HeatMap::new(2, 1, &[0, 255]).unwrap().over_part([0.25, 0.0, 0.5, 1.0]).unwrap();
+    let display = pictured(&picture, Some(&map), 16);
+    let at = |x| display.get_pixel(Point::new(x, 7)).unwrap();
+    assert_eq!((at(7), at(8)), (Rgb888::BLACK, Rgb888::WHITE));
+    assert_eq!(at(11), Rgb888::new(189, 183, 94));
+    for x in [0, 3, 12, 15] {
+        assert_eq!(at(x), Rgb888::new(128, 128, 128), "{x} was not seen");
+    }
+}
+
+#[test]
+fn a_part_that_is_no_part_of_the_image_is_none() {
+    let map = HeatMap::new(1, 1, &[255]).unwrap();
+    for part in [[0.0, 0.0, 0.0, 1.0], [0.5, 0.0, 0.6, 1.0], [-0.1, 0.0, 1.0, 1.0], [0.0, f32::NAN, 1.0, 1.0]] {
+        assert!(map.over_part(part).is_none(), "{part:?}");
+    }
+    // Shares of thirds do not sum up to one exactly.
+    assert!(map.over_part([1.0 / 3.0, 0.0, 2.0 / 3.0, 1.000_001]).is_some());
+}
+
+#[test]
 fn lines_break_between_words_and_long_words_inside() {
     assert_eq!(break_line("not sure enough", 10), ("not sure", "enough"));
     assert_eq!(break_line("not sure enough", 8), ("not sure", "enough"));

@@ -74,6 +74,16 @@ pub(super) fn live_class(theme: &Theme, language: Language, canvas: &mut Canvas)
     LivePage { heat_map: HeatMap::new(7, 7, &spot), ..page }.draw(theme, language, canvas)
 }
 
+/// A wide image, of whose middle the model saw a square.
+pub(super) fn live_wide(theme: &Theme, language: Language, canvas: &mut Canvas) -> Drawn {
+    let (smear, spot) = (smear(), warm_spot());
+    let wide: Vec<u8> = smear.chunks_exact(3 * 64).flat_map(|row| [&row[96..], row, &row[..96]].concat()).collect();
+    let verdict = Verdict::Class { name: "ring form", confidence_of_10000: 9_312 };
+    let page = live(&[MICROSCOPE], verdict, None);
+    let heat_map = HeatMap::new(7, 7, &spot).and_then(|map| map.over_part([0.25, 0.0, 0.5, 1.0]));
+    LivePage { picture: Picture::new(128, 64, Samples::Rgb(&wide)), heat_map, ..page }.draw(theme, language, canvas)
+}
+
 pub(super) fn live_cannot_say(theme: &Theme, language: Language, canvas: &mut Canvas) -> Drawn {
     let smear = smear();
     let receiving = Source { state: LinkState::Receiving { percent: 40 }, ..FOLDER };
@@ -174,7 +184,7 @@ pub(super) fn trend_none(theme: &Theme, language: Language, canvas: &mut Canvas)
 pub(super) fn status(theme: &Theme, language: Language, canvas: &mut Canvas) -> Drawn {
     StatusPage {
         bands: bands(&[MICROSCOPE, FOLDER], &[]),
-        store: Some(StoreStatus { n_answers: 128_448, disk_free_mib: 12_800, is_writable: true }),
+        store: Some(StoreStatus { n_answers: 128_448, disk_free_mib: Some(12_800), is_writable: true }),
         clock: ClockStatus { time: "2026-11-26 14:32", is_set: true },
         temperature_tenths: Some(487),
         uptime_s: 1_054_000,
@@ -191,7 +201,7 @@ pub(super) fn status_trouble(theme: &Theme, language: Language, canvas: &mut Can
     let model = ModelLabel { name, version: "2.0.0-rc.1+build.4471", is_on_trial: true, ..MODEL };
     StatusPage {
         bands: Bands { model: Some(model), ..bands(&sources, &alarms) },
-        store: Some(StoreStatus { n_answers: 9_128_448, disk_free_mib: 3, is_writable: false }),
+        store: Some(StoreStatus { n_answers: 9_128_448, disk_free_mib: Some(3), is_writable: false }),
         clock: ClockStatus { time: "1970-01-01 00:03", is_set: false },
         temperature_tenths: None,
         uptime_s: 203,

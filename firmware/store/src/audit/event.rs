@@ -102,6 +102,11 @@ pub enum Event {
         /// Whether it was the right token.
         ok: bool,
     },
+    /// Wrong tokens that are not written one by one.
+    LoginsRefused {
+        /// How many since the last line about logins.
+        count: u64,
+    },
     /// Somebody who was logged in did something.
     OperatorAction {
         /// What.

@@ -61,7 +61,7 @@ impl Sessions {
         Ok(id)
     }
 
-    /// Whether somebody is in; `is_active` when a person asked, not a page that refreshes itself.
+    /// Whether somebody is in; `is_active` when a person turned a page, not when a page fetched something by itself.
     pub(crate) fn is_open(&mut self, id: &str, now: Duration, is_active: bool) -> bool {
         self.expire(now);
         let digest = SessionId::digest(id);

@@ -37,10 +37,12 @@ pub(super) async fn answer(shared: &Arc<Shared>, ends: Ends, request: Request<In
 /// Who asks, in which language, for the page's frame.
 fn visit_of(shared: &Shared, request: &Request<Incoming>) -> Visit {
     let query = request.uri().query().unwrap_or_default();
-    let is_refresh = visit::field(query.as_bytes(), "auto").is_some();
+    // What a page that refreshes itself fetches along, such as pictures, nobody asked for either.
+    let is_page = Route::of(request.uri().path()).is_some_and(Route::is_turned_to);
+    let is_active = is_page && visit::field(query.as_bytes(), "auto").is_none();
     let (mut sessions, now) = (lock(&shared.sessions), shared.now());
     let is_in =
-        visit::cookies(request.headers(), session_cookie_name(shared)).any(|id| sessions.is_open(id, now, !is_refresh));
+        visit::cookies(request.headers(), session_cookie_name(shared)).any(|id| sessions.is_open(id, now, is_active));
     Visit {
         language: visit::language(query, request.headers(), shared.settings.language),
         path: known_path(request.uri().path()),

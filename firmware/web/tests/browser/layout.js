@@ -35,8 +35,10 @@
     const range = document.createRange();
     range.selectNodeContents(node);
     const card = node.parentElement.closest(".card, .alarm, .empty, header, button, .button, main").getBoundingClientRect();
-    for (const line of range.getClientRects()) {
-      if (line.width === 0) continue;
+    const shown = [...range.getClientRects()].filter(line => line.width > 0);
+    if (shown.length === 0) faults.push(`"${words}" is not shown`);
+    if (shown.length > 1 && /^[\d.,%\s]+$/.test(words)) faults.push(`"${words}" is broken`);
+    for (const line of shown) {
       if (line.left < card.left - 0.5 || line.right > card.right + 0.5 || line.top < card.top - 0.5 || line.bottom > card.bottom + 0.5) {
         faults.push(`"${words}" sticks out`);
       }

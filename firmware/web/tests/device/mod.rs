@@ -16,7 +16,39 @@ pub(crate) const TOKEN: &str = "k3vd-0a9x-77qe-m2ht-5zzr-c81n-b4ws-6yjp";
 /// What is done before each question is answered: nothing, fail, hang or panic.
 pub(crate) type Mood = Box<dyn Fn() -> Result<(), Unavailable> + Send + Sync>;
 
+/// What others name: whoever made the bundle, the system, the configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Names {
+    pub(crate) classes: [&'static str; 3],
+    pub(crate) model: &'static str,
+    pub(crate) version: &'static str,
+    /// Why a source is lost.
+    pub(crate) lost: &'static str,
+}
+
+impl Names {
+    const USUAL: Self = Self {
+        classes: ["ring form", "schizont", "healthy"],
+        model: "cells student",
+        version: "1.2.0",
+        lost: "cannot look into /var/lib/remedis/inbox: No such file or directory (os error 2)",
+    };
+    /// Nothing in them to break a line at.
+    pub(crate) const ENDLESS: Self = Self {
+        classes: [
+            "hepaticocholangiocholecystenterostomyadenocarcinomametastases",
+            "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
+            "nodeviationfromwhatthisdepartmentwouldcallhealthyinhistopathology",
+        ],
+        model: "pneumonoultramicroscopicsilicovolcanoconiosisdistilledstudentnetwork",
+        version: "1.2.0-rc.1+build.20261126T191502Z.9f2c41d07ab39f2c41d07ab39f2c",
+        lost: "cannot look into /srv/ambulatorium_mit_tagesklinik_und_endoskopie/eingang_der_bilder_aus_raum_2_17/\
+               unverarbeitete_aufnahmen_des_laufenden_tages_bis_zur_sichtung: No such file or directory (os error 2)",
+    };
+}
+
 pub(crate) struct Device {
+    pub(crate) names: Names,
     /// The oldest result that is kept.
     pub(crate) oldest: u64,
     pub(crate) picture: Vec<u8>,
@@ -30,7 +62,14 @@ impl Default for Device {
         let tissue =
             |x: u32, y: u32| if (x / 12 + y / 12).is_multiple_of(2) { Rgb([58, 44, 92]) } else { Rgb([72, 54, 108]) };
         let picture = png(|x, y| if is_in_disc(x, y) { Rgb([205, 120, 150]) } else { tissue(x, y) });
-        Self { oldest: OLDEST, picture, mood: Box::new(|| Ok(())), events: Mutex::default(), logged: Condvar::new() }
+        Self {
+            names: Names::USUAL,
+            oldest: OLDEST,
+            picture,
+            mood: Box::new(|| Ok(())),
+            events: Mutex::default(),
+            logged: Condvar::new(),
+        }
     }
 }
 
@@ -59,16 +98,15 @@ fn png(pixel: impl Fn(u32, u32) -> Rgb<u8>) -> Vec<u8> {
 
 /// Results whose picture the device still has in memory.
 const N_RECENT: u64 = 12;
-const LOST: &str = "cannot look into /var/lib/remedis/inbox: No such file or directory (os error 2)";
 
-fn summary(sequence: u64) -> ResultSummary {
+fn summary(names: &Names, sequence: u64) -> ResultSummary {
     let kind = (NEWEST - sequence) % 4;
     let is_recent = NEWEST - sequence < N_RECENT;
     let reason = |name: &str, words: &str| Some(Reason { name: Some(name.into()), words: words.into() });
     let (verdict, reason) = match kind {
-        0 => (Verdict::Class { name: "ring form".into() }, None),
+        0 => (Verdict::Class { name: names.classes[0].into() }, None),
         1 => (Verdict::CannotSay, reason("low_confidence", "confidence 52.5 % is below the operating point of 70.0 %")),
-        2 => (Verdict::Class { name: "healthy".into() }, None),
+        2 => (Verdict::Class { name: names.classes[2].into() }, None),
         _ => (
             Verdict::Unreadable,
             reason(
@@ -79,7 +117,6 @@ fn summary(sequence: u64) -> ResultSummary {
     };
     let shares: &[f32] =
         [&[0.9312, 0.0402, 0.0286][..], &[0.5249, 0.3011, 0.174], &[0.0101, 0.0015, 0.9884], &[]][kind as usize];
-    let classes = ["ring form", "schizont", "healthy"];
     ResultSummary {
         sequence,
         unix_ms: NOW - 41_000 - (NEWEST - sequence) * 97_000,
@@ -87,7 +124,8 @@ fn summary(sequence: u64) -> ResultSummary {
         verdict,
         confidence: shares.iter().copied().reduce(f32::max),
         threshold: Some(0.7),
-        probabilities: classes
+        probabilities: names
+            .classes
             .iter()
             .zip(shares)
             .map(|(class, share)| Probability { class: (*class).into(), probability: *share })
@@ -96,7 +134,7 @@ fn summary(sequence: u64) -> ResultSummary {
         is_stale: sequence != NEWEST,
         has_picture: is_recent && kind != 3,
         has_heat_map: is_recent && kind < 2,
-        model: "cells student 1.2.0".into(),
+        model: format!("{} {}", names.model, names.version),
         latency_ms: 49.24,
     }
 }
@@ -123,7 +161,7 @@ fn gates(confidence: f64) -> Vec<Gate> {
     ]
 }
 
-fn sources() -> Vec<Source> {
+fn sources(names: &Names) -> Vec<Source> {
     let counter = |(name, value): (&str, u64)| Counter { name: name.into(), value };
     let link = [("corrupt", 38), ("frames", 12_907), ("naks", 12), ("opened", 1), ("packets", 181_440)];
     vec![
@@ -136,7 +174,7 @@ fn sources() -> Vec<Source> {
         Source {
             name: "folder".into(),
             state: SourceState::Lost,
-            detail: Some(LOST.into()),
+            detail: Some(names.lost.into()),
             counters: [("failed", 2), ("files", 311)].into_iter().map(counter).collect(),
         },
     ]
@@ -159,12 +197,12 @@ impl View for Device {
             alarms: vec![
                 alarm(Severity::Failure, "disk_full", "", 30_000),
                 alarm(Severity::Warning, "disk_low", "0 MB free", 4_210_000),
-                alarm(Severity::Warning, "source_lost", LOST, 61_000),
+                alarm(Severity::Warning, "source_lost", self.names.lost, 61_000),
             ],
-            sources: sources(),
+            sources: sources(&self.names),
             model: Some(Model {
-                name: "cells student".into(),
-                version: "1.2.0".into(),
+                name: self.names.model.into(),
+                version: self.names.version.into(),
                 digest: "9f2c41d07ab3".repeat(5) + "9f2c",
                 threshold: 0.7,
             }),
@@ -178,14 +216,14 @@ impl View for Device {
             temperature_celsius: Some(61.5),
             memory_bytes: Some(84_300_000),
             version: "0.0.0".into(),
-            newest: Some(summary(NEWEST)),
+            newest: Some(summary(&self.names, NEWEST)),
         })
     }
 
     fn results(&self, before: Option<u64>, limit: usize) -> Result<Vec<ResultSummary>, Unavailable> {
         (self.mood)()?;
         let kept = self.oldest..=before.map_or(NEWEST, |before| before.saturating_sub(1).min(NEWEST));
-        Ok(kept.rev().take(limit).map(summary).collect())
+        Ok(kept.rev().take(limit).map(|sequence| summary(&self.names, sequence)).collect())
     }
 
     fn result(&self, sequence: u64) -> Result<Option<ResultDetail>, Unavailable> {
@@ -193,7 +231,7 @@ impl View for Device {
         if !(self.oldest..=NEWEST).contains(&sequence) {
             return Ok(None);
         }
-        let summary = summary(sequence);
+        let summary = summary(&self.names, sequence);
         let stage = |name: &str, milliseconds| Stage { name: name.into(), milliseconds };
         let trace = Trace {
             image_sha256: "5b1d90c2".repeat(8),
@@ -239,7 +277,7 @@ impl View for Device {
         Ok(Trend {
             utc_offset_minutes: 60,
             bucket_s: 3600,
-            classes: ["ring form", "schizont", "healthy"].map(String::from).to_vec(),
+            classes: self.names.classes.map(String::from).to_vec(),
             buckets: (0..24).map(bucket).collect(),
         })
     }

@@ -2,8 +2,9 @@
 
 use crate::client::Client;
 use crate::device::{Device, TOKEN, settings};
-use remedis_web::{Event, ServeError, Settings, serve};
+use remedis_web::{Event, Limits, ServeError, Settings, serve};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const WRONG: &str = "k3vd-0a9x-77qe-m2ht-5zzr-c81n-b4ws-6yjq";
 
@@ -72,6 +73,30 @@ fn the_token_lets_in_until_logged_out() {
         "the old cookie is worth nothing"
     );
     client.device.logged(|event| matches!(event, Event::LoggedOut { .. }));
+}
+
+#[test]
+fn a_page_left_open_does_not_keep_its_session_and_turning_pages_does() {
+    let idle = Duration::from_secs(4);
+    let mut client = Client::limited(Limits { session_idle: idle, ..Limits::default() }, Device::default()).logged_in();
+    let left_open = std::mem::take(&mut client.cookie);
+    client = client.logged_in();
+    let (reader, start) = (std::mem::take(&mut client.cookie), Instant::now());
+    // What a browser asks for when a page refreshes itself, a little of it each time.
+    let own = ["/?auto", "/style.css", "/results/1284/picture.png", "/trend?auto", "/results/1284/heat-map.png"];
+    let others = ["/icon.svg", "/metrics", "/health", "/login", "/nothing"];
+    for path in own.iter().chain(&others).cycle() {
+        client.cookie.clone_from(&left_open);
+        client.get(path);
+        client.cookie.clone_from(&reader);
+        assert_eq!(client.get("/results").status, 200, "who turns pages stays in");
+        if start.elapsed() > idle {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    client.cookie = left_open;
+    assert_eq!(client.get("/").status, 303, "what a page fetches by itself keeps nobody in");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What each page shows.
 
 use crate::client::Client;
-use crate::device::{Device, NEWEST, settings};
+use crate::device::{Device, NEWEST, Names, settings};
 use remedis_web::{Settings, Unavailable};
 
 fn assert_shows(page: &str, texts: &[&str]) {
@@ -46,6 +46,16 @@ fn the_status_page_tells_how_the_device_is() {
             r#"<meta http-equiv="refresh" content="5;url=/?auto" />"#,
         ],
     );
+}
+
+#[test]
+fn names_without_end_are_shown_whole() {
+    let names = Names::ENDLESS;
+    let client = Client::of(settings(), Device { names, ..Device::default() }).logged_in();
+    let status = client.page("/").replace("&#x2f;", "/");
+    assert_shows(&status, &[names.classes[0], names.model, names.version, names.lost]);
+    assert_shows(&client.page("/results/1284"), &names.classes);
+    assert_shows(&client.page("/trend"), &names.classes);
 }
 
 #[test]

@@ -91,7 +91,11 @@ pub(super) fn live<'a>(bands: Bands<'a>, verdict: Verdict<'a>) -> LivePage<'a> {
 pub(super) fn status(bands: Bands<'_>) -> StatusPage<'_> {
     StatusPage {
         bands,
-        store: Some(StoreStatus { n_answers: 999_999_999, disk_free_mib: 100_000 * 1024 - 1, is_writable: false }),
+        store: Some(StoreStatus {
+            n_answers: 999_999_999,
+            disk_free_mib: Some(100_000 * 1024 - 1),
+            is_writable: false,
+        }),
         clock: ClockStatus { time: "2026-11-26 14:32:05", is_set: true },
         temperature_tenths: Some(1_050),
         uptime_s: 9_999 * 86_400 + 86_399,
