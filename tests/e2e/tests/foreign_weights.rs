@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use remedis_inference::{Arithmetic, Network};
 use remedis_plan::{Engine, Family, Plan, Shape, onnx};
-use remedis_programs::{peer_python, peer_says, program, say};
+use remedis_programs::{peer_python, peer_says, program, say, skip};
 
 /// Side of the input; small, to be quick.
 const SIZE: usize = 64;
@@ -17,7 +17,7 @@ const LEAST_AGREEMENT: f64 = 0.8;
 fn data() -> Option<PathBuf> {
     let data = std::env::var_os("REMEDIS_DATA").map(PathBuf::from);
     if data.is_none() {
-        eprintln!("skipped: REMEDIS_DATA is not set");
+        skip("REMEDIS_DATA is not set");
     }
     data
 }

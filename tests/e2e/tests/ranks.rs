@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use remedis_programs::{Tiny, say};
+use remedis_programs::{Tiny, say, skip};
 use serde_json::Value;
 
 /// Contrastive steps that are compared.
@@ -19,9 +19,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn program() -> Option<PathBuf> {
     let found = std::env::var_os("REMEDIS_RANKS").map(PathBuf::from).filter(|at| at.is_file());
     if found.is_none() {
-        eprintln!(
-            "skipped: REMEDIS_RANKS does not name a remedis-train with MPI; `cargo xtask check` builds one where MPI is"
-        );
+        skip("REMEDIS_RANKS does not name a remedis-train with MPI; `cargo xtask check` builds one where MPI is");
     }
     found
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use remedis_programs::{Tiny, program};
+use remedis_programs::{Tiny, program, skip};
 
 /// Runs `script` in a shell with the program and its arguments as `"$@"`.
 fn shell(script: &str, train: &Path, tiny: &Tiny, out: &Path) -> Output {
@@ -45,7 +45,7 @@ fn a_full_disk_is_said_in_words() {
     let mount = format!("mount -t tmpfs -o size=400k none '{}'", disk.display());
     let may = Command::new("unshare").args(["-rm", "sh", "-c", &mount]).status();
     if !may.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: this system lets no unprivileged user mount a disk of their own (unshare -rm)");
+        skip("this system lets no unprivileged user mount a disk of their own (unshare -rm)");
         return;
     }
     // The mount ends with the namespace, so what lies on it is looked at inside.

@@ -1,7 +1,8 @@
 //! The built programs, driven from outside as a user would: found, started, listened to, ended.
 //!
 //! The programs come from the target folder this test was built into, and the tiny run (a whole chain on synthetic images)
-//! from the folder in `REMEDIS_TINY`; `cargo xtask check` makes both first. Without them a test says that it was skipped.
+//! from the folder in `REMEDIS_TINY`; `cargo xtask check` makes both first. Without them a test says that it was skipped, which in CI
+//! is a failure.
 
 pub mod http;
 mod process;
@@ -13,6 +14,19 @@ pub use yard::Yard;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+/// Says that a test is skipped, and why.
+///
+/// # Panics
+/// In CI: what a test there lacks would never be noticed.
+pub fn skip(why: &str) {
+    skip_where(std::env::var_os("CI").is_some(), why);
+}
+
+fn skip_where(is_ci: bool, why: &str) {
+    assert!(!is_ci, "CI skips nothing, but {why}");
+    eprintln!("skipped: {why}");
+}
+
 /// The built program `name`, or `None`, saying so, where it was not built.
 pub fn program(name: &str) -> Option<PathBuf> {
     let here = std::env::current_exe().ok()?;
@@ -20,9 +34,9 @@ pub fn program(name: &str) -> Option<PathBuf> {
     let at = here.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|at| at.is_file());
     if at.is_none() {
         let folder = here.ancestors().nth(2).unwrap_or(&here).display();
-        eprintln!(
-            "skipped: {name} is not built in {folder}; run `cargo xtask check`, or `cargo build --workspace --bins` first"
-        );
+        skip(&format!(
+            "{name} is not built in {folder}; run `cargo xtask check`, or `cargo build --workspace --bins` first"
+        ));
     }
     at
 }
@@ -40,7 +54,7 @@ impl Tiny {
         let Some(folder) =
             std::env::var_os("REMEDIS_TINY").map(PathBuf::from).filter(|at| at.join("summary.json").is_file())
         else {
-            eprintln!("skipped: REMEDIS_TINY does not name a finished tiny run; `cargo xtask check` makes one");
+            skip("REMEDIS_TINY does not name a finished tiny run; `cargo xtask check` makes one");
             return None;
         };
         Some(Self { folder })
@@ -114,7 +128,7 @@ pub fn peer_python() -> Option<PathBuf> {
     let folder = named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/remedis/peers")))?;
     let python = folder.join("bin/python");
     if !python.exists() {
-        eprintln!("skipped: no test peers; tools/peers/install-peers.sh installs them");
+        skip("there are no test peers; tools/peers/install-peers.sh installs them");
         return None;
     }
     Some(python)
@@ -127,4 +141,20 @@ pub fn peer_python() -> Option<PathBuf> {
 pub fn peer_says(python: &Path, script: &str, arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Said {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/peers").join(script);
     say(python, &[&[&script as &dyn AsRef<std::ffi::OsStr>], arguments].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "CI skips nothing, but there is no browser")]
+    fn in_ci_a_test_that_is_skipped_fails() {
+        skip_where(true, "there is no browser");
+    }
+
+    #[test]
+    fn elsewhere_it_says_so_and_passes() {
+        skip_where(false, "there is no browser");
+    }
 }
