@@ -50,9 +50,9 @@ fn no_single_harm_costs_the_connection_a_second_or_a_frame_whose_grant_arrived()
                 assert!(cost < if is_greeting { 1_100 } else { 700 }, "{cost} ms: {what}");
                 assert_eq!(counters.resyncs, u64::from(counters.resyncs > 0 && is_greeting), "{what}");
                 // Without its grant, nobody knows of a frame: it is let go of.
-                let spoils_grant = way == 1 && clean.is_grant(number) && !matches!(harm, Harm::Doubled);
+                let harms_grant = way == 1 && clean.is_grant(number) && !matches!(harm, Harm::Doubled);
                 let let_go = rig.camera.locks() - 6;
-                assert!(let_go <= u64::from(spoils_grant), "{let_go} let go of: {what}");
+                assert!(let_go <= u64::from(harms_grant), "{let_go} let go of: {what}");
                 // One that was shown and not granted yet may be forgotten with the stream's start.
                 assert!(rig.arrived.last().unwrap() - 5 <= 1, "{what}");
                 n_let_go += let_go;

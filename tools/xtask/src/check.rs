@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::step::{self, Outcome, cargo, execute};
-use crate::{cross, demo, fuzz, sanitize, tidy};
+use crate::{cross, demo, fuzz, left_out, sanitize, tidy};
 
 /// Arguments of `cargo xtask check`.
 #[derive(clap::Args)]
@@ -38,14 +38,13 @@ impl Steps<'_> {
         Ok(())
     }
 
-    /// A part of a step that leaves itself out where `program` is not installed.
-    fn part(&mut self, step: &str, part: &str, program: &str) {
-        if self.only.is_some_and(|only| !step.contains(only)) || step::is_installed(program) {
+    /// Parts of a step that leave themselves out, which the step itself does not tell.
+    fn left_out(&mut self, step: &str, parts: impl FnOnce() -> Vec<String>) {
+        if self.only.is_some_and(|only| !step.contains(only)) {
             return;
         }
-        let line = format!("{step}, {part}: no {program} is on the path (tools/install/optional.sh)");
-        println!("skipped: {line}");
-        self.skipped.push(line);
+        let lines = parts().into_iter().map(|part| format!("{step}, {part}"));
+        self.skipped.extend(lines.inspect(|line| println!("skipped: {line}")));
     }
 }
 
@@ -79,10 +78,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     steps.step("tiny recipe end to end", || demo::tiny(&tiny).map(|()| Outcome::Passed))?;
     steps.step("tests", || {
         let mut command = cargo(&["test", "--workspace", "--no-fail-fast"])?;
-        command.env("REMEDIS_TINY", &tiny).env("REMEDIS_RANKS", &with_mpi);
+        command.env("REMEDIS_TINY", &tiny).env("REMEDIS_RANKS", &with_mpi).env("REMEDIS_PEERS", step::peers());
         must(Ok(command))
     })?;
-    steps.part("tests", "pages in a browser", "chromium");
+    steps.left_out("tests", || left_out::of_tests(&step::peers()));
     steps.step("docs", || {
         let mut command = cargo(&["doc", "-q", "--workspace", "--no-deps"])?;
         command.env("RUSTDOCFLAGS", "-D warnings");

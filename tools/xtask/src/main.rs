@@ -9,6 +9,7 @@ mod check;
 mod cross;
 mod demo;
 mod fuzz;
+mod left_out;
 mod nightly;
 mod sanitize;
 mod step;

@@ -60,6 +60,11 @@ pub(crate) fn cache() -> PathBuf {
     std::env::var_os("REMEDIS_CACHE").map_or_else(home, PathBuf::from)
 }
 
+/// Where the Python of the test peers is: `$REMEDIS_PEERS`, or in the cache, where `tools/install/optional.sh` puts it.
+pub(crate) fn peers() -> PathBuf {
+    std::env::var_os("REMEDIS_PEERS").map_or_else(|| cache().join("peers"), PathBuf::from)
+}
+
 /// A cargo command in the workspace root, into the same target folder as this program.
 ///
 /// # Errors

@@ -39,6 +39,7 @@ struct Found {
     n_next_whole: usize,
     n_next_absent: usize,
     n_audit_whole: usize,
+    n_audit_absent: usize,
     n_audit_torn: usize,
     n_audit_named: usize,
     lost: usize,
@@ -56,7 +57,7 @@ pub(super) fn run(yard: &Yard, seed: u64) -> Result<Outcome> {
         let folder = tempfile::tempdir().context("making a folder for torn files")?;
         torn.files.restore(&folder.path().join("answers.sqlite")).context("writing torn files")?;
         open(folder.path(), &before.told, &torn.what, &mut found)?;
-        open_audit(folder.path(), &after.audit, &mut rng, &mut found)?;
+        open_audit(folder.path(), &after.audit, &spoil(&after.audit, &mut rng), &mut found)?;
         if cut % (N_CUTS / N_STARTS) == 0 {
             torn.files.restore(&yard.at("answers.sqlite")).context("writing torn files")?;
             fs::write(yard.at("audit.log"), &after.audit).context("writing the audit log")?;
@@ -72,9 +73,11 @@ impl Found {
             ["power cuts", "acknowledged answers lost", "next answer whole", "absent", "devices that went on"];
         let mut store = Table::new(format!("chaos: torn writes of the store; seed {seed}"), &columns);
         store.row(&[&N_CUTS, &self.lost, &self.n_next_whole, &self.n_next_absent, &N_STARTS]);
-        let columns = ["last page spoiled", "chain whole", "unfinished line put aside", "break named"];
+        let columns =
+            ["last page spoiled", "chain whole", "last line absent", "unfinished line put aside", "break named"];
         let mut audit = Table::new(format!("chaos: torn writes of the audit log; seed {seed}"), &columns);
-        audit.row(&[&N_CUTS, &self.n_audit_whole, &self.n_audit_torn, &self.n_audit_named]);
+        let Self { n_audit_whole, n_audit_absent, n_audit_torn, n_audit_named, .. } = &self;
+        audit.row(&[&N_CUTS, n_audit_whole, n_audit_absent, n_audit_torn, n_audit_named]);
         if self.lost > 0 {
             self.broken.push(format!("torn writes: {} acknowledged answers are lost", self.lost));
         }
@@ -151,9 +154,8 @@ fn open(folder: &Path, told: &[Value], what: &str, found: &mut Found) -> Result<
     Ok(())
 }
 
-/// Spoils the last page of the audit log: the break is named, or it is an unfinished last line, which opening puts aside.
-fn open_audit(folder: &Path, whole: &[u8], rng: &mut ChaCha8Rng, found: &mut Found) -> Result<()> {
-    let path = folder.join("audit.log");
+/// An audit log whose last page is cut or garbled from some byte on.
+fn spoil(whole: &[u8], rng: &mut ChaCha8Rng) -> Vec<u8> {
     let mut torn = whole.to_vec();
     let last_page = (whole.len() - 1) / PAGE * PAGE;
     let at = rng.random_range(last_page..whole.len());
@@ -162,16 +164,20 @@ fn open_audit(folder: &Path, whole: &[u8], rng: &mut ChaCha8Rng, found: &mut Fou
     } else {
         rng.fill_bytes(&mut torn[at..]);
     }
-    fs::write(&path, &torn).context("writing a torn audit log")?;
+    torn
+}
+
+/// Opens a spoiled audit log: the break is named, or it is an unfinished last line, which opening puts aside. One that is cut just before
+/// its last line has nothing to name: the store had not heard of that line yet.
+fn open_audit(folder: &Path, whole: &[u8], torn: &[u8], found: &mut Found) -> Result<()> {
+    let path = folder.join("audit.log");
+    fs::write(&path, torn).context("writing a torn audit log")?;
     let head = head_of(whole)?;
     // The store knows the last line but one for sure: the last one may be what was being written.
     match verify(&path, Some(&head)).context("verifying a torn audit log")?.finding {
-        Finding::Whole => {
-            found.n_audit_whole += 1;
-            if torn != whole {
-                found.broken.push("a spoiled audit log verifies".to_owned());
-            }
-        }
+        Finding::Whole if torn == whole => found.n_audit_whole += 1,
+        Finding::Whole if whole.starts_with(torn) && torn.len() == last_line(whole) => found.n_audit_absent += 1,
+        Finding::Whole => found.broken.push("a spoiled audit log verifies".to_owned()),
         Finding::Torn { .. } => {
             found.n_audit_torn += 1;
             Audit::open(&path, Some(&head), Moment { unix_ms: 0, boot: 1 }).context("opening a torn audit log")?;
@@ -183,6 +189,12 @@ fn open_audit(folder: &Path, whole: &[u8], rng: &mut ChaCha8Rng, found: &mut Fou
         Finding::Broken { .. } => found.n_audit_named += 1,
     }
     Ok(())
+}
+
+/// Where the last line begins.
+fn last_line(whole: &[u8]) -> usize {
+    let before = whole.strip_suffix(b"\n").unwrap_or(whole);
+    before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
 }
 
 /// The last line but one, as the store would keep it.
@@ -205,4 +217,47 @@ fn go_on(yard: &Yard, n_frames: usize, what: &str) -> Result<Vec<String>> {
     let fate = Books::read(yard, &yard.at("answers.sqlite"))?.of_link(&yard.at("acknowledged.jsonl"))?;
     let is_kept = status.success() && fate.journalled >= n_frames && fate.twice == 0;
     Ok((!is_kept).then(|| format!("{what}: the device did not go on: {fate:?}, {summary}")).into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use remedis_store::Event;
+
+    const NOW: Moment = Moment { unix_ms: 0, boot: 1 };
+
+    /// A log of as many lines as there are reasons.
+    fn log(folder: &Path, reasons: &[&str]) -> Vec<u8> {
+        let path = folder.join("written.log");
+        let _none_yet = fs::remove_file(&path);
+        let (mut audit, _) = Audit::open(&path, None, NOW).unwrap();
+        for reason in reasons {
+            audit.append(&Event::Stopped { reason: (*reason).to_owned() }, NOW).unwrap();
+        }
+        fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn every_cut_is_noticed_but_the_one_before_the_last_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = log(folder.path(), &["one", "two", "three"]);
+        let mut found = Found::default();
+        for at in 0..=whole.len() {
+            open_audit(folder.path(), &whole, &whole[..at], &mut found).unwrap();
+        }
+        assert_eq!(found.broken, Vec::<String>::new());
+        assert_eq!((found.n_audit_whole, found.n_audit_absent), (1, 1));
+        let n_last = whole.len() - last_line(&whole);
+        // Of the last line and, since the line before it must be there, of no other.
+        assert_eq!((found.n_audit_torn, found.n_audit_named), (n_last - 1, last_line(&whole)));
+    }
+
+    #[test]
+    fn another_last_line_that_fits_the_chain_breaks_the_promise() {
+        let folder = tempfile::tempdir().unwrap();
+        let [whole, other] = ["three", "four!"].map(|last| log(folder.path(), &["one", "two", last]));
+        let mut found = Found::default();
+        open_audit(folder.path(), &whole, &other, &mut found).unwrap();
+        assert_eq!(found.broken, ["a spoiled audit log verifies"]);
+    }
 }
