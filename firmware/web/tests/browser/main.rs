@@ -63,6 +63,23 @@ impl Visitor {
         assert_eq!(faults.as_array().map(Vec::len), Some(0), "{what}: {faults:#}");
     }
 
+    /// Logs in, and asserts that every page reads well at these widths, and dark at 800 pixels.
+    fn look_at_every_page(&mut self, what: &str, widths: &[u32]) {
+        self.browser.resize(360, 800, false);
+        self.go_to("/login");
+        self.assert_reads_well("login");
+        self.log_in();
+        for path in PAGES {
+            self.go_to(path);
+            for &width in widths {
+                self.browser.resize(width, 800, false);
+                self.assert_reads_well(&format!("{path} {what} {width}"));
+            }
+            self.browser.resize(800, 480, true);
+            self.assert_reads_well(&format!("{path} {what}, dark"));
+        }
+    }
+
     fn picture(&mut self) -> RgbImage {
         image::load_from_memory(&self.browser.screenshot()).unwrap().into_rgb8()
     }
@@ -88,19 +105,7 @@ impl Visitor {
 fn every_page_reads_well_at_every_width_in_both_languages_light_and_dark() {
     for language in [Language::English, Language::German] {
         let Some(mut visitor) = Visitor::new(language) else { return };
-        visitor.browser.resize(360, 800, false);
-        visitor.go_to("/login");
-        visitor.assert_reads_well("login");
-        visitor.log_in();
-        for path in PAGES {
-            visitor.go_to(path);
-            for width in WIDTHS {
-                visitor.browser.resize(width, 800, false);
-                visitor.assert_reads_well(&format!("{path} {language:?} {width}"));
-            }
-            visitor.browser.resize(800, 480, true);
-            visitor.assert_reads_well(&format!("{path} {language:?}, dark"));
-        }
+        visitor.look_at_every_page(&format!("{language:?}"), &WIDTHS);
         visitor.assert_kept_to_the_device();
     }
 }
@@ -112,17 +117,7 @@ fn names_without_end_read_well_on_the_narrowest_and_the_widest_page() {
         let device_name = "endoscopyroomtwotwelveofthesecondfloorofthedaytreatmentbuilding".into();
         let settings = Settings { device_name, language: Some(language), ..settings() };
         let Some(mut visitor) = Visitor::of(device, settings) else { return };
-        visitor.browser.resize(360, 800, false);
-        visitor.go_to("/login");
-        visitor.assert_reads_well("login");
-        visitor.log_in();
-        for path in PAGES {
-            visitor.go_to(path);
-            for width in [360, 1280] {
-                visitor.browser.resize(width, 800, false);
-                visitor.assert_reads_well(&format!("{path} {language:?} {width}, endless names"));
-            }
-        }
+        visitor.look_at_every_page(&format!("{language:?}, endless names"), &[360, 1280]);
     }
 }
 
@@ -163,8 +158,8 @@ const PICTURES: [View; 11] = [
 
 /// The most pixels of one part that may be other than they were.
 ///
-/// The pages measure 0, also with letters on whole pixels only (`--disable-font-subpixel-positioning`) and drawn by a GPU's code
-/// (`--enable-gpu-rasterization`). What `a_word_or_a_number_that_changed_shows` does to one measures 4, the last digit of a time, to
+/// The pages measure 0; before hinting was pinned they also did with letters on whole pixels only
+/// (`--disable-font-subpixel-positioning`) and drawn by a GPU's code (`--enable-gpu-rasterization`). What `a_word_or_a_number_that_changed_shows` does to one measures 4, the last digit of a time, to
 /// 1,012, an alarm.
 const MOST_CHANGED: usize = 2;
 
