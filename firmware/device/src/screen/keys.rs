@@ -87,30 +87,9 @@ fn turned(event: InputEvent, page: Page) -> Option<Page> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::tests::Lines;
     use evdev::{AbsoluteAxisCode, EventType};
-    use std::io::Write;
-    use std::sync::Mutex;
     use std::time::Instant;
-
-    /// A log that a test can read.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Lines {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn after(kind: EventType, code: u16, value: i32) -> Option<Page> {
         turned(InputEvent::new(kind.0, code, value), Page::Trend)

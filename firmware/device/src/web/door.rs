@@ -99,29 +99,13 @@ fn until_open(
 mod tests {
     use super::*;
     use crate::board::Board;
-    use crate::log::Log;
+    use crate::log::{Log, tests::Lines};
     use crate::operation::alarm::Alarm;
     use crate::pipeline::Queue;
     use crate::telemetry::Telemetry;
     use remedis_settings::Language;
-    use std::io::Write;
     use std::net::{SocketAddr, TcpListener};
-    use std::sync::Mutex;
     use std::time::Instant;
-
-    /// A log that a test can read.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn understand(token: &str, address: SocketAddr, language: Option<Language>) -> anyhow::Result<web::Settings> {
         let folder = tempfile::tempdir().unwrap();
@@ -172,7 +156,7 @@ mod tests {
         stop.set();
         door.close();
         assert!(start.elapsed() < TRY_AGAIN, "it slept on");
-        let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let said = lines.text();
         assert!(said.starts_with("page_unreachable reason=cannot listen on 127.0.0.1:"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
