@@ -1,4 +1,4 @@
-//! SIGKILL at random moments while images come in over every input at once.
+//! SIGKILL at random moments, half of them during a start, while images come in over every input at once.
 
 use super::Fate;
 use super::books::Books;
@@ -10,10 +10,10 @@ use remedis_programs::{Yard, say, wait_until};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// A kill comes this long at most after the device has started.
-const LONGEST_LIFE_MS: u64 = 300;
+/// A kill comes this long at most after the device has started, where it does not come before.
+const LONGEST_LIFE: Duration = Duration::from_millis(300);
 /// Frames of the link for each kill, at most so many a second: they last as long as the kills do.
 const FRAMES_A_KILL: f64 = 7.5;
 const FRAMES_A_SECOND: &str = "20";
@@ -31,12 +31,12 @@ pub(super) fn run(yard: &Yard, n_kills: u32, seed: u64) -> Result<Outcome> {
         yard.simulate(&["--openmv", "--frames", "1000000", "--rate", "20", "--timeout", "900"])?;
     yard.write_settings(&sections(&link, &openmv))?;
     let is_over = AtomicBool::new(false);
-    let (n_files, mut broken) = std::thread::scope(|scope| -> Result<(usize, Vec<String>)> {
+    let (n_files, mut kills) = std::thread::scope(|scope| -> Result<(usize, Kills)> {
         let files = scope.spawn(|| put_files(yard, &is_over));
-        let broken = kill(yard, n_kills, seed);
+        let kills = kill(yard, n_kills, seed);
         is_over.store(true, Ordering::SeqCst);
         let n_files = files.join().unwrap_or_else(|_panic| anyhow::bail!("putting files into the inbox failed"));
-        Ok((n_files?, broken?))
+        Ok((n_files?, kills?))
     })?;
     let mut last = yard.start()?;
     let (summary, status) = hardware.output()?;
@@ -46,7 +46,9 @@ pub(super) fn run(yard: &Yard, n_kills: u32, seed: u64) -> Result<Outcome> {
     last.end()?;
 
     let (link, folder, n_live) = look(yard)?;
-    let mut table = Table::new(format!("chaos: {n_kills} SIGKILLs; seed {seed}"), &Fate::COLUMNS);
+    let Kills { n_starting, broken } = &mut kills;
+    let title = format!("chaos: {n_kills} SIGKILLs, {n_starting} of them before the device had started; seed {seed}");
+    let mut table = Table::new(title, &Fate::COLUMNS);
     link.row(&mut table, "link", &frames);
     folder.row(&mut table, "folder", &n_files.to_string());
     table.row(&[&"openmv (live)", &"", &"", &n_live, &"", &""]);
@@ -60,8 +62,11 @@ pub(super) fn run(yard: &Yard, n_kills: u32, seed: u64) -> Result<Outcome> {
     if n_live == 0 {
         broken.push("openmv: no frame of the camera was judged".to_owned());
     }
+    if *n_starting == 0 || *n_starting == n_kills {
+        broken.push(format!("{n_starting} of {n_kills} kills came during a start; they prove nothing of the others"));
+    }
     broken.extend(audit(yard)?);
-    Ok(Outcome { tables: vec![table], broken })
+    Ok(Outcome { tables: vec![table], broken: kills.broken })
 }
 
 fn sections(link: &str, openmv: &str) -> String {
@@ -72,21 +77,39 @@ fn sections(link: &str, openmv: &str) -> String {
     )
 }
 
-/// Starts and kills; the promises that were broken on the way.
-fn kill(yard: &Yard, n_kills: u32, seed: u64) -> Result<Vec<String>> {
-    let (mut rng, mut broken) = (ChaCha8Rng::seed_from_u64(seed), vec![]);
+/// What the kills met.
+#[derive(Default)]
+struct Kills {
+    /// Those that came before the device had started: while it recovers, opens its books or tries its model.
+    n_starting: u32,
+    broken: Vec<String>,
+}
+
+/// Starts and kills.
+fn kill(yard: &Yard, n_kills: u32, seed: u64) -> Result<Kills> {
+    let (mut rng, mut kills) = (ChaCha8Rng::seed_from_u64(seed), Kills::default());
+    // The first start makes the books, which somebody reads; how long a start takes is learned of each that is let end.
+    let mut start_takes = Duration::ZERO;
     for number in 1..=n_kills {
-        let mut running = yard.start()?;
-        running.wait_for("started")?;
+        let (spawned, mut running) = (Instant::now(), yard.start()?);
+        let mut is_starting = number > 1 && rng.random_bool(0.5);
+        if !is_starting {
+            running.wait_for("started")?;
+            start_takes = spawned.elapsed();
+        }
         // The moment is random, so there is no event to wait for.
-        std::thread::sleep(Duration::from_millis(rng.random_range(0..LONGEST_LIFE_MS)));
+        let longest = if is_starting { start_takes } else { LONGEST_LIFE };
+        std::thread::sleep(longest.mul_f64(rng.random()));
         running.kill()?;
+        // One that was quicker than the last has said so, and says no more.
+        is_starting = is_starting && running.wait_for("started").is_err();
+        kills.n_starting += u32::from(is_starting);
         if number % CHECK_EVERY == 0 {
             let (link, folder, _) = look(yard)?;
-            broken.extend(fates_broken(&link, &folder, &format!("after kill {number}")));
+            kills.broken.extend(fates_broken(&link, &folder, &format!("after kill {number}")));
         }
     }
-    Ok(broken)
+    Ok(kills)
 }
 
 /// Puts a file into the inbox every now and then, until it is over: how many.
