@@ -37,7 +37,11 @@ impl<'a> HeatMap<'a> {
     /// The same grid over a part of the image, such as the middle that a model crops: left, top, width and height as
     /// shares of the image. `None` when the part is empty, or leaves the image by more than rounding.
     pub fn over_part(self, [left, top, width, height]: [f32; 4]) -> Option<Self> {
-        let edges = [left, top, left + width, top + height].map(|share| (share * WHOLE as f32).round() as i64);
+        // `f32::round` is of std alone: half is added and the rest cut off.
+        let edges = [left, top, left + width, top + height].map(|share| {
+            let edge = share * WHOLE as f32;
+            (edge + 0.5_f32.copysign(edge)) as i64
+        });
         let is_near = |edge: &i64| (-1..=i64::from(WHOLE) + 1).contains(edge);
         let is_part = edges.iter().all(is_near) && edges[0] < edges[2] && edges[1] < edges[3];
         let edges = edges.map(|edge| edge.clamp(0, i64::from(WHOLE)) as u32);
