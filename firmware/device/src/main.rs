@@ -4,8 +4,11 @@
 mod command;
 
 use clap::{Parser, Subcommand};
+use signal_hook::consts::SIGPIPE;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Judges images from imaging hardware, offline.
 #[derive(Parser)]
@@ -58,7 +61,13 @@ enum Verb {
 
 /// 0 when all went well, 2 when the work could not be done.
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().verb {
+    let verb = Arguments::parse().verb;
+    if !matches!(verb, Verb::Run { .. } | Verb::Stopped { .. }) {
+        // `remedis-device check … | head` ends as other programs do, where Rust's would panic. A device goes on whoever reads its log.
+        let always = Arc::new(AtomicBool::new(true));
+        let _without_it_nothing_is_worse = signal_hook::flag::register_conditional_shutdown(SIGPIPE, 0, always);
+    }
+    let outcome = match verb {
         Verb::Run { config, json } => command::run(&config, json),
         Verb::Check { config, json } => command::check(&config, json),
         Verb::Stopped { config, json } => command::stopped(&config, json),

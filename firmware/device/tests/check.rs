@@ -33,3 +33,14 @@ fn every_file_is_named_that_would_keep_the_device_from_its_start() {
     std::fs::write(folder.path().join("web.token"), "open sesame").unwrap();
     assert_eq!(check(), ["signing.pub", "web.token"]);
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("device.toml"), SETTINGS).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_remedis-device"));
+    let said = command.current_dir(folder.path()).args(["check", "device.toml"]).stdout(writer).output().unwrap();
+    assert_eq!((said.status.code(), String::from_utf8(said.stderr).unwrap().as_str()), (Some(0), ""));
+}

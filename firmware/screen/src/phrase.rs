@@ -46,7 +46,8 @@ impl Display for Grouped {
     }
 }
 
-/// A share in units of 1/10000 as a percentage with one decimal. Rounded down: 100 % is said of certainty only.
+/// A share in units of 1/10000, rounded down, as a percentage with one decimal, the nearest as on the web page and in the journal; but 100 %
+/// is said of certainty only.
 pub(crate) struct Percent {
     pub(crate) of_10000: u16,
     pub(crate) decimal_mark: char,
@@ -54,8 +55,11 @@ pub(crate) struct Percent {
 
 impl Display for Percent {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        let share = self.of_10000.min(10_000);
-        write!(out, "{}{}{}\u{A0}%", share / 100, self.decimal_mark, share / 10 % 10)
+        let tenths = match self.of_10000 {
+            10_000.. => 1000,
+            share => ((share + 5) / 10).min(999),
+        };
+        write!(out, "{}{}{}\u{A0}%", tenths / 10, self.decimal_mark, tenths % 10)
     }
 }
 
@@ -74,9 +78,13 @@ mod tests {
     #[test]
     fn only_certainty_is_a_hundred_percent() {
         let percent = |of_10000| Phrase::of(format_args!("{}", Percent { of_10000, decimal_mark: ',' }));
-        for (share, expected) in
-            [(0, "0,0\u{A0}%"), (5249, "52,4\u{A0}%"), (9999, "99,9\u{A0}%"), (10_001, "100,0\u{A0}%")]
-        {
+        for (share, expected) in [
+            (0, "0,0\u{A0}%"),
+            (5244, "52,4\u{A0}%"),
+            (5245, "52,5\u{A0}%"),
+            (9999, "99,9\u{A0}%"),
+            (10_001, "100,0\u{A0}%"),
+        ] {
             assert_eq!(percent(share).as_str(), expected);
         }
     }

@@ -17,6 +17,6 @@ pub use heat_map::HeatMap;
 pub use model::{Model, OpenModelError, PredictError, Prepared};
 pub use network::{Arithmetic, Network, NetworkError};
 pub use prediction::{Best, Decision, Prediction};
-pub use reason::Reason;
+pub use reason::{Reason, percent};
 
 pub use remedis_imaging::{Gate, GateResult, Quality};

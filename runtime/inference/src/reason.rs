@@ -101,9 +101,14 @@ impl Reason {
     }
 }
 
+/// A share, 0 to 1, in words: the nearest tenth of a percent, but 100 % of certainty only.
+pub fn percent(share: f64) -> String {
+    let most = if share < 1.0 { 99.9 } else { 100.0 };
+    format!("{:.1} %", (100.0 * share).min(most))
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |share: &f64| format!("{:.1} %", 100.0 * share);
         match self {
             Self::Geometry { width, height, failed } => {
                 write!(out, "wrong geometry: {width} x {height} pixels, expected ")?;
@@ -115,13 +120,13 @@ impl fmt::Display for Reason {
                 }
             }
             Self::TooDark { mean, least } => {
-                write!(out, "too dark: mean brightness {}, expected at least {}", percent(mean), percent(least))
+                write!(out, "too dark: mean brightness {}, expected at least {}", percent(*mean), percent(*least))
             }
             Self::TooBright { mean, most } => {
-                write!(out, "too bright: mean brightness {}, expected at most {}", percent(mean), percent(most))
+                write!(out, "too bright: mean brightness {}, expected at most {}", percent(*mean), percent(*most))
             }
             Self::Saturated { end, share, most } => {
-                let (share, most) = (percent(share), percent(most));
+                let (share, most) = (percent(*share), percent(*most));
                 write!(out, "saturated: {share} of the picture is {}, expected at most {most}", end.name())
             }
             Self::Blurred { sharpness, least } => {
@@ -135,8 +140,8 @@ impl fmt::Display for Reason {
                 }
             }
             Self::LowConfidence { confidence, threshold } => {
-                let [confidence, threshold] = [confidence, threshold].map(|share| 100.0 * share);
-                write!(out, "confidence {confidence:.1} % is below the operating point of {threshold:.1} %")
+                let [confidence, threshold] = [confidence, threshold].map(|share| percent(f64::from(*share)));
+                write!(out, "confidence {confidence} is below the operating point of {threshold}")
             }
         }
     }
@@ -145,6 +150,11 @@ impl fmt::Display for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_certainty_is_a_hundred_percent() {
+        assert_eq!([0.0, 0.38687, 0.9996, 1.0].map(percent), ["0.0 %", "38.7 %", "99.9 %", "100.0 %"]);
+    }
 
     fn check(failed: GateResult, code: &str, words: &str) {
         let [width, height] =

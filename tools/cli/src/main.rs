@@ -8,6 +8,7 @@ mod bench;
 mod bundle;
 mod compile;
 mod data;
+mod files;
 mod inspect;
 mod keys;
 mod model;

@@ -1,6 +1,5 @@
 //! `remedis run`: answers for image files.
 
-use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,17 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use remedis_imaging::{MAX_MEMORY, decode_within};
-use remedis_inference::{Decision, GateResult, Model, Prediction, Reason};
+use remedis_inference::{Decision, GateResult, Model, Prediction, Reason, percent};
 use serde::Serialize;
 
 use crate::model::{Ready, Source};
-use crate::{bundle, tensor};
-
-/// Endings of the files that a folder is searched for.
-const ENDINGS: [&str; 5] = ["png", "jpg", "jpeg", "dcm", "dicom"];
+use crate::{bundle, files, tensor};
 
 /// A run that ends sooner needs no bar.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -104,7 +100,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if let (Some(input), Some(output)) = (&args.input, &args.output) {
         return answer_tensor(args, input, output);
     }
-    let files = files(&args.images)?;
+    let files = files::images(&args.images)?;
     let bundle = bundle::open(&args.bundle, &args.keys)?;
     let model = Model::open(&bundle).context("readying the model")?;
     let jobs =
@@ -213,7 +209,7 @@ fn show(line: &Line, json: bool) -> Result<()> {
     let text = match &line.answer {
         _ if json => serde_json::to_string(line)?,
         Answer::Given { decision, reason, confidence, nearest, .. } => match (reason, confidence, nearest) {
-            (None, Some(confidence), _) => format!("{file}: {decision} ({:.1} %)", 100.0 * confidence),
+            (None, Some(confidence), _) => format!("{file}: {decision} ({})", percent(f64::from(*confidence))),
             (Some(reason), _, Some(nearest)) => format!("{file}: {decision}: {reason} (nearest: {nearest})"),
             (reason, ..) => format!("{file}: {decision}: {}", reason.as_deref().unwrap_or_default()),
         },
@@ -224,51 +220,6 @@ fn show(line: &Line, json: bool) -> Result<()> {
     };
     println!("{text}");
     Ok(())
-}
-
-/// The image files that the arguments name, folders searched to the bottom, in order.
-fn files(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for argument in arguments {
-        if argument.is_dir() {
-            let before = files.len();
-            search(argument, &mut files)?;
-            if files.len() == before {
-                bail!(
-                    "{} holds no image: no DICOM file and none ending in {}: name a folder with images",
-                    argument.display(),
-                    ENDINGS.join(", ")
-                );
-            }
-        } else if argument.exists() {
-            files.push(argument.clone());
-        } else {
-            bail!("{} does not exist", argument.display());
-        }
-    }
-    Ok(files)
-}
-
-fn search(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("reading folder {}", folder.display()))?;
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    paths.sort();
-    for path in paths {
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-        if path.is_dir() {
-            search(&path, files)?;
-        } else if ENDINGS.contains(&ending.as_str()) || (path.is_file() && is_dicom(&path)) {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-/// Scanners name DICOM files by numbers and leave the ending out; the preamble tells.
-fn is_dicom(path: &Path) -> bool {
-    let mut preamble = [0; 132];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut preamble));
-    read.is_ok() && preamble.ends_with(b"DICM")
 }
 
 /// A bar on a terminal; nothing where the lines themselves show progress.

@@ -22,7 +22,7 @@ use tally::Journal;
 /// Play the imaging hardware: send images to a device and wait for its answers.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Images to send, in turn: a set (folder, zip or CSV) or a single PNG, JPEG or DICOM file
+    /// Images to send, in turn: a set (folder, zip or CSV), a folder of PNG, JPEG or DICOM files, or one of these
     images: PathBuf,
     /// Of a set, send only the images of this split: train, val or test
     #[arg(long)]

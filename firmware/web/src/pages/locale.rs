@@ -113,8 +113,10 @@ impl Locale {
         if small == 0 { large } else { format!("{large} {small} {small_unit}") }
     }
 
+    /// The nearest tenth, but 100 % of certainty only.
     pub(super) fn percent(self, share: f64) -> String {
-        format!("{}\u{202f}%", self.decimal(share * 100.0, 1))
+        let most = if share < 1.0 { 99.9 } else { 100.0 };
+        format!("{}\u{202f}%", self.decimal((share * 100.0).min(most), 1))
     }
 
     /// Bytes in decimal units, as disks are sold.
@@ -212,8 +214,8 @@ mod tests {
     fn numbers_are_written_as_the_language_does() {
         assert_eq!((ENGLISH(0).count(1_234_567), GERMAN(0).count(1_234)), ("1,234,567".into(), "1.234".into()));
         assert_eq!(
-            (ENGLISH(0).percent(0.9312), GERMAN(0).percent(1.0)),
-            ("93.1\u{202f}%".into(), "100,0\u{202f}%".into())
+            [ENGLISH(0).percent(0.9312), ENGLISH(0).percent(0.9996), GERMAN(0).percent(1.0)],
+            ["93.1\u{202f}%", "99.9\u{202f}%", "100,0\u{202f}%"]
         );
         assert_eq!(
             [0, 999, 1_000, 999_999, 31_900_000_000].map(|n| ENGLISH(0).bytes(n)),
