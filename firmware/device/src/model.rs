@@ -10,6 +10,9 @@ use remedis_inference::{Decision, GateResult as Measured, Model, PredictError};
 use remedis_store::{Best, GateResult, Verdict};
 use std::path::Path;
 
+/// A map whose highest fall is below this share stays faint all over: what hardly matters must not look like evidence.
+const FAINT_FALL: f32 = 0.05;
+
 /// A model from a verified bundle whose golden vectors came out right on this very processor.
 pub struct BundleModel {
     model: Model,
@@ -122,10 +125,16 @@ impl Predictor for BundleModel {
         Some(HeatMap {
             rows: map.rows as u32,
             columns: map.columns as u32,
-            relevance: map.relevance.iter().map(|&fall| (fall.clamp(0.0, 1.0) * 255.0).round() as u8).collect(),
+            relevance: relevance(&map.relevance),
             area: map.area,
         })
     }
+}
+
+/// Falls of a probability as shares of the highest, in 255ths; a place that spoke against the class has none.
+fn relevance(falls: &[f32]) -> Vec<u8> {
+    let highest = falls.iter().copied().fold(FAINT_FALL, f32::max);
+    falls.iter().map(|fall| (fall.clamp(0.0, highest) / highest * 255.0).round() as u8).collect()
 }
 
 /// An image that cannot be prepared is its own fault; anything else is the model's.
@@ -152,4 +161,21 @@ pub(crate) fn gate(measured: &Measured) -> GateResult {
 /// As the link carries it.
 fn class_index(index: usize) -> u16 {
     u16::try_from(index).unwrap_or(remedis_link::Outcome::NO_CLASS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::relevance;
+
+    #[test]
+    fn places_are_told_apart_however_far_the_highest_lets_fall() {
+        assert_eq!(relevance(&[0.8, 0.4, -0.2, 0.0]), [255, 128, 0, 0]);
+        assert_eq!(relevance(&[0.08, 0.04, -0.5, 0.0]), [255, 128, 0, 0]);
+    }
+
+    #[test]
+    fn what_hardly_matters_stays_faint() {
+        assert_eq!(relevance(&[0.01, 0.0, -0.01]), [51, 0, 0]);
+        assert_eq!(relevance(&[]), []);
+    }
 }

@@ -88,7 +88,8 @@ pub struct HeatMap {
     pub rows: u32,
     /// Columns of the map.
     pub columns: u32,
-    /// `rows * columns` values from the top left: 0 where hiding changes nothing or helps, 255 where it hurts most.
+    /// `rows * columns` values from the top left: 0 where hiding changes nothing or helps, 255 where it hurts most, unless that is hardly
+    /// anything.
     pub relevance: Vec<u8>,
     /// Left, top, width and height of what the map covers, as shares of the image.
     pub area: [f32; 4],
