@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_measured_values_to_a_hundredth() {
+    fn quantiles_are_measured_values() {
         let telemetry = Telemetry::default();
         for ms in 1..=1000 {
             telemetry.observe(Stage::Judge, Duration::from_millis(ms));
@@ -146,7 +146,7 @@ mod tests {
         let recent = telemetry.recent();
         let [(Stage::Judge, StageTimes { n: 1000, ms })] = recent[..] else { panic!("{recent:?}") };
         for (found, expected) in ms.into_iter().zip([500.0, 990.0, 999.0]) {
-            assert!((found / expected - 1.0_f64).abs() < 0.01, "{found} for {expected}");
+            assert!((found / expected - 1.0_f64).abs() < 0.002, "{found} for {expected}");
         }
     }
 }
