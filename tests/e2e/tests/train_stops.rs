@@ -4,8 +4,10 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use remedis_programs::{Tiny, program, say};
+use signal_hook::consts::SIGHUP;
 
 /// `EX_TEMPFAIL`: interrupted, saved, to be called again.
 const INTERRUPTED: Option<i32> = Some(75);
@@ -97,6 +99,8 @@ fn slurms_warning_saves_and_the_same_command_goes_on() {
 #[test]
 fn a_terminal_that_closes_costs_nothing() {
     let Some(long) = Long::find() else { return };
+    // Under `nohup` the run would inherit that SIGHUP is ignored; what is caught here is back at its default there.
+    signal_hook::flag::register(SIGHUP, Arc::default()).unwrap();
     let mut running = long.start();
     let mut said = BufReader::new(running.stderr.take().unwrap());
     wait_for(&mut said, &["finetune_baseline", r#""step":2,"#]);
