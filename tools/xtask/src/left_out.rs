@@ -15,7 +15,9 @@ pub(crate) fn of_tests(peers: &Path) -> Vec<String> {
         .then(|| "real images and weights: REMEDIS_DATA does not name their folder".to_owned());
     let disks = (!succeeds("unshare".as_ref(), &["-rm", "true"]))
         .then(|| "disks that fail: nobody may mount one in a namespace of their own (unshare -rm)".to_owned());
-    [browser, without_peers(peers), data, disks].into_iter().flatten().collect()
+    let python = (!step::is_installed("python3"))
+        .then(|| "the link beside hardware that is not ours: no python3 is on the path".to_owned());
+    [browser, without_peers(peers), python, data, disks].into_iter().flatten().collect()
 }
 
 fn without_peers(peers: &Path) -> Option<String> {
