@@ -4,11 +4,17 @@
 //! until it passes again; then it joins the corpus.
 
 use std::fs;
+use std::io::Read;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 use crate::nightly::{self, HOST};
 use crate::step::{self, Outcome, capture, execute, is_installed};
@@ -70,12 +76,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     capture(Command::new(programs.join("seeds")).arg(folder.join("seeds")))?;
 
     let seconds = (args.minutes * 60.0 / targets.len() as f64).max(1.0);
-    let mut reports = Vec::new();
-    for name in targets {
-        println!("fuzzing {name} for {seconds:.0} s of processor time");
+    let at_once = thread::available_parallelism().map_or(1, NonZero::get).min(targets.len());
+    let minutes = seconds * targets.len().div_ceil(at_once) as f64 / 60.0;
+    println!("{} targets, {at_once} at once: {minutes:.0} minutes, more on a busy machine", targets.len());
+    let reports = each(targets, at_once, |name| {
         let target = Target { program: programs.join(name), folder: &folder, name };
-        reports.push(target.fuzz(seconds).with_context(|| format!("fuzz target {name}"))?);
-    }
+        target.fuzz(seconds).with_context(|| format!("fuzz target {name}"))
+    })?;
     println!("{:8} {:>11} {:>12} {:>25}  findings", "target", "CPU-minutes", "executions", "coverage");
     for (name, report) in targets.iter().zip(&reports) {
         report.print(name);
@@ -84,6 +91,21 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         0 => Ok(Outcome::Passed),
         n => bail!("inputs that fail: {n}; to see one, run {}/TARGET FINDING", programs.display()),
     }
+}
+
+/// What `of` says of each target, so many at once.
+fn each<T: Send>(targets: &[String], at_once: usize, of: impl Fn(&str) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let take = || targets.get(next.fetch_add(1, Ordering::Relaxed)).map(|name| (name, of(name)));
+        std::iter::from_fn(take).collect::<Vec<_>>()
+    };
+    let mut said: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|cause| resume_unwind(cause))).collect()
+    });
+    said.sort_by_key(|(name, _)| targets.iter().position(|target| target == *name));
+    said.into_iter().map(|(_, said)| said).collect()
 }
 
 struct Target<'a> {
@@ -105,32 +127,38 @@ impl Target<'_> {
                 fs::rename(&finding, corpus.join(file)).with_context(|| format!("moving {}", finding.display()))?;
             }
         }
+        println!("fuzzing {} for {seconds:.0} s of processor time", self.name);
         let mut report = Report::default();
         while report.findings.is_empty() && report.seconds < seconds * ENOUGH {
             let wall_s = (seconds - report.seconds).ceil();
             let ran = self.run(wall_s, &corpus, &findings)?;
             report = Report { findings: files(&findings)?, ..report.and(ran) };
         }
+        println!("{}: {} findings", self.name, report.findings.len());
         Ok(report)
     }
 
     /// One process of the fuzzer, for so long on the wall.
     fn run(&self, wall_s: f64, corpus: &Path, findings: &Path) -> Result<Report> {
-        let (start, before) = (Instant::now(), children_cpu_s());
-        let ran = self
+        let start = Instant::now();
+        let mut child = self
             .command()
             .args([format!("-max_total_time={wall_s}"), format!("-artifact_prefix={}/", findings.display())])
             .arg("-print_final_stats=1")
             .args([corpus, &self.folder.join("seeds").join(self.name)])
-            .output()?;
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut said = Vec::new();
+        child.stderr.take().context("it was just asked for")?.read_to_end(&mut said)?;
+        let seconds = cpu_s(&child).unwrap_or_else(|| start.elapsed().as_secs_f64());
+        let status = child.wait()?;
         let log = self.folder.join(format!("{}.log", self.name));
-        fs::write(&log, &ran.stderr).with_context(|| format!("writing {}", log.display()))?;
-        if !ran.status.success() && files(findings)?.is_empty() {
-            bail!("the fuzzer ended with {} and kept no input; see {}", ran.status, log.display());
+        fs::write(&log, &said).with_context(|| format!("writing {}", log.display()))?;
+        if !status.success() && files(findings)?.is_empty() {
+            bail!("the fuzzer ended with {status} and kept no input; see {}", log.display());
         }
-        let used = before.zip(children_cpu_s()).map(|(before, after)| after - before);
-        let seconds = used.unwrap_or_else(|| start.elapsed().as_secs_f64());
-        Ok(Report { seconds, ..Report::read(&String::from_utf8_lossy(&ran.stderr)) })
+        Ok(Report { seconds, ..Report::read(&String::from_utf8_lossy(&said)) })
     }
 
     fn command(&self) -> Command {
@@ -142,13 +170,16 @@ impl Target<'_> {
     }
 }
 
-/// Seconds of processor time that ended children have used: fields 16 and 17 of proc(5)'s stat, in hundredths on every Linux.
-fn children_cpu_s() -> Option<f64> {
-    let text = fs::read_to_string("/proc/self/stat").ok()?;
+/// Seconds of processor time that a child used, and those it waited for, once it has ended and before anybody waits for it: fields 14 to 17 of
+/// proc(5)'s stat, in hundredths on every Linux.
+fn cpu_s(child: &Child) -> Option<f64> {
+    let pid = Pid::from_child(child);
+    rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).ok()?;
+    let text = fs::read_to_string(format!("/proc/{}/stat", child.id())).ok()?;
     // The name may hold anything, also brackets.
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-    Some((ticks(16)? + ticks(17)?) as f64 / 100.0)
+    Some((14..=17).map(ticks).sum::<Option<u64>>()? as f64 / 100.0)
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -206,6 +237,26 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_target_has_its_turn_and_its_report_in_its_place() {
+        let targets = TARGETS.map(str::to_owned);
+        for at_once in [1, 2, TARGETS.len()] {
+            assert_eq!(each(&targets, at_once, |name| Ok(name.to_owned())).unwrap(), TARGETS);
+        }
+        let failed = each(&targets, 2, |name| if name == "picture" { bail!("no {name}") } else { Ok(()) });
+        assert_eq!(failed.unwrap_err().to_string(), "no picture");
+    }
+
+    #[test]
+    fn processor_time_is_that_of_the_child_alone() {
+        let busy = "n=0; while [ $n -lt 200000 ]; do n=$((n+1)); done";
+        let [mut works, mut waits] =
+            [busy, "true"].map(|script| Command::new("sh").args(["-c", script]).spawn().unwrap());
+        let used = [&works, &waits].map(|child| cpu_s(child).unwrap());
+        assert!(works.wait().unwrap().success() && waits.wait().unwrap().success());
+        assert!(used[0] > used[1] + 0.03, "{used:?}");
+    }
 
     #[test]
     fn a_log_gives_its_last_numbers() {
