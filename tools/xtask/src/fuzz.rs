@@ -134,7 +134,8 @@ impl Target<'_> {
             let ran = self.run(wall_s, &corpus, &findings)?;
             report = Report { findings: files(&findings)?, ..report.and(ran) };
         }
-        println!("{}: {} findings", self.name, report.findings.len());
+        // At once, so that who ends a long campaign early keeps what is known.
+        report.print(self.name);
         Ok(report)
     }
 
