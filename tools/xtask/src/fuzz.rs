@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let seconds = (args.minutes * 60.0 / targets.len() as f64).max(1.0);
     let at_once = thread::available_parallelism().map_or(1, NonZero::get).min(targets.len());
     let minutes = seconds * targets.len().div_ceil(at_once) as f64 / 60.0;
-    println!("{} targets, {at_once} at once: {minutes:.0} minutes, more on a busy machine", targets.len());
+    println!("{} targets, {at_once} at once: {minutes:.1} minutes, more on a busy machine", targets.len());
     let reports = each(targets, at_once, |name| {
         let target = Target { program: programs.join(name), folder: &folder, name };
         target.fuzz(seconds).with_context(|| format!("fuzz target {name}"))
