@@ -89,9 +89,9 @@ def ask(line, frame, width, height, image):
             ended = True
         kind, fields = line.hear(ACKNOWLEDGE_TIME_S) or (None, b"")
         if kind == ACK:
-            of, wanted, credit = struct.unpack("<QII", fields)
+            of, offset, credit = struct.unpack("<QII", fields)
             if of == frame:
-                begun, limit, sent = True, wanted + credit, max(sent, wanted)
+                begun, wanted, limit, sent = True, offset, offset + credit, max(sent, offset)
         elif kind == NAK:
             refused, reason, of, detail = struct.unpack("<HBQI", fields)
             if reason in (1, 3) and (refused - back) & 0xFFFF < 0x8000:
